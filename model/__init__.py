@@ -1,0 +1,1 @@
+"""The article's network and how it is trained: torch only, no Optuna, no SQL."""

@@ -1,0 +1,21 @@
+"""What can go wrong below the search: the root of the project's errors and its branch for data and devices.
+
+The whole tree is drawn in `search/errors.py`. A message is one line: what was wrong, and how to mend it.
+"""
+
+
+class SweetspotError(Exception):
+    """Root of every error this project raises on purpose; the command line prints it as one line."""
+
+    exit_code = 1
+    """2 where the user's input is at fault, 1 where the run is."""
+
+
+class DataError(SweetspotError):
+    """MNIST is not to be had, or a file of it is wrong and no source can replace it."""
+
+
+class DeviceError(SweetspotError):
+    """The device asked for does not exist here."""
+
+    exit_code = 2
