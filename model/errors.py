@@ -15,6 +15,12 @@ class DataError(SweetspotError):
     """MNIST is not to be had, or a file of it is wrong and no source can replace it."""
 
 
+class DataDirError(DataError):
+    """The data directory named cannot be one: something that is no directory lies there."""
+
+    exit_code = 2
+
+
 class DeviceError(SweetspotError):
     """The device asked for does not exist here."""
 
