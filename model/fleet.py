@@ -29,7 +29,6 @@ MIN_UNITS = 256  # the wide product is never narrower: below it MKL may pick ano
 BATCHED_UP_TO = 64  # padded widths up to here share a stack; wider ones fill the machine alone
 ARTICLE_BATCH = 1028  # as printed in the article
 INPUTS, CLASSES = 784, 10
-ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False, "maximize": False}
 
 
 def padded(hidden_units: int) -> int:
@@ -77,8 +76,22 @@ class Lane:
         on a tensor's own shape alone, not on what lies beside it in memory.
         """
         self.steps += 1
-        state = (self.values, self.grads, self.moments, self.squares, [], [self.steps] * len(self.values))
-        torch._fused_adam_(*state, **ADAM, lr=self.lr)  # type: ignore[attr-defined]
+        counts = [self.steps] * len(self.values)
+        torch._fused_adam_(
+            self.values,
+            self.grads,
+            self.moments,
+            self.squares,
+            [],
+            counts,
+            lr=self.lr,
+            beta1=0.9,
+            beta2=0.999,
+            eps=1e-8,
+            weight_decay=0.0,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 @dataclass
@@ -151,7 +164,7 @@ class Fleet:
             self._pack()
         device, n = self.images.pixels.device, len(self.images)
         losses = torch.zeros(self._slots, device=device)
-        for index in epoch_order(n, self.order_seed, self.clock).to(device).split(self.batch):
+        for index in epoch_order(n, self.order_seed, self.clock).to(device).split(self.batch):  # type: ignore[no-untyped-call]
             labels = self.images.labels[index]
             batch_losses = self._step(index, labels)
             losses += batch_losses * (len(index) / n)

@@ -58,11 +58,13 @@ def evaluate(model: MLP, images: Images) -> Score:
     accuracy = MulticlassAccuracy(num_classes=CLASSES, average="micro").to(images.pixels.device)
     loss = torch.zeros((), dtype=torch.float64 if images.pixels.device.type != "mps" else None)
     loss = loss.to(images.pixels.device)
-    for pixels, labels in zip(images.pixels.split(CHUNK), images.labels.split(CHUNK), strict=True):
+    for start in range(0, len(images), CHUNK):
+        pixels, labels = images.pixels[start : start + CHUNK], images.labels[start : start + CHUNK]
         logits = model(pixels.float().div_(255))
         accuracy.update(logits, labels)
         loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
-    return Score(accuracy.compute().item(), loss.item() / len(images))
+    right = round(accuracy.compute().item() * len(images))  # torchmetrics divides in float32
+    return Score(right / len(images), loss.item() / len(images))
 
 
 def before_training(model: MLP, images: Images) -> Score:

@@ -1,0 +1,80 @@
+"""The best trial of a study: `python -m search.best`."""
+
+import json
+from typing import Annotated, Any
+
+import optuna
+import typer
+from optuna.trial import FrozenTrial
+from rich.table import Table
+
+from search import cli
+from search.errors import NotFoundError
+from search.ledger import load_study
+from search.storage import Storage, open_storage
+from search.summary import ranking, trial_json
+
+
+def best_trial(storage: Storage | str, study: str = cli.STUDY) -> dict[str, Any]:
+    """Return the best completed trial as JSON types, `{"number", "value", "params", ...}`; the lowest number on a tie.
+
+    `storage` is a URL or an open storage. Raises `NotFoundError` for no database, no study or nothing completed.
+    """
+    return trial_json(_ranked(_load(storage, study))[0])
+
+
+def best(
+    top: Annotated[int | None, typer.Option(min=1, help="Show the K best trials.", metavar="K")] = None,
+    study: cli.StudyOption = cli.STUDY,
+    storage: cli.StorageOption = cli.STORAGE,
+    as_json: cli.JsonOption = False,
+    verbose: cli.VerboseOption = False,
+) -> None:
+    """Show the best completed trial of a study; trials that the pruner stopped do not count."""
+    cli.set_up_logging(verbose)
+    ranked = _ranked(_load(storage, study))
+    tied = [trial for trial in ranked if trial.value == ranked[0].value]
+    if as_json:
+        trials = [trial_json(trial) for trial in ranked[:top]]
+        cli.out.print_json(json.dumps(trials[0] if top is None else {"trials": trials}))
+        return
+    cli.out.print(_table(ranked[: top or len(tied)]))
+    if len(tied) > 1:
+        cli.out.print(f"{len(tied)} trials are tied for the best value")
+
+
+def _load(storage: Storage | str, study: str) -> optuna.Study:
+    opened = open_storage(storage, create=False) if isinstance(storage, str) else storage
+    return load_study(opened, study)
+
+
+def _ranked(study: optuna.Study) -> list[FrozenTrial]:
+    ranked = ranking(study)
+    if not ranked:
+        raise NotFoundError(f"study {study.study_name!r} has no completed trial yet; go on with: python -m search.run")
+    return ranked
+
+
+def _table(trials: list[FrozenTrial]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("trial", "validation accuracy", "units", "lr", "parameters", "epochs", "gap", "note"):
+        table.add_column(title, justify="right" if title != "note" else "left")
+    for trial in trials:
+        attrs = trial.user_attrs
+        table.add_row(
+            str(trial.number),
+            f"{trial.value:.2%}",
+            str(trial.params["hidden_units"]),
+            f"{trial.params['lr']:.5f}",
+            f"{attrs.get('parameters', 0):,}",
+            str(attrs.get("epochs", "-")),
+            f"{attrs['gap'] * 100:+.2f} points" if "gap" in attrs else "-",
+            "baseline" if attrs.get("baseline") else "",
+        )
+    return table
+
+
+main = cli.entry(best, "search.best")
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""What all commands share: their options, and the one place where errors become a line and an exit code.
+
+Exit codes: 0 done, 1 the run failed, 2 the input was wrong, 128 + N ended by signal N (130 Ctrl-C, 143 SIGTERM).
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import optuna
+import typer
+from rich.console import Console
+
+from search.errors import SweetspotError, UsageError
+from search.storage import DEFAULT_URL
+
+StorageOption = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        envvar="SWEETSPOT_STORAGE",
+        help="Database of the study: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE.",
+    ),
+]
+StudyOption = Annotated[str, typer.Option("--study", help="Name of the study in the database.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps; auto takes a GPU if any.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Directory of the MNIST files.  [default: SWEETSPOT_DATA or the user's cache]"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines, instead of tables.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Optuna and the engine log.")]
+
+STORAGE, STUDY = DEFAULT_URL, "sweet-spot"
+out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+
+def entry(command: Callable[..., int | None], module: str) -> Callable[..., NoReturn]:
+    """Return the `main` of a command: it parses arguments, runs the command and exits with its code."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(command)
+
+    def main(arguments: Sequence[str] | None = None) -> NoReturn:
+        """Run the command as a program."""
+        args = sys.argv[1:] if arguments is None else list(arguments)
+        sys.exit(_guarded(lambda: app(args, prog_name=f"python -m {module}", standalone_mode=False)))
+
+    return main
+
+
+def _guarded(run: Callable[[], Any]) -> int:
+    """Run and return the exit code; every expected error is one line on stderr."""
+    try:
+        return run() or 0
+    except typer.TyperException as error:
+        return _say(error.format_message(), 2)
+    except SweetspotError as error:
+        return _say(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _say(message: str, code: int) -> int:
+    err.print("error: " + " ".join(message.split()), markup=False)
+    return code
+
+
+def set_up_logging(verbose: bool) -> None:
+    """Send the standard logging to stderr; Optuna's own lines only when verbose."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO if verbose else logging.WARNING)
+    optuna.logging.disable_default_handler()
+    if verbose:
+        optuna.logging.enable_propagation()
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def check_study_name(name: str) -> str:
+    """Return the name if a study may have it; raises `UsageError`."""
+    if not name.strip() or len(name) > 200 or not name.isprintable():
+        raise UsageError("--study must be 1 to 200 printable characters")
+    return name

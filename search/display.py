@@ -1,0 +1,131 @@
+"""Shows a search while it runs: a live display on a terminal, plain lines elsewhere."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from search.engine import Run
+from search.ledger import Ledger
+from search.summary import ranking, value
+
+RATE_WINDOW = 30.0  # seconds over which the rate is measured
+
+
+@contextmanager
+def watch(ledger: Ledger, budget: int, console: Console) -> Iterator["Lines"]:
+    """Yield the listener that suits the console."""
+    if console.is_terminal:
+        with Screen(ledger, budget, console) as screen:
+            yield screen
+    else:
+        yield Lines(ledger, budget, console)
+
+
+class Lines:
+    """A line for each trial that ends; also counts, for the display on a terminal."""
+
+    def __init__(self, ledger: Ledger, budget: int, console: Console) -> None:
+        self.console = console
+        self.budget = budget
+        counts, ranked = ledger.counts(), ranking(ledger.study)
+        self.ended_by = {"complete": counts.complete, "pruned": counts.pruned, "failed": counts.failed, "lost": 0}
+        self.found = self.finished
+        self._best_value = value(ranked[0]) if ranked else float("-inf")
+        self.best = f"{ranked[0].value:.2%} (trial {ranked[0].number})" if ranked else "none yet"
+        self.start = time.monotonic()
+
+    @property
+    def finished(self) -> int:
+        """Trials that count towards the budget."""
+        return self.ended_by["complete"] + self.ended_by["pruned"]
+
+    def started(self, run: Run) -> None:
+        """A trial joined; nothing to say until it ends."""
+
+    def trained(self, runs: list[Run]) -> None:
+        """Another epoch; nothing to say."""
+
+    def ended(self, run: Run, state: str) -> None:
+        """Say how a trial ended, and the best so far."""
+        self.ended_by[state] += 1
+        if state == "complete" and run.last and run.last.accuracy > self._best_value:
+            self._best_value = run.last.accuracy
+            self.best = f"{run.last.accuracy:.2%} (trial {run.trial.number})"
+        figure = f"{run.last.accuracy:.2%}" if run.last else "no figure"
+        params = run.trial.params
+        self.console.print(
+            f"[{time.monotonic() - self.start:6.1f} s] {self.finished:>3}/{self.budget} "
+            f"trial {run.trial.number} {state} at epoch {run.lane.age}: {figure} "
+            f"({params['hidden_units']} units, lr {params['lr']:.5f}); best {self.best}",
+            markup=False,
+        )
+
+
+class Screen(Lines):
+    """The same lines, with a display of what is running below them."""
+
+    def __init__(self, ledger: Ledger, budget: int, console: Console) -> None:
+        super().__init__(ledger, budget, console)
+        self.epochs = ledger.spec.epochs
+        self.runs: list[Run] = []
+        self.ticks: deque[tuple[float, int]] = deque()
+        self.live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self.render)
+
+    def __enter__(self) -> "Screen":
+        self.live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.live.__exit__(None, None, None)
+
+    def started(self, run: Run) -> None:
+        """Add a trial to the display."""
+        self.runs = [*self.runs, run]
+
+    def trained(self, runs: list[Run]) -> None:
+        """Count an epoch of every running trial."""
+        now = time.monotonic()
+        self.ticks.append((now, len(self.runs)))
+        while self.ticks[0][0] < now - RATE_WINDOW:
+            self.ticks.popleft()
+        self.runs = list(runs)
+
+    def rate(self) -> float:
+        """Return model-epochs per second over the last half minute."""
+        since = max(self.start, time.monotonic() - RATE_WINDOW)
+        return sum(n for _, n in self.ticks) / max(time.monotonic() - since, 1e-9)
+
+    def time_left(self) -> str:
+        """Return a guess from the trials of this run, once there are some."""
+        done = self.finished - self.found
+        if done < 3:
+            return "unknown yet"
+        seconds = (time.monotonic() - self.start) / done * (self.budget - self.finished)
+        return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"
+
+    def render(self) -> Group:
+        """Draw the display."""
+        bar = ProgressBar(total=self.budget, completed=self.finished, width=40)
+        state = Text(
+            f"{self.finished}/{self.budget} trials: {self.ended_by['complete']} complete, "
+            f"{self.ended_by['pruned']} pruned, {self.ended_by['failed']} failed · best {self.best} · "
+            f"{self.rate():.1f} model-epochs/s · time left {self.time_left()}"
+        )
+        running = Table(box=None, pad_edge=False)
+        for title in ("running", "units", "lr", "epoch", "validation"):
+            running.add_column(title, justify="right")
+        for run in self.runs:
+            params = run.trial.params
+            figure = f"{run.last.accuracy:.2%}" if run.last else "-"
+            name = f"{run.trial.number}{' baseline' if run.baseline else ''}"
+            running.add_row(
+                name, str(params["hidden_units"]), f"{params['lr']:.5f}", f"{run.lane.age}/{self.epochs}", figure
+            )
+        return Group(bar, state, running)

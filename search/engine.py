@@ -1,0 +1,176 @@
+"""The main path: ask while the fleet has room, train, report, prune, tell, refill.
+
+    claim ──► join the fleet ──► train an epoch ──► a rung? ──► report ──► prune? or last epoch? ──► tell
+      ▲                              ▲                no │                        no │                 │
+      │                              └──────────────────┴──────────────────────────┘                 │
+      └────────────────────────────── room again ◄───────────────────────────────────────────────────┘
+
+Trials are claimed one at a time, whenever units are free, so the sampler knows all that has been learnt so far.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import optuna
+import torch
+
+from model.data import Mnist
+from model.fleet import Fleet, Lane
+from model.mlp import MLPConfig, initialised
+from model.seeds import derive
+from model.training import Score, before_training, evaluate, rungs
+from search import __version__
+from search.ledger import Ledger, TrialLostError
+
+POLL_SECONDS = 1.0  # between two looks at a study whose remaining trials other workers are training
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Run:
+    """A claimed trial in training."""
+
+    trial: optuna.Trial
+    lane: Lane
+    init_seed: int
+    before: Score  # untrained, on 30 training samples
+    seconds: float = 0.0  # its share, by units, of the fleet's training time
+    last: Score | None = None  # latest score on the validation set
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is the article's baseline, which is never pruned."""
+        return bool(self.trial.user_attrs.get("baseline"))
+
+
+class Listener(Protocol):
+    """Told what happens, to show it; must not raise."""
+
+    def started(self, run: Run) -> None:
+        """A trial joined the fleet."""
+
+    def trained(self, runs: list[Run]) -> None:
+        """All running trials trained one more epoch."""
+
+    def ended(self, run: Run, state: str) -> None:
+        """A trial was completed, pruned, failed or lost."""
+
+
+class Engine:
+    """Works on one study with one fleet until the budget is met or it is told to stop."""
+
+    def __init__(self, ledger: Ledger, data: Mnist, room: int, listener: Listener) -> None:
+        self.ledger = ledger
+        self.data = data
+        self.room = room  # units of the fleet; the last newcomer may exceed it
+        self.listener = listener
+        self.fleet = Fleet(data.train, derive(ledger.seed, "order"), ledger.spec.batch)
+        self.rungs = frozenset(rungs(ledger.spec.epochs))
+        self.runs: list[Run] = []
+        self._ask_again = 0.0
+
+    def search(self, budget: int, stop: Callable[[], bool]) -> None:
+        """Work until the study has `budget` finished trials, or `stop()`; open trials are then given back."""
+        try:
+            while not stop():
+                self._refill(budget)
+                if self.runs:
+                    self._train()
+                elif self.ledger.counts().finished >= budget:
+                    return
+                else:
+                    time.sleep(POLL_SECONDS)
+        finally:
+            self.ledger.give_back(run.trial for run in self.runs)
+
+    def _refill(self, budget: int) -> None:
+        while self.fleet.units < self.room and time.monotonic() >= self._ask_again:
+            trial = self.ledger.claim(budget)
+            if trial is None:
+                self._ask_again = time.monotonic() + POLL_SECONDS
+            else:
+                self._start(trial)
+
+    def _start(self, trial: optuna.Trial) -> None:
+        seed = derive(self.ledger.seed, "trial", trial.number)
+        model = initialised(MLPConfig(trial.params["hidden_units"]), seed)
+        before = before_training(model.to(self.data.train.pixels.device), self.data.train)
+        run = Run(trial, self.fleet.join(model, trial.params["lr"]), seed, before)
+        self.runs.append(run)
+        self.listener.started(run)
+
+    def _train(self) -> None:
+        start = time.perf_counter()
+        self.fleet.train_epoch()
+        seconds = time.perf_counter() - start
+        self.ledger.beat(run.trial for run in self.runs)
+        for run in self.runs:
+            run.seconds += seconds * run.lane.units / self.fleet.units
+        for run in list(self.runs):
+            self._follow_up(run)
+        self.listener.trained(self.runs)
+
+    def _follow_up(self, run: Run) -> None:
+        try:
+            state = self._judge(run)
+        except TrialLostError as error:
+            _log.warning("%s; its result is dropped", error)
+            state = "lost"
+        if state is not None:
+            self.fleet.leave(run.lane)
+            self.runs.remove(run)
+            self._ask_again = 0.0
+            self.listener.ended(run, state)
+
+    def _judge(self, run: Run) -> str | None:
+        """Report a trial that has reached a rung; return how it ended, or None if it goes on."""
+        lane, trial, ledger = run.lane, run.trial, self.ledger
+        if not math.isfinite(lane.loss):
+            ledger.fail(trial, f"diverged in epoch {lane.age}: training loss {lane.loss}, {trial.params}")
+            return "failed"
+        if lane.age not in self.rungs:
+            return None
+        run.last = evaluate(lane.network(), self.data.validation)
+        prune = ledger.report(trial, run.last.accuracy, lane.age)
+        if lane.age == ledger.spec.epochs:
+            ledger.complete(trial, run.last.accuracy, self._figures(run, run.last))
+            return "complete"
+        if prune and not run.baseline:
+            ledger.prune(trial, self._figures(run, run.last))
+            return "pruned"
+        return None
+
+    def _figures(self, run: Run, validation: Score) -> dict[str, Any]:
+        """Return what a trial that ends leaves behind: its figures, and all that a replay needs."""
+        train = evaluate(run.lane.network(), self.data.train)
+        return {
+            "parameters": run.lane.config.parameters,
+            "epochs": run.lane.age,
+            "train_accuracy": train.accuracy,
+            "train_loss": train.loss,
+            "val_accuracy": validation.accuracy,
+            "val_loss": validation.loss,
+            "gap": train.accuracy - validation.accuracy,
+            "before_accuracy": run.before.accuracy,
+            "before_loss": run.before.loss,
+            "seconds": run.seconds,
+            "init_seed": run.init_seed,
+            "order_seed": self.fleet.order_seed,
+            "first_epoch": run.lane.first_epoch,
+            "batch": self.fleet.batch,
+            **environment(self.data.train.pixels.device),
+        }
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Return where and with what a trial trained; with another device, thread count or torch bits may differ."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "sweetspot": __version__,
+    }

@@ -1,0 +1,51 @@
+"""Every error the project raises on purpose, with the exit code each one means.
+
+    SweetspotError (1)           model/errors.py
+    ├── DataError (1)            model/errors.py: MNIST is not to be had
+    │   └── DataDirError (2)     model/errors.py: the directory given for it is none
+    ├── DeviceError (2)          model/errors.py: no such device here
+    ├── UsageError (2)           an option or argument makes no sense
+    ├── StudyMismatchError (2)   the stored study is not the one asked for
+    ├── NotFoundError (1)        no database, no study, no trial
+    ├── StorageError (1)         the database cannot be used
+    └── SearchError (1)          the search itself cannot go on
+
+A message is one line: what was wrong, and how to mend it. Only `search/cli.py` turns errors into output.
+"""
+
+from model.errors import DataError, DeviceError, SweetspotError
+
+__all__ = [
+    "DataError",
+    "DeviceError",
+    "NotFoundError",
+    "SearchError",
+    "StorageError",
+    "StudyMismatchError",
+    "SweetspotError",
+    "UsageError",
+]
+
+
+class UsageError(SweetspotError):
+    """An option, an argument or an environment variable makes no sense."""
+
+    exit_code = 2
+
+
+class StudyMismatchError(SweetspotError):
+    """The stored study's question, space, direction, epochs, split or seed differs from what is asked for."""
+
+    exit_code = 2
+
+
+class NotFoundError(SweetspotError):
+    """There is no such database, study or trial, or nothing in it yet."""
+
+
+class StorageError(SweetspotError):
+    """The database cannot be reached, read or written, or is not Optuna's."""
+
+
+class SearchError(SweetspotError):
+    """The search cannot go on: too many trials diverged, say."""

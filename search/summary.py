@@ -1,0 +1,106 @@
+"""What a study has found so far, as plain data and as text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich.table import Table
+
+BINS = (4, 8, 16, 32, 64, 128, 257)  # edges of the width curve: a doubling each, as widths are sampled by their log
+BAR = 40  # characters
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The best of one range of widths."""
+
+    low: int
+    high: int  # inclusive
+    trials: int  # completed or pruned
+    best: FrozenTrial | None  # best completed, None if all were pruned
+
+
+def value(trial: FrozenTrial) -> float:
+    """Return the value of a trial that has one, as every completed trial does."""
+    assert trial.value is not None
+    return trial.value
+
+
+def trial_json(trial: FrozenTrial) -> dict[str, Any]:
+    """Return a trial in JSON types."""
+    return {
+        "number": trial.number,
+        "value": trial.value,
+        "params": trial.params,
+        "baseline": bool(trial.user_attrs.get("baseline")),
+        "user_attrs": trial.user_attrs,
+        "state": trial.state.name,
+        "datetime_complete": trial.datetime_complete.isoformat() if trial.datetime_complete else None,
+    }
+
+
+def ranking(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the completed trials, best first, ties by number; a pruned trial's value is only its last report."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return sorted(complete, key=lambda trial: (-value(trial), trial.number))
+
+
+def baseline_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """Return the completed baseline among trials, if it is there."""
+    return next((trial for trial in trials if trial.user_attrs.get("baseline")), None)
+
+
+def width_curve(study: optuna.Study) -> list[Bin]:
+    """Return the best completed trial of each range of widths."""
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    ranked = ranking(study)
+    bins = []
+    for low, end in pairwise(BINS):
+        inside = [trial for trial in finished if low <= trial.params["hidden_units"] < end]
+        best = next((trial for trial in ranked if trial in inside), None)
+        bins.append(Bin(low, end - 1, len(inside), best))
+    return bins
+
+
+def curve_text(bins: Sequence[Bin]) -> list[str]:
+    """Draw the width curve as bars from the worst to the best accuracy shown."""
+    values = [value(b.best) for b in bins if b.best]
+    if not values:
+        return ["no completed trial yet"]
+    low, high = min(values), max(values)
+    return [_bar(b, low, high) for b in bins]
+
+
+def _bar(b: Bin, low: float, high: float) -> str:
+    label = f"{b.low:>4}-{b.high:<4}"
+    if b.best is None:
+        return f"{label} {'-':>7}  {b.trials} trials, none completed" if b.trials else f"{label} {'-':>7}  not tried"
+    length = BAR if high == low else 1 + round((BAR - 1) * (value(b.best) - low) / (high - low))
+    return f"{label} {b.best.value:>7.2%}  {'█' * length} {b.best.params['hidden_units']} units, {b.trials} trials"
+
+
+def table(best: FrozenTrial | None, baseline: FrozenTrial | None) -> Table:
+    """Return best, baseline and their difference as a table."""
+    result = Table(box=None, pad_edge=False)
+    for title in ("", "trial", "units", "lr", "validation accuracy", "parameters"):
+        result.add_column(title, justify="left" if title == "" else "right")
+    for name, trial in (("best", best), ("baseline", baseline)):
+        result.add_row(name, *(_cells(trial) if trial else ["-", "-", "-", "not finished", "-"]))
+    if best and baseline:
+        points = (value(best) - value(baseline)) * 100
+        result.add_row("difference", "", "", "", f"{points:+.2f} points", "")
+    return result
+
+
+def _cells(trial: FrozenTrial) -> list[str]:
+    params, attrs = trial.params, trial.user_attrs
+    return [
+        str(trial.number),
+        str(params["hidden_units"]),
+        f"{params['lr']:.5f}",
+        f"{trial.value:.2%}",
+        f"{attrs['parameters']:,}" if "parameters" in attrs else "-",
+    ]

@@ -1,0 +1,40 @@
+"""What every study states: its question and how it is answered."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """A study, stated before it is run; frozen, since a stored study may only go on as it began."""
+
+    name: str  # as stored, and as the dashboard lists it
+    question: str  # what it is to answer
+    metric: str  # name of the value, as the dashboard shows it
+    direction: Literal["maximize", "minimize"]
+    space: Mapping[str, BaseDistribution]  # what is sampled
+    baseline: Params  # enqueued once, as trial 0, and never pruned
+    sampler: Callable[[int], BaseSampler]  # from a seed; a fresh one for each trial, so that a resume repeats no draw
+    pruner: BasePruner
+    epochs: int  # of a full trial
+    batch: int
+    split: Mapping[str, Any]  # fingerprint of the train / validation split
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what a stored study must agree with to be continued, as JSON types."""
+        return {
+            "question": self.question,
+            "space": {name: json.loads(distribution_to_json(dist)) for name, dist in self.space.items()},
+            "direction": self.direction,
+            "epochs": self.epochs,
+            "batch": self.batch,
+            "split": dict(self.split),
+        }
