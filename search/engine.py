@@ -18,14 +18,16 @@ from typing import Any, Protocol
 import optuna
 import torch
 
-from model.data import Mnist
+from model.data import Images, Mnist
 from model.fleet import Fleet, Lane
 from model.mlp import MLPConfig, initialised
 from model.seeds import derive
-from model.training import Score, before_training, evaluate, rungs
+from model.training import Score, before_training, evaluate
 from search import __version__
 from search.ledger import Ledger, TrialLostError
 
+ROOM = {"cpu": 512, "cuda": 4096, "mps": 1024}  # units trained at once; ARCHITECTURE.md says how they were chosen
+SHORT = {"validation": "val", "test": "test"}  # prefix of a trial's figures
 POLL_SECONDS = 1.0  # between two looks at a study whose remaining trials other workers are training
 _log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class Run:
     init_seed: int
     before: Score  # untrained, on 30 training samples
     seconds: float = 0.0  # its share, by units, of the fleet's training time
-    last: Score | None = None  # latest score on the validation set
+    last: Score | None = None  # latest score, on the study's `score_on`
 
     @property
     def baseline(self) -> bool:
@@ -65,11 +67,11 @@ class Engine:
 
     def __init__(self, ledger: Ledger, data: Mnist, room: int, listener: Listener) -> None:
         self.ledger = ledger
-        self.data = data
+        self.train_set: Images = getattr(data, ledger.spec.train_on)
+        self.score_set: Images = getattr(data, ledger.spec.score_on)
         self.room = room  # units of the fleet; the last newcomer may exceed it
         self.listener = listener
-        self.fleet = Fleet(data.train, derive(ledger.seed, "order"), ledger.spec.batch)
-        self.rungs = frozenset(rungs(ledger.spec.epochs))
+        self.fleet = Fleet(self.train_set, derive(ledger.seed, "order"), ledger.spec.batch)
         self.runs: list[Run] = []
         self._ask_again = 0.0
 
@@ -97,8 +99,8 @@ class Engine:
 
     def _start(self, trial: optuna.Trial) -> None:
         seed = derive(self.ledger.seed, "trial", trial.number)
-        model = initialised(MLPConfig(trial.params["hidden_units"]), seed)
-        before = before_training(model.to(self.data.train.pixels.device), self.data.train)
+        model = initialised(MLPConfig(trial.params["hidden_units"]), seed).to(self.train_set.pixels.device)
+        before = before_training(model, self.train_set)
         run = Run(trial, self.fleet.join(model, trial.params["lr"]), seed, before)
         self.runs.append(run)
         self.listener.started(run)
@@ -132,29 +134,31 @@ class Engine:
         if not math.isfinite(lane.loss):
             ledger.fail(trial, f"diverged in epoch {lane.age}: training loss {lane.loss}, {trial.params}")
             return "failed"
-        if lane.age not in self.rungs:
+        if lane.age not in ledger.spec.rungs:
             return None
-        run.last = evaluate(lane.network(), self.data.validation)
+        run.last = evaluate(lane.network(), self.score_set)
         prune = ledger.report(trial, run.last.accuracy, lane.age)
         if lane.age == ledger.spec.epochs:
-            ledger.complete(trial, run.last.accuracy, self._figures(run, run.last))
+            ledger.complete(trial, run.last.accuracy, self._figures(run))
             return "complete"
         if prune and not run.baseline:
-            ledger.prune(trial, self._figures(run, run.last))
+            ledger.prune(trial, self._figures(run))
             return "pruned"
         return None
 
-    def _figures(self, run: Run, validation: Score) -> dict[str, Any]:
+    def _figures(self, run: Run) -> dict[str, Any]:
         """Return what a trial that ends leaves behind: its figures, and all that a replay needs."""
-        train = evaluate(run.lane.network(), self.data.train)
+        assert run.last is not None
+        train, spec = evaluate(run.lane.network(), self.train_set), self.ledger.spec
+        scored = SHORT[spec.score_on]
         return {
             "parameters": run.lane.config.parameters,
             "epochs": run.lane.age,
             "train_accuracy": train.accuracy,
             "train_loss": train.loss,
-            "val_accuracy": validation.accuracy,
-            "val_loss": validation.loss,
-            "gap": train.accuracy - validation.accuracy,
+            f"{scored}_accuracy": run.last.accuracy,
+            f"{scored}_loss": run.last.loss,
+            "gap": train.accuracy - run.last.accuracy,
             "before_accuracy": run.before.accuracy,
             "before_loss": run.before.loss,
             "seconds": run.seconds,
@@ -162,7 +166,9 @@ class Engine:
             "order_seed": self.fleet.order_seed,
             "first_epoch": run.lane.first_epoch,
             "batch": self.fleet.batch,
-            **environment(self.data.train.pixels.device),
+            "train_on": spec.train_on,
+            "score_on": spec.score_on,
+            **environment(self.train_set.pixels.device),
         }
 
 

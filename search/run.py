@@ -1,11 +1,7 @@
 """The main job: `python -m search.run --trials 50` searches, and resumes where it was interrupted."""
 
 import json
-import os
 import shlex
-import signal
-import time
-from types import FrameType
 from typing import Annotated, Any
 
 import torch
@@ -16,38 +12,12 @@ from model.data import default_data_dir, load
 from model.training import choose_device, describe
 from search import cli
 from search.display import watch
-from search.engine import Engine
+from search.engine import ROOM, Engine
 from search.ledger import Ledger, open_ledger, stored_epochs
+from search.stop import Stop
 from search.storage import open_storage, parse_url, shown
 from search.summary import baseline_of, curve_text, ranking, table, trial_json, value, width_curve
 from studies.sweet_spot import ARTICLE_EPOCHS, sweet_spot
-
-ROOM = {"cpu": 512, "cuda": 4096, "mps": 1024}  # units trained at once; see ARCHITECTURE.md for how they were chosen
-
-
-class Stop:
-    """Turns the first SIGINT or SIGTERM, or a timeout, into a polite end; the second signal ends at once."""
-
-    def __init__(self, timeout: float | None) -> None:
-        self.signal: int | None = None
-        self.deadline = None if timeout is None else time.monotonic() + timeout
-
-    def __enter__(self) -> "Stop":
-        self.old = {number: signal.signal(number, self._caught) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self.old.items():
-            signal.signal(number, handler)
-
-    def __call__(self) -> bool:
-        """Return whether to stop."""
-        return self.signal is not None or (self.deadline is not None and time.monotonic() >= self.deadline)
-
-    def _caught(self, number: int, _frame: FrameType | None) -> None:
-        self.signal = number
-        signal.signal(number, signal.SIG_DFL)
-        os.write(2, b"\nstopping after this epoch; open trials are given back (again to stop at once)\n")
 
 
 def run(  # noqa: PLR0917  # Typer passes options by name

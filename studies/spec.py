@@ -1,7 +1,7 @@
 """What every study states: its question and how it is answered."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,8 +25,11 @@ class StudySpec:
     sampler: Callable[[int], BaseSampler]  # from a seed; a fresh one for each trial, so that a resume repeats no draw
     pruner: BasePruner
     epochs: int  # of a full trial
+    rungs: Sequence[int]  # epochs at which a trial is scored and reports; the last is `epochs`
     batch: int
     split: Mapping[str, Any]  # fingerprint of the train / validation split
+    train_on: Literal["train", "full"] = "train"  # part of `Mnist`
+    score_on: Literal["validation", "test"] = "validation"  # part of `Mnist`; "test" only where nothing is chosen
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a stored study must agree with to be continued, as JSON types."""
@@ -37,4 +40,6 @@ class StudySpec:
             "epochs": self.epochs,
             "batch": self.batch,
             "split": dict(self.split),
+            "train_on": self.train_on,
+            "score_on": self.score_on,
         }

@@ -9,6 +9,7 @@ from optuna.samplers import TPESampler
 
 from model.data import split_fingerprint
 from model.fleet import ARTICLE_BATCH
+from model.training import rungs
 from studies.spec import StudySpec
 
 BASELINE = {"hidden_units": 25, "lr": 0.02}
@@ -45,6 +46,7 @@ def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudyS
         sampler=sampler,
         pruner=pruner(),
         epochs=epochs,
+        rungs=rungs(epochs),
         batch=ARTICLE_BATCH,
         split=split_fingerprint(),
     )

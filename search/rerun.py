@@ -1,0 +1,155 @@
+"""Train a trial again from what is stored of it, and compare: `python -m search.rerun 17`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Annotated, Any
+
+import torch
+import typer
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import t as student
+
+from model.data import Images, Mnist, load
+from model.fleet import Fleet, Lane
+from model.mlp import MLPConfig, initialised
+from model.seeds import derive
+from model.training import choose_device, evaluate
+from search import cli
+from search.engine import SHORT
+from search.errors import NotFoundError
+from search.ledger import load_study
+from search.storage import open_storage
+
+FRESH_SEEDS = 5  # runs that measure the seed noise, where a rerun is not identical
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a rerun measured: the same names as the stored figures, and accuracy by epoch."""
+
+    figures: Mapping[str, float]
+    by_epoch: Mapping[int, float]
+
+
+def rerun(  # noqa: PLR0917  # Typer passes options by name
+    number: Annotated[int, typer.Argument(min=0, help="Number of the trial.")],
+    study: cli.StudyOption = cli.STUDY,
+    storage: cli.StorageOption = cli.STORAGE,
+    device: cli.DeviceOption = "auto",
+    data_dir: cli.DataOption = None,
+    as_json: cli.JsonOption = False,
+    verbose: cli.VerboseOption = False,
+) -> int:
+    """Train a trial again from its stored seeds: identical, within seed noise, or different (exit code 1)."""
+    cli.set_up_logging(verbose)
+    place = choose_device(device)
+    trial = finished_trial(load_study(open_storage(storage, create=False), study), number)
+    data = load(data_dir, place, cli.err.print)
+    if place.type == "cpu":
+        torch.set_num_threads(trial.user_attrs["threads"])  # another count may round differently
+    replay = replayed(trial, data)
+    verdict, noise = compare(trial, replay, data)
+    _print(trial, replay, verdict, noise, as_json)
+    return 1 if verdict == "different" else 0
+
+
+def finished_trial(study: Study, number: int) -> FrozenTrial:
+    """Return a trial that has a result to compare with; raises `NotFoundError`."""
+    trial = next((trial for trial in study.get_trials(deepcopy=False) if trial.number == number), None)
+    if trial is None:
+        raise NotFoundError(f"study {study.study_name!r} has no trial {number}; it has {len(study.trials)}")
+    if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or "init_seed" not in trial.user_attrs:
+        reason = trial.user_attrs.get("reason", "no result yet")
+        raise NotFoundError(f"trial {number} cannot be compared: it is {trial.state.name} ({reason})")
+    return trial
+
+
+def replayed(trial: FrozenTrial, data: Mnist) -> Replay:
+    """Train a trial as it was trained, from its own seeds."""
+    attrs, (train, scored) = trial.user_attrs, _sets(trial, data)
+    fleet = Fleet(train, attrs["order_seed"], attrs["batch"], attrs["first_epoch"])
+    lane = _join(fleet, trial, attrs["init_seed"])
+    by_epoch: dict[int, float] = {}
+    for epoch in range(1, attrs["epochs"] + 1):
+        fleet.train_epoch()
+        if epoch in trial.intermediate_values:
+            by_epoch[epoch] = evaluate(lane.network(), scored).accuracy
+    return Replay(_figures(trial, lane, train, scored), by_epoch)
+
+
+def compare(trial: FrozenTrial, replay: Replay, data: Mnist) -> tuple[str, tuple[float, float] | None]:
+    """Return "identical", "within seed noise" or "different", and the interval that decided between the last two.
+
+    Identical means every stored figure to the last digit. Otherwise the trial is trained from fresh seeds, and the
+    stored accuracy is within seed noise if it lies in their 95 % prediction interval for one more run (Student's t).
+    """
+    stored = {name: trial.user_attrs[name] for name in replay.figures}
+    if stored == replay.figures and trial.intermediate_values == replay.by_epoch:
+        return "identical", None
+    low, high = prediction_interval(_fresh_accuracies(trial, data))
+    accuracy = trial.user_attrs[_accuracy_name(trial)]
+    return ("within seed noise" if low <= accuracy <= high else "different"), (low, high)
+
+
+def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % interval in which one more value of the same normal population falls; needs two values."""
+    n = len(values)
+    reach = student.ppf(0.975, n - 1) * stdev(values) * (1 + 1 / n) ** 0.5
+    return fmean(values) - reach, fmean(values) + reach
+
+
+def _fresh_accuracies(trial: FrozenTrial, data: Mnist) -> list[float]:
+    attrs, (train, scored) = trial.user_attrs, _sets(trial, data)
+    fleet = Fleet(train, derive(attrs["order_seed"], "fresh"), attrs["batch"])
+    lanes = [_join(fleet, trial, derive(attrs["init_seed"], "fresh", k)) for k in range(FRESH_SEEDS)]
+    for _ in range(attrs["epochs"]):
+        fleet.train_epoch()
+    return [evaluate(lane.network(), scored).accuracy for lane in lanes]
+
+
+def _join(fleet: Fleet, trial: FrozenTrial, seed: int) -> Lane:
+    model = initialised(MLPConfig(trial.params["hidden_units"]), seed)
+    return fleet.join(model, trial.params["lr"])
+
+
+def _sets(trial: FrozenTrial, data: Mnist) -> tuple[Images, Images]:
+    return getattr(data, trial.user_attrs["train_on"]), getattr(data, trial.user_attrs["score_on"])
+
+
+def _accuracy_name(trial: FrozenTrial) -> str:
+    return f"{SHORT[trial.user_attrs['score_on']]}_accuracy"
+
+
+def _figures(trial: FrozenTrial, lane: Lane, train: Images, scored: Images) -> dict[str, float]:
+    prefix, network = SHORT[trial.user_attrs["score_on"]], lane.network()
+    own, other = evaluate(network, train), evaluate(network, scored)
+    return {
+        "train_accuracy": own.accuracy,
+        "train_loss": own.loss,
+        f"{prefix}_accuracy": other.accuracy,
+        f"{prefix}_loss": other.loss,
+    }
+
+
+def _print(trial: FrozenTrial, replay: Replay, verdict: str, noise: tuple[float, float] | None, as_json: bool) -> None:
+    stored: dict[str, Any] = {name: trial.user_attrs[name] for name in replay.figures}
+    if as_json:
+        document = {"number": trial.number, "verdict": verdict, "stored": stored, "rerun": dict(replay.figures)}
+        cli.out.print_json(json.dumps({**document, "seed_noise": noise}))
+        return
+    params = trial.params
+    cli.out.print(f"trial {trial.number}: {params['hidden_units']} units, lr {params['lr']:.5f}")
+    for name, value in stored.items():
+        cli.out.print(f"  {name:<16} stored {value!r:<22} rerun {replay.figures[name]!r}", markup=False)
+    if noise is not None:
+        cli.out.print(f"  {FRESH_SEEDS} fresh seeds give {noise[0]:.4f} to {noise[1]:.4f} for one more run (95 %)")
+    cli.out.print(verdict)
+
+
+main = cli.entry(rerun, "search.rerun")
+
+if __name__ == "__main__":
+    main()
