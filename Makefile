@@ -1,0 +1,68 @@
+# The two commands to know are `make run` and `make test`; `make` alone lists the rest.
+# All of them work inside .venv, which is made again when pyproject.toml or constraints.txt changes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+LOCK := build/lock
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint types imports docs-check docs format bench lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+run: $(READY) ## fetch MNIST and search: 50 trials, or what is left of them
+	$(BIN)/python -m model.data
+	$(BIN)/python -m search.run --trials 50
+
+test: $(READY) ## run the whole suite
+	$(BIN)/python -m pytest
+
+check: lint types imports docs-check ## everything below up to docs-check
+
+lint: $(READY) ## ruff: rules and format
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+types: $(READY) ## mypy, strict
+	$(BIN)/python -m mypy
+
+imports: $(READY) ## import-linter: search -> studies -> model
+	$(BIN)/lint-imports
+
+docs-check: $(READY) ## the generated parts of the documents are up to date
+	$(BIN)/python -m docs.generate --check
+
+docs: $(READY) ## write the generated parts of the documents
+	$(BIN)/python -m docs.generate
+
+format: $(READY) ## let ruff mend what it can
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+bench: $(READY) ## measure again what docs/ reports; takes long
+	$(BIN)/python -m benchmarks.calibration
+
+lock: ## take the newest versions that fit into constraints.txt; run the tests before committing it
+	rm -rf $(LOCK)
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/python -m pip install -e '.[test]'
+	$(LOCK)/bin/python -m pip freeze --exclude-editable > $(LOCK)/freeze.txt
+	{ echo "# The versions that were tested: all that pip install -e '.[test]' brings, on $$($(LOCK)/bin/python -V)."; \
+	  echo "# Written by 'make lock'. CUDA's packages are left out: each PyTorch pins its own, and only on some platforms."; \
+	  sed -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' -e 's/+[^ ]*$$//' $(LOCK)/freeze.txt; } > $(LOCK)/constraints.txt
+	mv $(LOCK)/constraints.txt constraints.txt
+	rm -rf $(LOCK)
+
+clean: ## remove the environment and all caches; studies and MNIST stay
+	rm -rf .venv build *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is the last thing made: an installation that failed is tried again.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	@echo "making .venv; the first time this downloads PyTorch and takes minutes"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt -e '.[test]'
+	@touch $@
