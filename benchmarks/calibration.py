@@ -75,16 +75,22 @@ def marginal_section(repetitions: int) -> Iterator[str]:
     yield "| truth | noise | seeds | claim | supported | refuted | ci95 holds | corrected holds |"
     yield "|---|---|--:|---|--:|--:|--:|--:|"
     families, picks = [], []
+    worst = dict.fromkeys(NOISES, 0)
     for (truth, names), noise, seeds in product(MARGINAL, NOISES, SIZES):
         result = measure(truth, noise, seeds, repetitions)
         for name in names:
-            yield f"| {truth.name} | {noise} | {seeds} | {name} | {_cells(result.tallies[name], repetitions)} |"
+            tally = result.tallies[name]
+            worst[noise] = max(worst[noise], tally.supported, tally.refuted)
+            yield f"| {truth.name} | {noise} | {seeds} | {name} | {_cells(tally, repetitions)} |"
         if truth is ON_MARGIN:
             families.append(f"| {noise} | {seeds} | {percent(result.any_verdict, repetitions)} |")
         else:
             ours = percent(result.tallies["25-just-right"].refuted, repetitions)
             naive = percent(result.naive, repetitions)
             picks.append(f"| {truth.name} | {noise} | {seeds} | {naive} | {ours} |")
+    yield ""
+    shares = ", ".join(f"{percent(count, repetitions)} with {noise} noise" for noise, count in worst.items())
+    yield f"Largest share in the columns *supported* and *refuted*: {shares}."
     yield from ("", *_FAMILY_HEAD, *families, "", *_PICK_HEAD, *picks)
 
 

@@ -4,7 +4,7 @@ Conventions. A *tail* is the probability that a bound errs on its own side; a tw
 0.025. Accuracies are fractions. Fewer than ``MIN_PAIRS`` pairs bound nothing: their interval is the whole line.
 
 Student's t and not the bootstrap: 5 to 20 seeds are too few to resample for tails of 0.6 % and less, which decide here.
-Simulated, the percentile bootstrap's 95 % interval covers 84 % with 5 pairs and 93 % with 20. A difference of two
+Simulated, the percentile bootstrap's 95 % interval covers 84 % with 5 pairs and 92 % with 20. A difference of two
 accuracies over thousands of images is near normal; `docs/calibration.md` measures what is left when it is not.
 """
 
