@@ -98,7 +98,7 @@ class Engine:
                 self._start(trial)
 
     def _start(self, trial: optuna.Trial) -> None:
-        seed = derive(self.ledger.seed, "trial", trial.number)
+        seed = trial.user_attrs.get("init_seed", derive(self.ledger.seed, "trial", trial.number))
         model = initialised(MLPConfig(trial.params["hidden_units"]), seed).to(self.train_set.pixels.device)
         before = before_training(model, self.train_set)
         run = Run(trial, self.fleet.join(model, trial.params["lr"]), seed, before)
@@ -136,7 +136,7 @@ class Engine:
             return "failed"
         if lane.age not in ledger.spec.rungs:
             return None
-        run.last = evaluate(lane.network(), self.score_set)
+        run.last = self._score(run)
         prune = ledger.report(trial, run.last.accuracy, lane.age)
         if lane.age == ledger.spec.epochs:
             ledger.complete(trial, run.last.accuracy, self._figures(run))
@@ -145,6 +145,10 @@ class Engine:
             ledger.prune(trial, self._figures(run))
             return "pruned"
         return None
+
+    def _score(self, run: Run) -> Score:
+        """Score a trial that has reached a rung."""
+        return evaluate(run.lane.network(), self.score_set)
 
     def _figures(self, run: Run) -> dict[str, Any]:
         """Return what a trial that ends leaves behind: its figures, and all that a replay needs."""

@@ -30,6 +30,7 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # what counts towards the b
 BEAT_SECONDS = 10.0  # between two heartbeats of a worker's trials
 GRACE_SECONDS = 60.0  # without a heartbeat until a trial counts as stale
 MAX_RETRIES = 3  # times a trial is run again after its worker died
+KEPT = ("baseline", "protocol", "role", "seed_index", "init_seed", "lr_from")  # what a trial is, also when run again
 MAX_FAILED = 20  # diverged trials a study replaces before it gives up: beyond that, something else is wrong
 
 
@@ -83,12 +84,16 @@ class Ledger:
                 raise SearchError(f"{counts.failed} trials of {self.study.study_name!r} failed; see their 'reason'")
             if counts.finished + counts.running >= budget:
                 return None
-            number = len(self.study.get_trials(deepcopy=False))
-            self.study.sampler = self.spec.sampler(derive(self.seed, "sampler", number) % 2**32)
-            trial = self.study.ask(dict(self.spec.space))
-            self.storage.beat([trial._trial_id])
-            trial.set_user_attr("worker", f"{platform.node()}:{os.getpid()}")
-            return trial
+            return self._ask()
+
+    def _ask(self) -> optuna.Trial:
+        """Take the first waiting trial, or sample one; under the study's lock."""
+        number = len(self.study.get_trials(deepcopy=False))
+        self.study.sampler = self.spec.sampler(derive(self.seed, "sampler", number) % 2**32)
+        trial = self.study.ask(dict(self.spec.space))
+        self.storage.beat([trial._trial_id])
+        trial.set_user_attr("worker", f"{platform.node()}:{os.getpid()}")
+        return trial
 
     def beat(self, trials: Iterable[optuna.Trial]) -> None:
         """Say that these trials are being worked on; at most every `BEAT_SECONDS`."""
@@ -105,7 +110,7 @@ class Ledger:
             retry = lost.user_attrs.get("retry", 0) + 1
             _log.warning("trial %d is stale (%s)", lost.number, lost.user_attrs.get("worker", "worker unknown"))
             if retry <= MAX_RETRIES:
-                kept = {"baseline": True} if lost.user_attrs.get("baseline") else {}
+                kept = {name: lost.user_attrs[name] for name in KEPT if name in lost.user_attrs}
                 enqueue(self.study, self.spec.space, lost.params, **kept, retry=retry, retry_of=lost.number)
 
     def report(self, trial: optuna.Trial, value: float, epoch: int) -> bool:
@@ -159,7 +164,7 @@ def open_ledger(storage: Storage, spec: StudySpec, seed: int | None = None) -> L
         stored = study.user_attrs
         asked = {**spec.fingerprint(), "seed": stored["seed"] if seed is None else seed}
         _check(spec.name, {**stored["fingerprint"], "seed": stored["seed"]}, asked)
-        if not any(trial.user_attrs.get("baseline") for trial in study.get_trials(deepcopy=False)):
+        if spec.baseline and not any(trial.user_attrs.get("baseline") for trial in study.get_trials(deepcopy=False)):
             enqueue(study, spec.space, spec.baseline, baseline=True)
     return Ledger(storage, study, spec, stored["seed"])
 

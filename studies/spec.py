@@ -21,7 +21,7 @@ class StudySpec:
     metric: str  # name of the value, as the dashboard shows it
     direction: Literal["maximize", "minimize"]
     space: Mapping[str, BaseDistribution]  # what is sampled
-    baseline: Params  # enqueued once, as trial 0, and never pruned
+    baseline: Params | None  # enqueued once, as trial 0, and never pruned; None where trials are a list of their own
     sampler: Callable[[int], BaseSampler]  # from a seed; a fresh one for each trial, so that a resume repeats no draw
     pruner: BasePruner
     epochs: int  # of a full trial
