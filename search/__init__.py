@@ -2,4 +2,6 @@
 
 from importlib.metadata import version
 
+import model  # noqa: F401  # first of all: it sets how threads wait, which torch reads when it loads
+
 __version__ = version("sweetspot")
