@@ -20,7 +20,7 @@ class Bin:
     low: int
     high: int  # inclusive
     trials: int  # completed or pruned
-    best: FrozenTrial | None  # best completed, None if all were pruned
+    best: FrozenTrial | None  # best completed; where none is, the pruned one that was best when it was stopped
 
 
 def value(trial: FrozenTrial) -> float:
@@ -54,32 +54,33 @@ def baseline_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
 
 
 def width_curve(study: optuna.Study) -> list[Bin]:
-    """Return the best completed trial of each range of widths."""
+    """Return the best trial of each range of widths, a completed one where there is any."""
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-    ranked = ranking(study)
     bins = []
     for low, end in pairwise(BINS):
         inside = [trial for trial in finished if low <= trial.params["hidden_units"] < end]
-        best = next((trial for trial in ranked if trial in inside), None)
+        best = max(inside, key=lambda trial: (trial.state == TrialState.COMPLETE, value(trial)), default=None)
         bins.append(Bin(low, end - 1, len(inside), best))
     return bins
 
 
 def curve_text(bins: Sequence[Bin]) -> list[str]:
-    """Draw the width curve as bars from the worst to the best accuracy shown."""
+    """Draw the width curve as bars from the worst to the best accuracy shown; light ones are of pruned trials."""
     values = [value(b.best) for b in bins if b.best]
     if not values:
-        return ["no completed trial yet"]
-    low, high = min(values), max(values)
-    return [_bar(b, low, high) for b in bins]
+        return ["no finished trial yet"]
+    return [_bar(b, min(values), max(values)) for b in bins]
 
 
 def _bar(b: Bin, low: float, high: float) -> str:
     label = f"{b.low:>4}-{b.high:<4}"
     if b.best is None:
-        return f"{label} {'-':>7}  {b.trials} trials, none completed" if b.trials else f"{label} {'-':>7}  not tried"
+        return f"{label} {'-':>7}  not tried"
     length = BAR if high == low else 1 + round((BAR - 1) * (value(b.best) - low) / (high - low))
-    return f"{label} {b.best.value:>7.2%}  {'█' * length} {b.best.params['hidden_units']} units, {b.trials} trials"
+    units = f"{b.best.params['hidden_units']} units, best of {b.trials}"
+    if b.best.state == TrialState.COMPLETE:
+        return f"{label} {value(b.best):>7.2%}  {'█' * length} {units}"
+    return f"{label} {value(b.best):>7.2%}  {'░' * length} {units}, all pruned: this one at epoch {b.best.last_step}"
 
 
 def table(best: FrozenTrial | None, baseline: FrozenTrial | None) -> Table:
