@@ -25,3 +25,13 @@ class DeviceError(SweetspotError):
     """The device asked for does not exist here."""
 
     exit_code = 2
+
+
+class WeightsError(SweetspotError):
+    """A file holds no weights that this version can read."""
+
+
+class PictureError(SweetspotError):
+    """A picture given by the user cannot be read, or shows no digit."""
+
+    exit_code = 2

@@ -4,6 +4,8 @@
     ├── DataError (1)            model/errors.py: MNIST is not to be had
     │   └── DataDirError (2)     model/errors.py: the directory given for it is none
     ├── DeviceError (2)          model/errors.py: no such device here
+    ├── WeightsError (1)         model/errors.py: a file holds no weights that we can read
+    ├── PictureError (2)         model/errors.py: the user's picture cannot be read, or shows no digit
     ├── UsageError (2)           an option or argument makes no sense
     ├── StudyMismatchError (2)   the stored study is not the one asked for
     ├── NotFoundError (1)        no database, no study, no trial
@@ -13,17 +15,19 @@
 A message is one line: what was wrong, and how to mend it. Only `search/cli.py` turns errors into output.
 """
 
-from model.errors import DataError, DeviceError, SweetspotError
+from model.errors import DataError, DeviceError, PictureError, SweetspotError, WeightsError
 
 __all__ = [
     "DataError",
     "DeviceError",
     "NotFoundError",
+    "PictureError",
     "SearchError",
     "StorageError",
     "StudyMismatchError",
     "SweetspotError",
     "UsageError",
+    "WeightsError",
 ]
 
 
