@@ -14,13 +14,25 @@ import typer
 from rich.console import Console
 
 from search.errors import SweetspotError, UsageError
+from search.patience import DATABASE_ERRORS, reason
 from search.storage import DEFAULT_URL
+from search.urls import PASSWORD, names_password
+
+
+def _seen(context: typer.Context, option: typer.CallbackParam, url: str) -> str:
+    """Warn of a password that everybody on the machine can read."""
+    source = context.get_parameter_source(option.name or "")
+    if source is not None and source.name == "COMMANDLINE" and names_password(url):
+        err.print(f"warning: others see the password in --storage; SWEETSPOT_STORAGE or {PASSWORD} hide it")
+    return url
+
 
 StorageOption = Annotated[
     str,
     typer.Option(
         "--storage",
         envvar="SWEETSPOT_STORAGE",
+        callback=_seen,
         help="Database of the study: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE.",
     ),
 ]
@@ -59,6 +71,8 @@ def _guarded(run: Callable[[], Any]) -> int:
         return _say(error.format_message(), 2)
     except SweetspotError as error:
         return _say(str(error), error.exit_code)
+    except DATABASE_ERRORS as error:
+        return _say(f"the database failed: {reason(error)}", 1)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, `head` say, has seen enough

@@ -24,10 +24,12 @@ from model.mlp import MLPConfig, initialised
 from model.seeds import derive
 from model.training import Score, before_training, evaluate
 from search import __version__
+from search.errors import SearchError
 from search.ledger import Ledger, TrialLostError
 
 ROOM = {"cpu": 512, "cuda": 4096, "mps": 1024}  # units trained at once; ARCHITECTURE.md says how they were chosen
 SHORT = {"validation": "val", "test": "test"}  # prefix of a trial's figures
+SMALLEST_ROOM = 16  # units: with less than this not even one trial fits
 POLL_SECONDS = 1.0  # between two looks at a study whose remaining trials other workers are training
 _log = logging.getLogger(__name__)
 
@@ -77,11 +79,12 @@ class Engine:
 
     def search(self, budget: int, stop: Callable[[], bool]) -> None:
         """Work until the study has `budget` finished trials, or `stop()`; open trials are then given back."""
+        self.ledger.storage.patiently.stop = stop
         try:
             while not stop():
                 self._refill(budget)
                 if self.runs:
-                    self._train()
+                    self._train_or_shrink()
                 elif self.ledger.counts().finished >= budget:
                     return
                 else:
@@ -96,6 +99,22 @@ class Engine:
                 self._ask_again = time.monotonic() + POLL_SECONDS
             else:
                 self._start(trial)
+
+    def _train_or_shrink(self) -> None:
+        """Train an epoch; where the device's memory does not do, give the trials back and go on with half the room.
+
+        Raises `SearchError` when not even the narrowest fleet fits.
+        """
+        try:
+            self._train()
+        except torch.OutOfMemoryError as error:
+            if self.room < SMALLEST_ROOM:
+                raise SearchError("the device has no memory left for a single trial; try --device cpu") from error
+            self.room //= 2
+            _log.warning("out of memory: giving %d trials back, going on with %d units", len(self.runs), self.room)
+            self.ledger.give_back(run.trial for run in self.runs)
+            self.runs.clear()
+            self.fleet = Fleet(self.train_set, self.fleet.order_seed, self.fleet.batch, self.fleet.clock)
 
     def _start(self, trial: optuna.Trial) -> None:
         seed = trial.user_attrs.get("init_seed", derive(self.ledger.seed, "trial", trial.number))

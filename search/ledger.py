@@ -1,37 +1,41 @@
 """What a study promises, kept in SQL: one schema, one baseline, an exact budget, every trial accounted for.
 
-The engine asks here and tells here. Whatever several processes must not do at once is done under the study's lock.
+The engine asks here and tells here. Every call waits while the database is away, and may be run again after that: it
+looks first at what is stored, so nothing is claimed, told or queued twice.
 """
 
 import json
 import logging
 import os
 import platform
+import secrets
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from model.seeds import derive
-from search.errors import NotFoundError, SearchError, StudyMismatchError
+from search.errors import NotFoundError, SearchError, StorageError, StudyMismatchError
+from search.queueing import GRACE_SECONDS, enqueue, misfit, sweep
 from search.storage import Storage, shown
-from studies.spec import Params, StudySpec
+from studies.spec import StudySpec
+
+__all__ = ["Counts", "Ledger", "TrialLostError", "count", "enqueue", "load_study", "open_ledger", "stored_epochs"]
 
 _log = logging.getLogger(__name__)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # what counts towards the budget
-BEAT_SECONDS = 10.0  # between two heartbeats of a worker's trials
-GRACE_SECONDS = 60.0  # without a heartbeat until a trial counts as stale
-MAX_RETRIES = 3  # times a trial is run again after its worker died
-KEPT = ("baseline", "protocol", "role", "seed_index", "init_seed", "lr_from")  # what a trial is, also when run again
+BEAT_SECONDS = 10.0  # between two heartbeats of a worker's trials, and between two looks for stale ones
 MAX_FAILED = 20  # diverged trials a study replaces before it gives up: beyond that, something else is wrong
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -54,65 +58,105 @@ class TrialLostError(Exception):
     """A trial that we train was ended by somebody else; caught in the engine, never shown as an error."""
 
 
+def _patient(call: "Callable[Concatenate[Ledger, P], R]") -> "Callable[Concatenate[Ledger, P], R]":
+    """Let a method of the ledger wait while the database is away."""
+
+    @wraps(call)
+    def patient(self: "Ledger", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.storage.patiently(lambda: call(self, *args, **kwargs))
+
+    return patient
+
+
 class Ledger:
-    """A study in SQL, open for work."""
+    """A study in SQL, open for work.
+
+    `worker` is this process, wherever it runs: no other ever has the same name.
+    """
 
     def __init__(self, storage: Storage, study: optuna.Study, spec: StudySpec, seed: int) -> None:
         self.storage = storage
         self.study = study
         self.spec = spec
         self.seed = seed
-        self._last_beat = 0.0
+        self.worker = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.beat_seconds = BEAT_SECONDS
+        self.grace_seconds = GRACE_SECONDS
+        self._held: set[int] = set()  # ids of the trials that this worker has claimed and not ended
+        self._last_beat = self._last_sweep = 0.0
 
+    @_patient
     def counts(self) -> Counts:
         """Count the study's trials by state."""
-        by_state = Counter(trial.state for trial in self.study.get_trials(deepcopy=False))
-        order = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
-        return Counts(*(by_state[state] for state in order))
+        return count(self.study)
 
+    @_patient
     def claim(self, budget: int) -> optuna.Trial | None:
-        """Ask for the next trial, or return None when `budget` trials are finished or under way.
+        """Return the next trial, or None when `budget` trials are finished or under way.
 
-        Waiting trials, the baseline first, go before sampled ones. "Count, then ask" is one step for all processes,
-        and each trial's draws come from the study's seed and its number.
-        Raises `SearchError` when too many trials have failed.
+        Waiting trials, the baseline first, go before sampled ones. "Count, then claim" is one transaction of the
+        database, and each trial's draws come from the study's seed and its number. A queued trial whose parameters
+        do not fit the space is failed with the reason. Raises `SearchError` when too many trials have diverged.
         """
-        with self.storage.lock(self.study.study_name):
+        now = time.monotonic()
+        heard = now - self.storage.patiently.returned >= self.grace_seconds  # in an outage nobody's heartbeats arrive
+        if heard and now - self._last_sweep >= self.beat_seconds:
             self._sweep()
-            counts = self.counts()
-            if counts.failed > MAX_FAILED:
-                raise SearchError(f"{counts.failed} trials of {self.study.study_name!r} failed; see their 'reason'")
-            if counts.finished + counts.running >= budget:
-                return None
-            return self._ask()
+        _check_failures(self.study)
+        return self._ask(budget)
 
-    def _ask(self) -> optuna.Trial:
-        """Take the first waiting trial, or sample one; under the study's lock."""
-        number = len(self.study.get_trials(deepcopy=False))
-        self.study.sampler = self.spec.sampler(derive(self.seed, "sampler", number) % 2**32)
-        trial = self.study.ask(dict(self.spec.space))
-        self.storage.beat([trial._trial_id])
-        trial.set_user_attr("worker", f"{platform.node()}:{os.getpid()}")
+    @_patient
+    def _ask(self, budget: int | None = None) -> optuna.Trial | None:
+        """Claim a trial and give it its parameters; without a budget only one that waits."""
+        while (trial_id := self._claim_id(budget)) is not None:
+            try:
+                trial = self._sampled(trial_id)
+                self._held.add(trial_id)
+                return trial
+            except TrialLostError as error:
+                _log.warning("%s", error)
+        return None
+
+    def _claim_id(self, budget: int | None) -> int | None:
+        return self.storage.claim(self.study._study_id, budget, self.worker, self._held)
+
+    def _sampled(self, trial_id: int) -> optuna.Trial:
+        """Give a claimed trial its parameters: those it was queued with, else the sampler's."""
+        known = {trial._trial_id: trial for trial in self.study.get_trials(deepcopy=False)}
+        wanted = known[trial_id]
+        if wrong := misfit(self.spec.space, wanted.system_attrs.get("fixed_params", {})):
+            self.storage.fail(self.study._study_id, trial_id, f"refused: {wrong}", None)
+            raise TrialLostError(f"trial {wanted.number} is refused: {wrong}")
+        sampler = self.spec.sampler(derive(self.seed, "sampler", wanted.number) % 2**32)
+        study = optuna.load_study(
+            study_name=self.study.study_name, storage=self.storage.optuna, sampler=sampler, pruner=self.spec.pruner
+        )
+        with _ours(wanted):
+            trial = optuna.Trial(study, trial_id)
+            for name, distribution in self.spec.space.items():
+                trial._suggest(name, distribution)
         return trial
 
     def beat(self, trials: Iterable[optuna.Trial]) -> None:
-        """Say that these trials are being worked on; at most every `BEAT_SECONDS`."""
-        if time.monotonic() - self._last_beat >= BEAT_SECONDS:
-            self.storage.beat(trial._trial_id for trial in trials)
+        """Say that these trials are being worked on; at most every `beat_seconds`."""
+        if time.monotonic() - self._last_beat >= self.beat_seconds:
+            self._beat([trial._trial_id for trial in trials])
             self._last_beat = time.monotonic()
 
-    def _sweep(self) -> None:
-        """Fail trials whose worker died, and queue each again with the same parameters."""
-        for trial_id in self.storage.stale(self.study._study_id, GRACE_SECONDS):
-            lost = self.storage.optuna.get_trial(trial_id)
-            self.storage.set_attrs(trial_id, {"reason": "stale: its worker stopped without a word"})
-            self.study.tell(lost.number, state=TrialState.FAIL)
-            retry = lost.user_attrs.get("retry", 0) + 1
-            _log.warning("trial %d is stale (%s)", lost.number, lost.user_attrs.get("worker", "worker unknown"))
-            if retry <= MAX_RETRIES:
-                kept = {name: lost.user_attrs[name] for name in KEPT if name in lost.user_attrs}
-                enqueue(self.study, self.spec.space, lost.params, **kept, retry=retry, retry_of=lost.number)
+    @_patient
+    def _beat(self, trial_ids: Collection[int]) -> None:
+        self.storage.beat(trial_ids)
 
+    def _sweep(self) -> None:
+        sweep(self.storage, self.study, self.grace_seconds)
+        self._last_sweep = time.monotonic()
+
+    @_patient
+    def bury(self, pid: int) -> None:
+        """Fail what a process of this machine was training, and queue it again: we know that it has ended."""
+        sweep(self.storage, self.study, self.grace_seconds, dead=f"{platform.node()}:{pid}:")
+
+    @_patient
     def report(self, trial: optuna.Trial, value: float, epoch: int) -> bool:
         """Store a trial's value at an epoch; return whether the pruner would stop it.
 
@@ -124,25 +168,40 @@ class Ledger:
 
     def complete(self, trial: optuna.Trial, value: float, attrs: Mapping[str, Any]) -> None:
         """Tell a trial that trained to its end, with what is known of it."""
-        with _ours(trial):
-            self.storage.set_attrs(trial._trial_id, attrs)
-            self.study.tell(trial, value)
+        self._tell(trial, TrialState.COMPLETE, value, attrs)
 
     def prune(self, trial: optuna.Trial, attrs: Mapping[str, Any]) -> None:
         """Tell a trial that the pruner stopped, with what is known of it."""
+        self._tell(trial, TrialState.PRUNED, None, attrs)
+
+    def fail(self, trial: optuna.Trial, why: str) -> None:
+        """Tell a trial that cannot be finished, and why; another takes its place in the budget."""
+        self._tell(trial, TrialState.FAIL, None, {"reason": why})
+
+    @_patient
+    def _tell(self, trial: optuna.Trial, state: TrialState, value: float | None, attrs: Mapping[str, Any]) -> None:
+        stored = self.storage.optuna.get_trial(trial._trial_id)
+        if stored.state == state and stored.user_attrs.get("worker") == self.worker:
+            return  # the connection broke after it was told
         with _ours(trial):
             self.storage.set_attrs(trial._trial_id, attrs)
-            self.study.tell(trial, state=TrialState.PRUNED)
-
-    def fail(self, trial: optuna.Trial, reason: str) -> None:
-        """Tell a trial that cannot be finished, and why; another takes its place in the budget."""
-        with _ours(trial):
-            self.storage.set_attrs(trial._trial_id, {"reason": reason})
-            self.study.tell(trial, state=TrialState.FAIL)
+            self.study.tell(trial, value, state)
 
     def give_back(self, trials: Iterable[optuna.Trial]) -> None:
-        """Let a later run take these trials up again, with the same numbers and parameters."""
-        self.storage.give_back(trial._trial_id for trial in trials)
+        """Let a later run take these trials up again, with the same numbers and parameters.
+
+        If the database is away they stay as they are, and are swept as stale.
+        """
+        ids = [trial._trial_id for trial in trials]
+        try:
+            self._give_back(ids)
+        except StorageError as error:
+            _log.warning("%d open trials could not be given back: %s", len(ids), error)
+
+    @_patient
+    def _give_back(self, trial_ids: Collection[int]) -> None:
+        self.storage.give_back(trial_ids)
+        self._held.difference_update(trial_ids)
 
 
 def open_ledger(storage: Storage, spec: StudySpec, seed: int | None = None) -> Ledger:
@@ -151,6 +210,10 @@ def open_ledger(storage: Storage, spec: StudySpec, seed: int | None = None) -> L
     Any number of processes may do this at once. `seed` None means the stored seed, or 0 for a new study.
     Raises `StudyMismatchError` if the stored study is not the one asked for.
     """
+    return storage.patiently(lambda: _open(storage, spec, seed))
+
+
+def _open(storage: Storage, spec: StudySpec, seed: int | None) -> Ledger:
     with storage.lock(spec.name), quiet_experiments():
         study = optuna.create_study(
             study_name=spec.name,
@@ -167,6 +230,13 @@ def open_ledger(storage: Storage, spec: StudySpec, seed: int | None = None) -> L
         if spec.baseline and not any(trial.user_attrs.get("baseline") for trial in study.get_trials(deepcopy=False)):
             enqueue(study, spec.space, spec.baseline, baseline=True)
     return Ledger(storage, study, spec, stored["seed"])
+
+
+def count(study: optuna.Study) -> Counts:
+    """Count a study's trials by state."""
+    by_state = Counter(trial.state for trial in study.get_trials(deepcopy=False))
+    order = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
+    return Counts(*(by_state[state] for state in order))
 
 
 def load_study(storage: Storage, name: str) -> optuna.Study:
@@ -186,14 +256,12 @@ def stored_epochs(storage: Storage, name: str) -> int | None:
     return fingerprint.get("epochs")  # type: ignore[no-any-return]  # attributes are untyped JSON
 
 
-def enqueue(study: optuna.Study, space: Mapping[str, BaseDistribution], params: Params, **attrs: Any) -> None:
-    """Put a trial with fixed parameters in the queue; raises `ValueError` for a name or value outside the space."""
-    if params.keys() != space.keys():
-        raise ValueError(f"parameters must be {sorted(space)}, not {sorted(params)}")
-    for name, value in params.items():
-        if not space[name]._contains(space[name].to_internal_repr(value)):
-            raise ValueError(f"{name} = {value!r} is outside {space[name]}")
-    study.enqueue_trial(dict(params), user_attrs=attrs)
+def _check_failures(study: optuna.Study) -> None:
+    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    diverged = [trial for trial in failed if str(trial.user_attrs.get("reason", "")).startswith("diverged")]
+    if len(diverged) > MAX_FAILED:
+        why = diverged[-1].user_attrs["reason"]
+        raise SearchError(f"{len(diverged)} trials of {study.study_name!r} diverged, the last: {why}")
 
 
 def quiet_experiments() -> "warnings.catch_warnings[None]":
@@ -202,7 +270,7 @@ def quiet_experiments() -> "warnings.catch_warnings[None]":
 
 
 @contextmanager
-def _ours(trial: optuna.Trial) -> Iterator[None]:
+def _ours(trial: optuna.Trial | FrozenTrial) -> Iterator[None]:
     """Translate Optuna's two ways to say that a trial is no longer running."""
     try:
         yield

@@ -5,14 +5,18 @@ Optuna's own tables, so that every tool that reads Optuna reads ours. What Optun
 - The schema is created once, under a lock; several processes that find a fresh database collide otherwise.
 - On SQLite a transaction begins with BEGIN IMMEDIATE, in WAL mode with a long timeout: with a deferred one two
   processes both read a WAITING trial and both take it.
-- `lock` makes "count, then ask" one step, whoever else works on the study.
+- What must happen once is one transaction: counting and claiming, failing a trial and queueing it again, giving back.
+  So it holds whenever a process is killed or a connection breaks.
+
+Each transaction locks in the same order, study before trials, so that PostgreSQL finds no deadlocks.
 """
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+import weakref
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,132 +25,176 @@ import sqlalchemy as sa
 from filelock import FileLock
 from optuna.storages import RDBStorage
 
-from search.errors import NotFoundError, StorageError, UsageError
+from search import rows
+from search.errors import NotFoundError, StorageError
+from search.patience import Patience, reason
+from search.urls import parse_url, shown
+
+__all__ = ["DEFAULT_URL", "Storage", "open_storage", "parse_url", "shown"]
 
 DEFAULT_URL = "sqlite:///sweetspot.db"
-SQLITE_TIMEOUT = 60.0  # seconds to wait for a locked file before giving up
+SQLITE_TIMEOUT = 60.0  # seconds to wait for a locked file before asking again
+NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"}
 
-_STATE = sa.Enum("RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING", name="trialstate")  # as PostgreSQL knows it
-_trials = sa.table(
-    "trials", sa.column("trial_id"), sa.column("study_id"), sa.column("state", _STATE), sa.column("datetime_start")
-)
-_values = sa.table("trial_intermediate_values", sa.column("trial_id"))
-_attrs = sa.table("trial_user_attributes", *map(sa.column, ("trial_id", "key", "value_json")))
-_rungs = sa.table("trial_system_attributes", *map(sa.column, ("trial_id", "key")))
-_beats = sa.table("trial_heartbeats", sa.column("trial_id"), sa.column("heartbeat", sa.DateTime))
+_log = logging.getLogger(__name__)
 
 
 class Storage:
-    """An open database: `optuna` for Optuna, the rest for what Optuna does not do."""
+    """An open database: `optuna` for Optuna, the rest for what Optuna does not do.
+
+    `patiently(attempt)` runs what uses either, and waits while the database is away.
+    """
 
     def __init__(self, url: sa.URL, backend: RDBStorage) -> None:
         self.url = url
         self.engine = backend.engine
         self.optuna = optuna.storages.get_storage(backend)
+        self.patiently = Patience(shown(url))
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock of this name against every other process on the same database."""
-        with _lock(self.url, self.engine, name):
+        with _lock(self.url, name):
             yield
 
-    def set_attrs(self, trial_id: int, attrs: Mapping[str, Any]) -> None:
-        """Store user attributes of a trial in one transaction; Optuna takes one for each."""
-        rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
+    def claim(self, study_id: int, budget: int | None, worker: str, held: Collection[int]) -> int | None:
+        """Make the first waiting trial, or else a new one, a running trial of `worker`; return its id.
+
+        None if `budget` trials are finished or running; without a budget only a waiting trial will do. A trial that
+        already runs in the worker's name, though it is not among those it holds, is returned as it is: the connection
+        broke when it was claimed.
+        """
         with self.engine.begin() as connection:
-            connection.execute(sa.delete(_attrs).where(_attrs.c.trial_id == trial_id, _attrs.c.key.in_(attrs)))
-            connection.execute(sa.insert(_attrs), rows)
+            rows.lock_study(connection, study_id)
+            if orphans := set(rows.running_of(connection, study_id, worker)) - set(held):
+                return min(orphans)
+            if budget is not None and rows.under_way(connection, study_id) >= budget:
+                return None
+            trial_id = rows.first_waiting(connection, study_id)
+            if trial_id is None and budget is not None:
+                trial_id = rows.new_trial(connection, study_id, "RUNNING")
+            if trial_id is not None:
+                rows.start(connection, trial_id, worker)
+            return trial_id
+
+    def set_attrs(self, trial_id: int, attrs: Mapping[str, Any]) -> None:
+        """Store user attributes of a running trial in one transaction; Optuna takes one for each."""
+        with self.engine.begin() as connection:
+            if rows.still_running(connection, [trial_id]):
+                rows.set_attrs(connection, rows.USER, trial_id, attrs)
 
     def beat(self, trial_ids: Iterable[int]) -> None:
         """Record, by the database's clock, that these trials are being worked on."""
         with self.engine.begin() as connection:
-            _beat(connection, list(trial_ids))
+            rows.beat(connection, trial_ids)
 
-    def stale(self, study_id: int, grace: float) -> list[int]:
-        """Return running trials of a study that nobody has worked on for `grace` seconds.
+    def ages(self, study_id: int) -> dict[int, float]:
+        """Return the seconds since somebody last worked on each running trial, by the database's clock.
 
-        A running trial without a heartbeat gets one: its worker may have died before its first.
+        A running trial without a heartbeat gets one: its worker may have died before its first. While PostgreSQL
+        itself was down nobody could send one; that time does not count.
         """
-        running = sa.select(_trials.c.trial_id).where(_trials.c.study_id == study_id, _trials.c.state == "RUNNING")
         with self.engine.begin() as connection:
-            ids = list(connection.scalars(running))
-            beats = sa.select(_beats.c.trial_id, _beats.c.heartbeat).where(_beats.c.trial_id.in_(ids))
+            ids = connection.scalars(sa.select(rows.TRIALS.c.trial_id).where(rows.in_state(study_id, "RUNNING"))).all()
+            beats = sa.select(rows.BEATS.c.trial_id, rows.BEATS.c.heartbeat).where(rows.BEATS.c.trial_id.in_(ids))
             seen = {row.trial_id: row.heartbeat for row in connection.execute(beats)}
-            _beat(connection, [trial_id for trial_id in ids if trial_id not in seen])
-            now = connection.scalar(sa.select(sa.func.now()))
-            assert now is not None
-            limit = now.replace(tzinfo=None) - timedelta(seconds=grace)
-        return [trial_id for trial_id, heartbeat in seen.items() if heartbeat < limit]
+            rows.beat(connection, set(ids) - set(seen))
+            now, up = rows.clock(connection)
+        return {trial_id: (now - max(seen.get(trial_id, now), up)).total_seconds() for trial_id in ids}
+
+    def fail(self, study_id: int, trial_id: int, why: str, again: Mapping[str, Any] | None) -> bool:
+        """Fail a running trial, and with `again` queue one with these parameters and attributes; one transaction.
+
+        `again` is `{"params": ..., "attrs": ...}`. False, and nothing is done, if the trial is not running any more.
+        """
+        with self.engine.begin() as connection:
+            rows.lock_study(connection, study_id)
+            if not rows.still_running(connection, [trial_id]):
+                return False
+            failed = sa.update(rows.TRIALS).where(rows.TRIALS.c.trial_id == trial_id)
+            connection.execute(failed.values(state="FAIL", datetime_complete=datetime.now()))
+            rows.set_attrs(connection, rows.USER, trial_id, {"reason": why})
+            if again is not None:
+                queued = rows.new_trial(connection, study_id, "WAITING")
+                rows.set_attrs(connection, rows.SYSTEM, queued, {"fixed_params": again["params"]})
+                rows.set_attrs(connection, rows.USER, queued, again["attrs"])
+            return True
 
     def give_back(self, trial_ids: Iterable[int]) -> None:
         """Turn running trials back into waiting ones, as if they had never started; number and parameters stay."""
         with self.engine.begin() as connection:
-            mine = list(trial_ids)
-            running = connection.scalars(
-                sa.select(_trials.c.trial_id).where(_trials.c.trial_id.in_(mine), _trials.c.state == "RUNNING")
-            ).all()
-            for table in (_values, _beats):
+            running = rows.still_running(connection, trial_ids)
+            for table in (rows.REPORTS, rows.BEATS):
                 connection.execute(sa.delete(table).where(table.c.trial_id.in_(running)))
-            rungs = _rungs.c.key.startswith("completed_rung_")
-            connection.execute(sa.delete(_rungs).where(_rungs.c.trial_id.in_(running), rungs))
-            waiting = sa.update(_trials).where(_trials.c.trial_id.in_(running))
+            rungs = rows.SYSTEM.c.key.startswith("completed_rung_")
+            connection.execute(sa.delete(rows.SYSTEM).where(rows.SYSTEM.c.trial_id.in_(running), rungs))
+            waiting = sa.update(rows.TRIALS).where(rows.TRIALS.c.trial_id.in_(running))
             connection.execute(waiting.values(state="WAITING", datetime_start=None))
-
-
-def parse_url(text: str) -> sa.URL:
-    """Read a storage URL; SQLite paths become absolute, PostgreSQL gets its driver.
-
-    Raises `UsageError` for what is not a URL of SQLite or PostgreSQL.
-    """
-    hint = "use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
-    try:
-        url = sa.make_url(text)
-    except (sa.exc.ArgumentError, ValueError):
-        raise UsageError(f"--storage is not a database URL; {hint}") from None
-    if url.drivername in ("postgres", "postgresql"):
-        return url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() not in ("sqlite", "postgresql"):
-        raise UsageError(f"--storage: {url.get_backend_name()!r} is not supported; {hint}")
-    if url.get_backend_name() == "sqlite":
-        if url.database in (None, "", ":memory:"):
-            raise UsageError(f"--storage: a study in memory would be lost at exit; {hint}")
-        return url.set(database=str(Path(url.database).absolute()))
-    return url
-
-
-def shown(url: sa.URL) -> str:
-    """Return the URL as it may be printed: with the password hidden."""
-    return url.render_as_string(hide_password=True)
 
 
 def open_storage(text: str, *, create: bool) -> Storage:
     """Open the database at a URL, with `create` making file and schema where there are none.
 
     Raises `UsageError` for a bad URL, `NotFoundError` for no database without `create`, `StorageError` for a
-    database that cannot be used.
+    database that cannot be used; that one is left as it was.
     """
     url = parse_url(text)
-    if not create and _is_sqlite(url) and not Path(url.database or "").is_file():
-        raise NotFoundError(f"no database at {shown(url)}; start a study with: python -m search.run")
+    if _is_sqlite(url):
+        _check_file(url, Path(url.database or ""), create)
     try:
-        probe = sa.create_engine(url, connect_args=_connect_args(url), poolclass=sa.NullPool)
-        if not create and not sa.inspect(probe).has_table("studies"):
-            raise NotFoundError(f"no study in {shown(url)}; start one with: python -m search.run")
-        with _lock(url, probe, "schema"):
+        _check_tables(url, create)
+        with _lock(url, "schema"):
             return Storage(url, _backend(url))
-    except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
-        raise StorageError(f"cannot use {shown(url)}: {_first_line(error)}") from error
+    except (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, ImportError) as error:
+        raise StorageError(f"cannot use {shown(url)}: {reason(error)}") from error
     except RuntimeError as error:  # Optuna's word on a schema of another version
-        raise StorageError(f"cannot use {shown(url)}: {_first_line(error)}") from error
+        raise StorageError(f"cannot use {shown(url)}: {reason(error)}") from error
+
+
+def filesystem(path: Path, mounts: str) -> str:
+    """Return the type of the file system that holds a path, given the text of /proc/mounts; "" if none does."""
+    found = [line.split()[1:3] for line in mounts.splitlines()]
+    holding = [(len(place), kind) for place, kind in found if path.is_relative_to(place.replace("\\040", " "))]
+    return max(holding, default=(0, ""))[1]
+
+
+def _check_file(url: sa.URL, path: Path, create: bool) -> None:
+    if not create and not path.exists():
+        raise NotFoundError(f"no database at {shown(url)}; start a study with: python -m search.run")
+    if not path.parent.is_dir():
+        raise StorageError(f"cannot use {shown(url)}: there is no directory {path.parent}")
+    if path.is_dir():
+        raise StorageError(f"cannot use {shown(url)}: it is a directory; name a file")
+    mounts = Path("/proc/mounts")
+    kind = filesystem(path.resolve(), mounts.read_text(encoding="utf-8")) if mounts.exists() else ""
+    if kind in NETWORK_FILESYSTEMS:
+        _log.warning("%s is on a network file system (%s), where SQLite's locks may fail; use PostgreSQL", path, kind)
+
+
+def _check_tables(url: sa.URL, create: bool) -> None:
+    """Refuse a database that holds something else, before anything is added to it."""
+    if create and _is_sqlite(url) and not Path(url.database or "").exists():
+        return
+    names = set(sa.inspect(_probe(url)).get_table_names())
+    if names - rows.NAMES and not {"studies", "trials", "version_info"} <= names:
+        raise StorageError(f"{shown(url)} is not a database of Optuna's: it has a table {min(names - rows.NAMES)!r}")
+    if not create and "studies" not in names:
+        raise NotFoundError(f"no study in {shown(url)}; start one with: python -m search.run")
+
+
+def _probe(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(url, connect_args=_connect_args(url), poolclass=sa.NullPool)
 
 
 def _backend(url: sa.URL) -> RDBStorage:
     kwargs: dict[str, Any] = {"connect_args": _connect_args(url)}
     if not _is_sqlite(url):
         kwargs["pool_pre_ping"] = True  # a connection that died while we trained is replaced, not reported
-    backend = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=kwargs)
+    text = url.render_as_string(hide_password=False)
+    backend = RDBStorage(text.replace("{", "{{").replace("}", "}}"), engine_kwargs=kwargs)  # Optuna formats it
     if _is_sqlite(url):
         _begin_immediately(backend.engine)
+    weakref.finalize(backend, backend.engine.dispose)
     return backend
 
 
@@ -163,38 +211,28 @@ def _begin_immediately(engine: sa.Engine) -> None:
 
     sa.event.listen(engine, "connect", connected)
     sa.event.listen(engine, "begin", begun)
-
-
-def _beat(connection: sa.Connection, trial_ids: list[int]) -> None:
-    if not trial_ids:
-        return
-    connection.execute(sa.delete(_beats).where(_beats.c.trial_id.in_(trial_ids)))
-    rows = [{"trial_id": trial_id} for trial_id in trial_ids]
-    connection.execute(sa.insert(_beats).values(heartbeat=sa.func.now()), rows)
+    with engine.connect():  # switching to WAL needs the file for itself: do it now, under the schema's lock
+        pass
 
 
 @contextmanager
-def _lock(url: sa.URL, engine: sa.Engine, name: str) -> Iterator[None]:
+def _lock(url: sa.URL, name: str) -> Iterator[None]:
     if _is_sqlite(url):
         with FileLock(f"{url.database}.lock"):
             yield
         return
     key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
-    with engine.connect() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
-        try:
-            yield
-        finally:
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+    with _probe(url).connect() as connection:  # its own, not pooled: the lock goes when it closes
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(sa.select(sa.func.pg_advisory_lock(key)))
+        yield
 
 
 def _connect_args(url: sa.URL) -> dict[str, Any]:
-    return {"timeout": SQLITE_TIMEOUT} if _is_sqlite(url) else {"connect_timeout": 10, "options": "-c timezone=utc"}
+    if _is_sqlite(url):
+        return {"timeout": SQLITE_TIMEOUT}
+    dead = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+    return {"connect_timeout": 10, "options": "-c timezone=utc", **dead}
 
 
 def _is_sqlite(url: sa.URL) -> bool:
     return url.get_backend_name() == "sqlite"
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]

@@ -1,0 +1,125 @@
+"""What to do when the database does not answer: wait while that helps, else say why in a line.
+
+A database that is *away* is one that may come back by itself: a connection that broke, a server that restarts, an
+SQLite file that another process holds. Everything else (a full disk, a missing right) needs somebody to act.
+"""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
+
+from search.errors import StorageError, UsageError
+
+DATABASE_ERRORS = (sa.exc.SQLAlchemyError, StorageInternalError)
+PATIENCE = "SWEETSPOT_STORAGE_PATIENCE"  # environment variable: seconds that a database may stay away
+AWAY_SECONDS = 300.0  # unless it says otherwise
+HASTY_SECONDS = 5.0  # when we are to stop
+FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0  # seconds between two tries; it doubles
+NOTICEABLE = 10.0  # seconds after which an answer that came at last counts as the end of an outage
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def patience_seconds() -> float:
+    """Return how long a database may stay away. Raises `UsageError` for a bad environment variable."""
+    text = os.environ.get(PATIENCE, str(AWAY_SECONDS))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise UsageError(f"{PATIENCE} must be a number of seconds, not {text!r}")
+    return seconds
+
+
+@dataclass
+class Patience:
+    """Runs what talks to the database, again and again while it is away; so it must be safe to run again."""
+
+    place: str  # the database's URL, as it may be printed
+    seconds: float = field(default_factory=patience_seconds)
+    stop: Callable[[], bool] = lambda: False  # with it patience runs out soon
+    returned: float = -math.inf  # when an outage last ended, by the monotonic clock
+
+    def __call__(self, attempt: Callable[[], T]) -> T:
+        """Return what `attempt` returns. Raises `StorageError` when the database stays away, or at once if it is not
+        away but broken.
+        """
+        start, delay, said = time.monotonic(), FIRST_DELAY, False
+        while True:
+            try:
+                result = attempt()
+            except DATABASE_ERRORS as error:
+                self._check(error, time.monotonic() - start)
+                if not said:
+                    _log.warning("%s is away (%s); waiting up to %.0f s", self.place, reason(error), self.seconds)
+                said = True
+                time.sleep(delay)
+                delay = min(2 * delay, LONGEST_DELAY)
+            else:
+                self._note(time.monotonic() - start, said)
+                return result
+
+    def _check(self, error: BaseException, waited: float) -> None:
+        if not is_away(error):
+            raise StorageError(f"cannot use {self.place}: {reason(error)}") from error
+        if waited >= self.seconds or (self.stop() and waited >= HASTY_SECONDS):
+            raise StorageError(
+                f"{self.place} has been away for {waited:.0f} s ({reason(error)}); nothing that was stored is lost, "
+                "run the same command to go on"
+            ) from error
+
+    def _note(self, waited: float, said: bool) -> None:
+        if said:
+            _log.warning("%s is back after %.1f s", self.place, waited)
+        if said or waited > NOTICEABLE:
+            self.returned = time.monotonic()
+
+
+def is_away(error: BaseException) -> bool:
+    """Return whether the database may come back by itself."""
+    error = _cause(error)
+    if isinstance(error, sa.exc.PendingRollbackError):  # the connection broke just before
+        return True
+    if not isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)):
+        return isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+    if type(error.orig).__module__.startswith("sqlite3"):
+        return "locked" in str(error.orig)
+    return getattr(error.orig, "sqlstate", None) != "53100"  # disk_full
+
+
+def reason(error: BaseException) -> str:
+    """Return the database's own words as one line, with what helps where we know it."""
+    error = _cause(error)
+    said = str(getattr(error, "orig", None) or error).strip()
+    line = " ".join(said.split()).removeprefix("connection failed: ")
+    return next((f"{line}; {advice}" for sign, advice in _ADVICE.items() if sign in line.lower()), line)
+
+
+_ADVICE = {
+    "disk is full": "make room on its disk and run the same command again",
+    "no space left": "make room on its disk and run the same command again",
+    "disk i/o error": "is its disk full or broken? All that was stored is kept",
+    "readonly database": "the file or its directory may not be written to",
+    "not a database": "the file is something else; choose another",
+    "no password supplied": "set SWEETSPOT_STORAGE_PASSWORD, PGPASSWORD or PGPASSFILE",
+    "password authentication failed": "check SWEETSPOT_STORAGE_PASSWORD, PGPASSWORD or the URL",
+    "no module named": "install the driver: pip install 'psycopg[binary]'",
+    "connection refused": "is the server running there?",
+    "resolve host": "check the host's name",
+}
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Optuna wraps what SQLAlchemy raised, and says nothing of it."""
+    while isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error

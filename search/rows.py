@@ -1,0 +1,108 @@
+"""Rows of Optuna's tables: the statements that `search/storage.py` puts together to transactions.
+
+Optuna checks the version of its schema when a database is opened, so these tables are what they are here.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+import sqlalchemy as sa
+from optuna.storages._rdb import models
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def _table(name: str) -> sa.Table:
+    return cast(sa.Table, models.BaseModel.metadata.tables[name])
+
+
+STUDIES = _table("studies")
+TRIALS = _table("trials")
+REPORTS = _table("trial_intermediate_values")
+USER = _table("trial_user_attributes")
+SYSTEM = _table("trial_system_attributes")
+BEATS = _table("trial_heartbeats")
+NAMES = {*models.BaseModel.metadata.tables, "alembic_version"}
+"""Tables of a database that is Optuna's."""
+
+
+def in_state(study_id: int, *states: str) -> sa.ColumnElement[bool]:
+    """The trials of a study that are in one of these states."""
+    return sa.and_(TRIALS.c.study_id == study_id, TRIALS.c.state.in_(states))
+
+
+def lock_study(connection: sa.Connection, study_id: int) -> None:
+    """As Optuna does before it numbers a trial; SQLite has locked the whole file already."""
+    connection.execute(sa.select(STUDIES.c.study_id).where(STUDIES.c.study_id == study_id).with_for_update())
+
+
+def still_running(connection: sa.Connection, trial_ids: Iterable[int]) -> list[int]:
+    """Return those that are running, and keep them so until the transaction ends."""
+    asked = sa.select(TRIALS.c.trial_id).where(TRIALS.c.trial_id.in_(sorted(trial_ids)), TRIALS.c.state == "RUNNING")
+    return list(connection.scalars(asked.order_by(TRIALS.c.trial_id).with_for_update()))
+
+
+def running_of(connection: sa.Connection, study_id: int, worker: str) -> Iterable[int]:
+    """Return the running trials that a worker has claimed."""
+    mine = sa.select(USER.c.trial_id).where(USER.c.key == "worker", USER.c.value_json == json.dumps(worker))
+    running = sa.select(TRIALS.c.trial_id).where(in_state(study_id, "RUNNING"), TRIALS.c.trial_id.in_(mine))
+    return connection.scalars(running)
+
+
+def under_way(connection: sa.Connection, study_id: int) -> int:
+    """Count the trials that are finished or will be, if nothing happens to them."""
+    counted = sa.select(sa.func.count()).where(in_state(study_id, "COMPLETE", "PRUNED", "RUNNING"))
+    return connection.scalar(counted) or 0
+
+
+def first_waiting(connection: sa.Connection, study_id: int) -> int | None:
+    """Return the trial that has waited longest, if one waits."""
+    waiting = sa.select(TRIALS.c.trial_id).where(in_state(study_id, "WAITING")).order_by(TRIALS.c.trial_id)
+    return connection.scalars(waiting).first()
+
+
+def start(connection: sa.Connection, trial_id: int, worker: str) -> None:
+    """Let a worker run a trial."""
+    started = sa.update(TRIALS).where(TRIALS.c.trial_id == trial_id)
+    connection.execute(started.values(state="RUNNING", datetime_start=datetime.now()))
+    beat(connection, [trial_id])
+    set_attrs(connection, USER, trial_id, {"worker": worker})
+
+
+def new_trial(connection: sa.Connection, study_id: int, state: str) -> int:
+    """Insert a trial with the next number; the study must be locked."""
+    number = sa.select(sa.func.count()).where(TRIALS.c.study_id == study_id).scalar_subquery()
+    row = sa.insert(TRIALS).values(study_id=study_id, number=number, state=state)
+    return int(connection.execute(row.returning(TRIALS.c.trial_id)).scalar_one())
+
+
+def set_attrs(connection: sa.Connection, table: sa.TableClause, trial_id: int, attrs: Mapping[str, Any]) -> None:
+    """Insert or replace attributes of a trial, in `USER` or `SYSTEM`."""
+    rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
+    insert = _insert(connection, table)
+    new = insert.on_conflict_do_update(
+        index_elements=["trial_id", "key"], set_={"value_json": insert.excluded.value_json}
+    )
+    for row in rows:
+        connection.execute(new.values(row))
+
+
+def beat(connection: sa.Connection, trial_ids: Iterable[int]) -> None:
+    """Insert or renew the heartbeats of these trials."""
+    new = _insert(connection, BEATS).on_conflict_do_update(
+        index_elements=["trial_id"], set_={"heartbeat": sa.func.now()}
+    )
+    for trial_id in sorted(trial_ids):
+        connection.execute(new.values(trial_id=trial_id, heartbeat=sa.func.now()))
+
+
+def _insert(connection: sa.Connection, table: sa.TableClause) -> postgresql.Insert | sqlite.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def clock(connection: sa.Connection) -> tuple[datetime, datetime]:
+    """Return the database's time and since when it has been up, both in UTC without a zone."""
+    started = sa.func.pg_postmaster_start_time() if connection.dialect.name == "postgresql" else sa.literal(None)
+    now, up = connection.execute(sa.select(sa.func.now(), started)).one()
+    return now.replace(tzinfo=None), up.replace(tzinfo=None) if up else datetime.min
