@@ -19,21 +19,22 @@ RATE_WINDOW = 30.0  # seconds over which the rate is measured
 
 
 @contextmanager
-def watch(ledger: Ledger, budget: int, console: Console) -> Iterator["Lines"]:
-    """Yield the listener that suits the console."""
+def watch(ledger: Ledger, budget: int, console: Console, *, each: bool = True) -> Iterator["Lines"]:
+    """Yield the listener that suits the console; with `each` it prints a line for every trial that ends."""
     if console.is_terminal:
-        with Screen(ledger, budget, console) as screen:
+        with Screen(ledger, budget, console, each=each) as screen:
             yield screen
     else:
-        yield Lines(ledger, budget, console)
+        yield Lines(ledger, budget, console, each=each)
 
 
 class Lines:
     """A line for each trial that ends; also counts, for the display on a terminal."""
 
-    def __init__(self, ledger: Ledger, budget: int, console: Console) -> None:
+    def __init__(self, ledger: Ledger, budget: int, console: Console, *, each: bool = True) -> None:
         self.console = console
         self.budget = budget
+        self.each = each
         counts, ranked = ledger.counts(), ranking(ledger.study)
         self.ended_by = {"complete": counts.complete, "pruned": counts.pruned, "failed": counts.failed, "lost": 0}
         self.found = self.finished
@@ -58,21 +59,27 @@ class Lines:
         if state == "complete" and run.last and run.last.accuracy > self._best_value:
             self._best_value = run.last.accuracy
             self.best = f"{run.last.accuracy:.2%} (trial {run.trial.number})"
+        if self.each:
+            self._line(run, state)
+
+    def _line(self, run: Run, state: str) -> None:
         figure = f"{run.last.accuracy:.2%}" if run.last else "no figure"
         params = run.trial.params
-        self.console.print(
-            f"[{time.monotonic() - self.start:6.1f} s] {self.finished:>3}/{self.budget} "
-            f"trial {run.trial.number} {state} at epoch {run.lane.age}: {figure} "
-            f"({params['hidden_units']} units, lr {params['lr']:.5f}); best {self.best}",
-            markup=False,
+        self.say(
+            f"{self.finished:>3}/{self.budget} trial {run.trial.number} {state} at epoch {run.lane.age}: {figure} "
+            f"({params['hidden_units']} units, lr {params['lr']:.5f}); best {self.best}"
         )
+
+    def say(self, text: str) -> None:
+        """Print a line with the time since the start."""
+        self.console.print(f"[{time.monotonic() - self.start:6.1f} s] {text}", markup=False)
 
 
 class Screen(Lines):
     """The same lines, with a display of what is running below them."""
 
-    def __init__(self, ledger: Ledger, budget: int, console: Console) -> None:
-        super().__init__(ledger, budget, console)
+    def __init__(self, ledger: Ledger, budget: int, console: Console, *, each: bool = True) -> None:
+        super().__init__(ledger, budget, console, each=each)
         self.epochs = ledger.spec.epochs
         self.runs: list[Run] = []
         self.ticks: deque[tuple[float, int]] = deque()

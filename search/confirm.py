@@ -1,0 +1,227 @@
+"""Confirms a search: trains the arms of `studies/confirm.py` from fresh seeds, in SQL, by the same engine.
+
+    write the list (once, under the lock) ──► per seed: a cohort, all of it from the first batch on ──► time each width
+
+A *cohort* is a fleet whose trials start together and share one order of batches, named by the seed index: so arms are
+paired on initialisation and batches alike, whichever process trains them, and in whatever order.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import optuna
+import torch
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from model.data import Images, Mnist
+from model.fleet import Fleet
+from model.seeds import derive
+from model.timing import epoch_flops, epoch_seconds
+from model.training import Score, describe, evaluate
+from search.display import Lines, watch
+from search.engine import POLL_SECONDS, Engine, Listener, Run
+from search.ledger import Ledger, enqueue, open_ledger, stored_epochs
+from search.summary import ranking
+from studies.confirm import EPOCHS, Arm, Plan, confirmation, plan
+
+ROUNDS = 7  # of timing, each width once a round
+OPEN = (TrialState.WAITING, TrialState.RUNNING)
+PLAN, TIMING = "plan", "timing"  # study attributes
+
+
+class ConfirmLedger(Ledger):
+    """The ledger of a confirmation; hands out the trials of one seed at a time."""
+
+    seed_index = -1
+
+    def next_seed(self) -> int | None:
+        """Turn to the seed of the first waiting trial and return its index; None if no trial waits."""
+        if time.monotonic() - self.storage.patiently.returned >= self.grace_seconds:  # else heartbeats are yet to come
+            self.storage.patiently(self._sweep)
+        waiting = self.storage.patiently(self._waiting)
+        self.seed_index = waiting[0].user_attrs["seed_index"] if waiting else -1
+        return self.seed_index if waiting else None
+
+    def claim(self, budget: int) -> optuna.Trial | None:  # noqa: ARG002  # the list is the budget
+        """Take the first waiting trial, or return None if it belongs to another seed."""
+        with self.storage.lock(self.study.study_name):
+            waiting = self.storage.patiently(self._waiting)
+            if not waiting or waiting[0].user_attrs["seed_index"] != self.seed_index:
+                return None
+            return self._ask()
+
+    def _waiting(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+
+
+class Cohort(Engine):
+    """Trains trials of one seed, all from the first batch on; ends when they have ended."""
+
+    def __init__(self, ledger: ConfirmLedger, data: Mnist, room: int, listener: Listener) -> None:
+        super().__init__(ledger, data, room, listener)
+        self.data = data
+        order = derive(ledger.seed, "confirm", "order", ledger.seed_index)
+        self.fleet = Fleet(self.train_set, order, ledger.spec.batch)
+        self.gaps: dict[int, dict[int, float]] = {}  # by trial number, then epoch
+
+    def search(self, budget: int, stop: Callable[[], bool]) -> None:
+        """Fill the fleet once and train it; open trials are given back on `stop()`."""
+        try:
+            self._refill(budget)
+            while self.runs and not stop():
+                self._train()
+        except torch.OutOfMemoryError as error:
+            self._shrink(error)  # the trials are given back, and the next cohort takes fewer at once
+        finally:
+            self.ledger.give_back(run.trial for run in self.runs)
+
+    def _score(self, run: Run) -> Score:
+        """Score on the training set as well, for the gap by epoch."""
+        score = super()._score(run)
+        gap = evaluate(run.lane.network(), self.train_set).accuracy - score.accuracy
+        self.gaps.setdefault(run.trial.number, {})[run.lane.age] = gap
+        return score
+
+    def _figures(self, run: Run) -> dict[str, Any]:
+        """Add the gap by epoch and, for the winner and the baseline, what the test set says of this last epoch."""
+        figures = {**super()._figures(run), "gap_by_epoch": self.gaps.get(run.trial.number, {})}
+        if run.trial.user_attrs.get("role"):
+            test = evaluate(run.lane.network(), self.data.test)
+            figures |= {"test_accuracy": test.accuracy, "test_loss": test.loss}
+        return figures
+
+
+def confirm_search(
+    search: Ledger,
+    data: Mnist,
+    seeds: int,
+    epochs: int | None,
+    room: int,
+    *,
+    console: Console,
+    stop: Callable[[], bool],
+) -> bool:
+    """Confirm what a search has found and return whether that is done; 0 seeds ask for nothing.
+
+    `epochs` None means those that the confirmation was begun with, or `EPOCHS` but no more than the search's.
+    """
+    if not seeds or stop() or not ranking(search.study):
+        return False
+    stored = stored_epochs(search.storage, confirmation(search.study.study_name).name)
+    length = epochs or stored or min(EPOCHS, search.spec.epochs)
+    return confirm(open_confirmation(search, seeds, length), data, room, console, stop)
+
+
+def open_confirmation(search: Ledger, seeds: int, epochs: int) -> ConfirmLedger:
+    """Open the confirmation of a search, with every arm of its plan written down for every seed, once.
+
+    Any number of processes may do this at once. Raises `StudyMismatchError` where it was begun with other epochs.
+    """
+    opened = open_ledger(search.storage, confirmation(search.study.study_name, epochs), search.seed)
+    ledger = ConfirmLedger(opened.storage, opened.study, opened.spec, opened.seed)
+    drawn = plan(search.study.study_name, search.study.get_trials(deepcopy=False))
+    with ledger.storage.lock(ledger.study.study_name):
+        if ledger.study.user_attrs.get(PLAN) != drawn.as_dict():
+            ledger.study.set_user_attr(PLAN, drawn.as_dict())
+            ledger.study.set_user_attr("search", search.study.study_name)
+            search.study.set_user_attr("confirmation", ledger.study.study_name)
+        _write_down(ledger, drawn, seeds)
+    return ledger
+
+
+def _write_down(ledger: Ledger, drawn: Plan, seeds: int) -> None:
+    """Enqueue what is missing; a trial run again after its worker died counts as there."""
+    there = {_key(trial) for trial in ledger.study.get_trials(deepcopy=False)}
+    for index in range(seeds):
+        init_seed = derive(ledger.seed, "confirm", "trial", index)
+        for arm in drawn.arms:
+            if (*arm_key(arm), index) not in there:
+                params = {"hidden_units": arm.width, "lr": arm.lr}
+                attrs = {"protocol": arm.protocol, "role": arm.role, "lr_from": arm.lr_from}
+                known = {name: value for name, value in attrs.items() if value is not None}
+                enqueue(ledger.study, ledger.spec.space, params, **known, seed_index=index, init_seed=init_seed)
+
+
+def arm_key(arm: Arm) -> tuple[Any, ...]:
+    """Return what tells an arm from all others, also those of an earlier plan."""
+    return (arm.protocol, arm.width, arm.lr, arm.role)
+
+
+def arm_of(trial: FrozenTrial) -> tuple[Any, ...]:
+    """Return the key of a trial's arm, whether it has started or still waits."""
+    params = trial.params or trial.system_attrs["fixed_params"]
+    attrs = trial.user_attrs
+    return (attrs.get("protocol"), params["hidden_units"], params["lr"], attrs.get("role"))
+
+
+def _key(trial: FrozenTrial) -> tuple[Any, ...]:
+    return (*arm_of(trial), trial.user_attrs.get("seed_index"))
+
+
+def confirm(ledger: ConfirmLedger, data: Mnist, room: int, console: Console, stop: Callable[[], bool]) -> bool:
+    """Train all that is written down, then time every width; return whether everything is done.
+
+    Several processes share the work; each returns when no trial is left, and the last one times.
+    """
+    ledger.storage.patiently.stop = stop
+    counts = ledger.counts()
+    total = counts.finished + counts.waiting + counts.running
+    if counts.finished < total:
+        console.print(
+            f"\nconfirming on fresh seeds: {total - counts.finished} of {total} runs to go, "
+            f"{ledger.spec.epochs} epochs each, in the study {ledger.study.study_name!r}",
+            markup=False,
+        )
+        with watch(ledger, total, console, each=False) as listener:
+            _train_all(ledger, data, room, listener, stop)
+    if stop():
+        return False
+    _time(ledger, data.train, console)
+    return True
+
+
+def _train_all(ledger: ConfirmLedger, data: Mnist, room: int, listener: Lines, stop: Callable[[], bool]) -> None:
+    while not stop():
+        seed_index = ledger.next_seed()
+        if seed_index is not None:
+            cohort = Cohort(ledger, data, room, listener)
+            cohort.search(0, stop)
+            room = cohort.room
+            listener.say(f"confirmed {listener.finished} of {listener.budget} runs")
+        elif ledger.counts().running:
+            time.sleep(POLL_SECONDS)
+        else:
+            return
+
+
+def _time(ledger: Ledger, images: Images, console: Console) -> None:
+    """Time every width alone, unless that was done; the lock keeps other processes of the study from competing."""
+    widths = sorted({arm["width"] for arm in ledger.study.user_attrs[PLAN]["arms"]})
+    with ledger.storage.lock(ledger.study.study_name):
+        stored = ledger.study.user_attrs.get(TIMING, {"widths": []})
+        if [row["width"] for row in stored["widths"]] == widths:
+            return
+        console.print(f"timing {', '.join(map(str, widths))} units, each alone, {ROUNDS} rounds")
+        ledger.study.set_user_attr(TIMING, measure(widths, images, ledger.spec.batch))
+
+
+def measure(widths: Sequence[int], images: Images, batch: int, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Return seconds per epoch of each width alone, in interleaved rounds after one to warm up, in JSON types."""
+    seconds: dict[int, list[float]] = {width: [] for width in widths}
+    for turn in range(rounds + 1):
+        for width in widths:
+            taken = epoch_seconds(width, images, batch)
+            if turn:  # the first one pays for page faults and for choosing kernels
+                seconds[width].append(taken)
+    return {
+        "device": describe(images.pixels.device),
+        "torch": torch.__version__,
+        "images": len(images),
+        "batch": batch,
+        "widths": [
+            {"width": width, "seconds_per_epoch": taken, "flops_per_epoch": epoch_flops(width, len(images))}
+            for width, taken in seconds.items()
+        ],
+    }

@@ -1,0 +1,154 @@
+"""What a search and its confirmation have found, read from SQL alone: the rows behind the verdict, and the verdict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.confirm import OPEN, PLAN, TIMING, arm_key, arm_of
+from search.errors import NotFoundError
+from search.evidence import Row, Timing
+from search.ledger import load_study
+from search.statistics import mean_interval, standard_deviation
+from search.storage import Storage
+from search.verdict import Verdict, judge
+from studies.confirm import Arm, Plan
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A finished confirmation and what it was drawn from."""
+
+    search: optuna.Study
+    confirmation: optuna.Study
+    plan: Plan
+    trials: Sequence[FrozenTrial]  # completed runs of the plan's arms
+    diverged: int  # runs of them that failed, and so are missing
+    timing: dict[str, Any]  # as `search.confirm.measure` returns it; empty if there is none
+    verdict: Verdict
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of every confirming run."""
+        return int(self.confirmation.user_attrs["fingerprint"]["epochs"])
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds that every arm was trained from."""
+        return len({trial.user_attrs["seed_index"] for trial in self.trials})
+
+    def of(self, arm: Arm) -> list[FrozenTrial]:
+        """Return the completed runs of an arm in order of their seeds."""
+        found = [trial for trial in self.trials if arm_of(trial) == arm_key(arm)]
+        return sorted(found, key=lambda trial: trial.user_attrs["seed_index"])
+
+    def arm(self, role: str) -> Arm:
+        """Return the arm of the "winner" or the "baseline"."""
+        return next(arm for arm in self.plan.arms if arm.role == role)
+
+
+def findings(storage: Storage, name: str) -> Findings:
+    """Read what the search of this name has found.
+
+    Raises `NotFoundError` where there is no such search, no confirmation, or one that is not finished: a verdict that
+    is looked at while its data come in errs more often than it says.
+    """
+    search = load_study(storage, name)
+    study = _confirmation(storage, search)
+    drawn = Plan.of(study.user_attrs[PLAN])
+    trials = [trial for trial in study.get_trials(deepcopy=False) if _planned(trial, drawn)]
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    _check_finished(name, trials, complete)
+    timing = study.user_attrs.get(TIMING, {})
+    verdict = judge([_row(trial) for trial in complete], [Timing(**row) for row in timing.get("widths", [])])
+    diverged = sum("diverged" in trial.user_attrs.get("reason", "") for trial in trials)
+    return Findings(search, study, drawn, complete, diverged, timing, verdict)
+
+
+def _confirmation(storage: Storage, search: optuna.Study) -> optuna.Study:
+    linked = search.user_attrs.get("confirmation")
+    if linked is None:
+        raise NotFoundError(
+            f"study {search.study_name!r} has no confirmation yet, so no verdict; go on with: python -m search.run"
+        )
+    return load_study(storage, linked)
+
+
+def _planned(trial: FrozenTrial, drawn: Plan) -> bool:
+    return arm_of(trial) in {arm_key(arm) for arm in drawn.arms}
+
+
+def _check_finished(name: str, trials: Sequence[FrozenTrial], complete: Sequence[FrozenTrial]) -> None:
+    still = sum(trial.state in OPEN for trial in trials)
+    if still or not complete:
+        raise NotFoundError(
+            f"the confirmation of {name!r} is not finished: {still} of {still + len(complete)} runs are open; "
+            "go on with: python -m search.run"
+        )
+
+
+def _row(trial: FrozenTrial) -> Row:
+    attrs = trial.user_attrs
+    return Row(
+        width=trial.params["hidden_units"],
+        lr=trial.params["lr"],
+        protocol=attrs["protocol"],
+        seed=attrs["seed_index"],
+        val_accuracy=attrs["val_accuracy"],
+        train_accuracy=attrs["train_accuracy"],
+        val_loss=attrs["val_loss"],
+        train_loss=attrs["train_loss"],
+        parameters=attrs["parameters"],
+        gap_by_epoch={int(epoch): gap for epoch, gap in attrs["gap_by_epoch"].items()},
+    )
+
+
+def document(found: Findings) -> dict[str, Any]:
+    """Return the verdict in JSON types, as `search.report --json` prints it."""
+    return {
+        "claims": [claim.as_dict() for claim in found.verdict.claims],
+        "widths": [width.as_dict() for width in found.verdict.widths],
+        "winner": champion(found, "winner"),
+        "baseline": champion(found, "baseline"),
+    }
+
+
+def champion(found: Findings, role: str) -> dict[str, Any]:
+    """Return the search's figure of the winner or the baseline, and beside it that of fresh seeds."""
+    arm = found.arm(role)
+    original = _original(found, role)
+    runs = found.of(arm)
+    return {
+        "number": original.number if original else None,  # trial of the search
+        "params": {"hidden_units": arm.width, "lr": arm.lr},
+        "protocol": arm.protocol,
+        "search_accuracy": original.value if original else None,  # optimistic for a winner, which luck helped to win
+        "search_epochs": original.last_step if original else None,
+        "epochs": found.epochs,  # of the confirming runs
+        "validation_accuracy": spread([trial.user_attrs["val_accuracy"] for trial in runs]),
+        "test_accuracy": spread([trial.user_attrs["test_accuracy"] for trial in runs]),
+    }
+
+
+def _original(found: Findings, role: str) -> FrozenTrial | None:
+    trials = found.search.get_trials(deepcopy=False)
+    if role == "winner":
+        return trials[found.plan.winner]
+    mine = [trial for trial in trials if trial.user_attrs.get("baseline")]
+    return next((trial for trial in mine if trial.state == TrialState.COMPLETE), None)
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Return mean, standard deviation and 95 % interval of a figure over seeds, with the figures; None if too few."""
+    numbers = np.array(values)
+    return {
+        "n": len(values),
+        "mean": fmean(values) if values else None,
+        "sd": standard_deviation(numbers) if values else None,
+        "ci95": mean_interval(numbers).bounds() if values else None,
+        "values": list(values),
+    }

@@ -1,0 +1,126 @@
+"""How the report's figures are drawn: Plotly's objects, without colours of paper and ink, which the page chooses.
+
+Colours are Okabe and Ito's, which all common kinds of colour vision tell apart, and never stand alone: symbols differ.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import plotly.graph_objects as go
+
+# Okabe & Ito (2008), less black and yellow, which vanish on a dark and on a light page; grey is the seventh.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C8C8C")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "cross")
+PAIR = (COLOURS[0], COLOURS[3])  # of the two protocols
+Curve = dict[int, float]  # by epoch
+Point = tuple[int, float, tuple[float, float] | None]  # width, mean, 95 % interval
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with what stands around it."""
+
+    name: str  # of its element in the page
+    title: str
+    caption: str  # how to read it
+    alt: str  # what it shows, for those who do not see it
+    plot: go.Figure
+    head: Sequence[str]  # of the table of its numbers
+    rows: Sequence[Sequence[str]]
+
+
+def empty(x: str, y: str, y_format: str = ".1%") -> go.Figure:
+    """Return an empty figure with its axes named; the page gives it its colours."""
+    plot = go.Figure()
+    plot.update_layout(
+        margin={"l": 62, "r": 14, "t": 8, "b": 52},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
+        template="none",
+        hovermode="closest",
+    )
+    plot.update_xaxes(title_text=x, automargin=True, zeroline=False)
+    plot.update_yaxes(title_text=y, automargin=True, zeroline=False, tickformat=y_format)
+    return plot
+
+
+def log_widths(plot: go.Figure, shown: Sequence[int]) -> go.Figure:
+    """Put the x axis on a log scale, labelled with these widths."""
+    plot.update_xaxes(type="log", tickvals=shown, ticktext=[str(width) for width in shown])
+    return plot
+
+
+def dots(plot: go.Figure, i: int, shift: float, points: Sequence[tuple[int, float]]) -> None:
+    """Draw single seeds, beside their mean so that neither hides the other."""
+    marker = {"color": PAIR[i], "size": 6, "opacity": 0.45, "symbol": SYMBOLS[i]}
+    x, y = [width * shift**1.8 for width, _ in points], [value for _, value in points]
+    plot.add_scatter(
+        x=x, y=y, mode="markers", marker=marker, showlegend=False, hovertemplate="%{y}<extra>a seed</extra>"
+    )
+
+
+def means(
+    plot: go.Figure,
+    i: int,
+    label: str,
+    shift: float,
+    points: Sequence[Point],
+) -> None:
+    """Draw means with their intervals, joined by a line; `i` picks colour and symbol."""
+    colour = PAIR[i]
+    bars = [(mean - ci[0], ci[1] - mean) if ci else (0.0, 0.0) for _, mean, ci in points]
+    plot.add_scatter(
+        x=[width * shift for width, _, _ in points],
+        y=[mean for _, mean, _ in points],
+        error_y={"array": [up for _, up in bars], "arrayminus": [down for down, _ in bars], "thickness": 1.6},
+        mode="lines+markers",
+        name=label,
+        line={"color": colour, "width": 1.2, "dash": ("solid", "dot")[i]},
+        marker={"color": colour, "size": 10, "symbol": SYMBOLS[i]},
+        customdata=[width for width, _, _ in points],
+        hovertemplate="%{customdata} units: %{y}<extra></extra>",
+    )
+
+
+def curves(curves: dict[int, Curve], y: str, y_format: str) -> go.Figure:
+    """Draw a curve for each width."""
+    plot = empty("epoch", y, y_format)
+    for i, (width, curve) in enumerate(curves.items()):
+        style = {"color": COLOURS[i % len(COLOURS)]}
+        plot.add_scatter(
+            x=list(curve),
+            y=list(curve.values()),
+            mode="lines+markers",
+            name=f"{width} units",
+            line=style | {"width": 2},
+            marker=style | {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 8},
+        )
+    return plot
+
+
+def curve_table(curves: dict[int, Curve], form: str) -> tuple[Sequence[str], list[list[str]]]:
+    """Return head and rows of the table of curves."""
+    epochs = sorted({epoch for curve in curves.values() for epoch in curve})
+    rows = [
+        [str(width), *(form.format(curve[epoch]) if epoch in curve else "-" for epoch in epochs)]
+        for width, curve in curves.items()
+    ]
+    return ("units", *(f"epoch {epoch}" for epoch in epochs)), rows
+
+
+def mean_curve(runs: Sequence[Mapping[Any, float]], factor: float) -> Curve:
+    """Return the mean over runs of a figure by epoch, whose keys JSON may have made strings."""
+    epochs = sorted({int(epoch) for run in runs for epoch in run})
+    plain = [{int(epoch): value for epoch, value in run.items()} for run in runs]
+    return {epoch: factor * fmean([run[epoch] for run in plain if epoch in run]) for epoch in epochs}
+
+
+def percent(value: float) -> str:
+    """Write a fraction in percent."""
+    return f"{value:.2%}"
+
+
+def span(bounds: tuple[float, float] | None) -> str:
+    """Write an interval of fractions in percent."""
+    return f"{bounds[0]:.2%} to {bounds[1]:.2%}" if bounds else "-"

@@ -1,0 +1,158 @@
+"""The verdict and its figures, from what is in SQL: `python -m search.report`. Trains nothing."""
+
+import json
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from search import cli
+from search.claims import Claim
+from search.errors import UsageError
+from search.findings import Findings, champion, document, findings
+from search.page import page
+from search.storage import open_storage
+from search.verdict import WidthSummary
+from studies.confirm import PUBLISHED_EPOCHS, PUBLISHED_SEEDS
+from studies.sweet_spot import ARTICLE_EPOCHS
+
+COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
+PROTOCOLS = {"article-lr": "every width at the article's lr", "best-lr": "each width at the best lr found for it"}
+PLOT, TEXT = 44, 96  # characters
+
+
+def report(
+    html: Annotated[Path | None, typer.Option(help="Write a page that needs no network.", metavar="FILE")] = None,
+    study: cli.StudyOption = cli.STUDY,
+    storage: cli.StorageOption = cli.STORAGE,
+    as_json: cli.JsonOption = False,
+    verbose: cli.VerboseOption = False,
+) -> None:
+    """Show the verdict on the article's claims, and the figures behind it."""
+    cli.set_up_logging(verbose)
+    if html is not None and not html.absolute().parent.is_dir():
+        raise UsageError(f"--html {html}: there is no directory {html.absolute().parent}")
+    opened = open_storage(storage, create=False)
+    found = findings(opened, study)
+    if as_json:
+        cli.out.print_json(json.dumps(document(found)))
+    else:
+        show(found, cli.out)
+    if html is not None:
+        _write(html, page(found))
+        (cli.err if as_json else cli.out).print(f"\nwrote {html.absolute()}", markup=False)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--html {path}: {error.strerror}") from error
+
+
+def show(found: Findings, console: Console) -> None:
+    """Print the claims with their verdicts, accuracy by width, and the winner beside the baseline."""
+    console.print(f"\n{_headline(found)}", markup=False)
+    _claims(found.verdict.claims, console)
+    for line in short(found.verdict.fair_claims):
+        console.print(line, markup=False)
+    for protocol, words in PROTOCOLS.items():
+        console.print(
+            f"\nvalidation accuracy by hidden units, {words} (mean and 95 % interval over seeds)", markup=False
+        )
+        for line in curve([width for width in found.verdict.widths if width.protocol == protocol]):
+            console.print(line, markup=False)
+    console.print()
+    console.print(_champions(found))
+    for line in caveats(found):
+        console.print(line, markup=False)
+
+
+def _headline(found: Findings) -> str:
+    return (
+        f"verdict on the article's claims: {found.seeds} fresh seeds, {found.epochs} epochs "
+        f"(the article trains {ARTICLE_EPOCHS}), lr 0.02 at every width"
+    )
+
+
+def _claims(claims: Sequence[Claim], console: Console) -> None:
+    for claim in claims:
+        colour = COLOURS[claim.verdict]
+        console.print(f"  [{colour}]{claim.verdict:<10}[/{colour}] {claim.id}")
+        console.print(textwrap.indent(textwrap.fill(claim.sentence, TEXT), " " * 13), markup=False)
+
+
+def short(claims: Sequence[Claim]) -> list[str]:
+    """Return the verdicts alone, for the claims with each width at its best learning rate."""
+    listed = ", ".join(f"{claim.id} {claim.verdict}" for claim in claims)
+    return [f"with each width at its own best lr: {listed}"] if claims else []
+
+
+def curve(widths: Sequence[WidthSummary]) -> list[str]:
+    """Draw a line for each width: its mean as a dot within its interval."""
+    low = min((width.ci95 or (width.mean, 0))[0] for width in widths)
+    high = max((width.ci95 or (0, width.mean))[1] for width in widths)
+    return [_line(width, low, high) for width in widths]
+
+
+def _line(width: WidthSummary, low: float, high: float) -> str:
+    def column(value: float) -> int:
+        return round((value - low) / (high - low or 1) * (PLOT - 1))
+
+    start, end = width.ci95 or (width.mean, width.mean)
+    cells = ["─" if column(start) <= i <= column(end) else " " for i in range(PLOT)]
+    cells[column(start)], cells[column(end)], cells[column(width.mean)] = "├", "┤", "●"
+    return f"{width.width:>5} {width.mean:>7.2%} {_span(width.ci95)} {''.join(cells)} lr {width.lr:.5f}"
+
+
+def _span(bounds: Sequence[float] | None) -> str:
+    return f"{bounds[0]:.2%} to {bounds[1]:.2%}" if bounds else " " * 16
+
+
+def _champions(found: Findings) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("", "trial", "units", "lr", "in the search", "on fresh seeds", "", "test accuracy", ""):
+        table.add_column(title, justify="right" if title else "left", no_wrap=True)
+    for role in ("winner", "baseline"):
+        table.add_row(role, *_cells(champion(found, role)))
+    return table
+
+
+def _cells(who: dict[str, Any]) -> Iterator[str]:
+    yield "-" if who["number"] is None else str(who["number"])
+    yield str(who["params"]["hidden_units"])
+    yield f"{who['params']['lr']:.5f}"
+    yield "-" if who["search_accuracy"] is None else f"{who['search_accuracy']:.2%} ({who['search_epochs']} epochs)"
+    for spread in (who["validation_accuracy"], who["test_accuracy"]):
+        yield "-" if spread["mean"] is None else f"{spread['mean']:.2%}"
+        yield _span(spread["ci95"])
+
+
+def caveats(found: Findings) -> list[str]:
+    """Return what a reader must know before quoting the verdict."""
+    lines = [
+        f"intervals are 95 % over {found.seeds} seeds after {found.epochs} epochs; the search's own figure of the winner "
+        "is lifted by its luck; test images have chosen nothing"
+    ]
+    if found.diverged:
+        lines.append(f"{found.diverged} runs diverged and are missing, which flatters their widths")
+    if found.seeds < PUBLISHED_SEEDS or found.epochs < PUBLISHED_EPOCHS:
+        lines.append(f"a quick look; for a verdict to quote: {published_command()}")
+    return lines
+
+
+def published_command() -> str:
+    """Return the command behind a verdict to quote."""
+    return (
+        f"python -m search.run --study published --confirm-seeds {PUBLISHED_SEEDS} --confirm-epochs {PUBLISHED_EPOCHS}"
+    )
+
+
+main = cli.entry(report, "search.report")
+
+if __name__ == "__main__":
+    main()
