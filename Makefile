@@ -7,7 +7,7 @@ READY := .venv/.ready
 LOCK := build/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports docs-check docs format bench lock clean
+.PHONY: help run test check lint types imports docs-check docs format bench soak lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ format: $(READY) ## let ruff mend what it can
 
 bench: $(READY) ## measure again what docs/ reports; takes long
 	$(BIN)/python -m benchmarks.calibration
+
+soak: $(READY) ## kill workers and crash databases for two minutes; must lose nothing
+	$(BIN)/python -m benchmarks.soak
 
 lock: ## take the newest versions that fit into constraints.txt; run the tests before committing it
 	rm -rf $(LOCK)

@@ -15,18 +15,12 @@ from rich.console import Console
 
 from search.errors import SearchError
 from search.ledger import Counts, Ledger
+from search.stop import PARENT
 
-PARENT = "SWEETSPOT_PARENT"  # tells a worker who started it
 REPLACEMENTS = 3  # workers started anew, per worker asked for
 POLL_SECONDS = 0.2
 
 _log = logging.getLogger(__name__)
-
-
-def orphaned() -> bool:
-    """Return whether the process that started this worker is gone; False for who is no worker."""
-    parent = os.environ.get(PARENT)
-    return parent is not None and parent != str(os.getppid())
 
 
 def threads_each(workers: int) -> int:

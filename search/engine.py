@@ -82,13 +82,16 @@ class Engine:
         self.ledger.storage.patiently.stop = stop
         try:
             while not stop():
-                self._refill(budget)
-                if self.runs:
-                    self._train_or_shrink()
-                elif self.ledger.counts().finished >= budget:
-                    return
-                else:
-                    time.sleep(POLL_SECONDS)
+                try:
+                    self._refill(budget)
+                    if self.runs:
+                        self._train()
+                    elif self.ledger.counts().finished >= budget:
+                        return
+                    else:
+                        time.sleep(POLL_SECONDS)
+                except torch.OutOfMemoryError as error:
+                    self._shrink(error)
         finally:
             self.ledger.give_back(run.trial for run in self.runs)
 
@@ -98,23 +101,27 @@ class Engine:
             if trial is None:
                 self._ask_again = time.monotonic() + POLL_SECONDS
             else:
-                self._start(trial)
+                self._try_to_start(trial)
 
-    def _train_or_shrink(self) -> None:
-        """Train an epoch; where the device's memory does not do, give the trials back and go on with half the room.
+    def _shrink(self, error: torch.OutOfMemoryError) -> None:
+        """Give all trials back and go on with half the room: that memory does not do is no fault of theirs.
 
-        Raises `SearchError` when not even the narrowest fleet fits.
+        Raises `SearchError` when not even one trial fits.
         """
+        if self.room < SMALLEST_ROOM:
+            raise SearchError("the device has no memory left for a single trial; try --device cpu") from error
+        self.room //= 2
+        _log.warning("out of memory: %d trials given back, going on with %d units", len(self.runs), self.room)
+        self.ledger.give_back(run.trial for run in self.runs)
+        self.runs.clear()
+        self.fleet = Fleet(self.train_set, self.fleet.order_seed, self.fleet.batch, self.fleet.clock)
+
+    def _try_to_start(self, trial: optuna.Trial) -> None:
         try:
-            self._train()
-        except torch.OutOfMemoryError as error:
-            if self.room < SMALLEST_ROOM:
-                raise SearchError("the device has no memory left for a single trial; try --device cpu") from error
-            self.room //= 2
-            _log.warning("out of memory: giving %d trials back, going on with %d units", len(self.runs), self.room)
-            self.ledger.give_back(run.trial for run in self.runs)
-            self.runs.clear()
-            self.fleet = Fleet(self.train_set, self.fleet.order_seed, self.fleet.batch, self.fleet.clock)
+            self._start(trial)
+        except BaseException:
+            self.ledger.give_back([trial])
+            raise
 
     def _start(self, trial: optuna.Trial) -> None:
         seed = trial.user_attrs.get("init_seed", derive(self.ledger.seed, "trial", trial.number))

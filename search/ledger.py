@@ -1,7 +1,6 @@
 """What a study promises, kept in SQL: one schema, one baseline, an exact budget, every trial accounted for.
 
-The engine asks here and tells here. Every call waits while the database is away, and may be run again after that: it
-looks first at what is stored, so nothing is claimed, told or queued twice.
+Every call waits while the database is away, and may be run again then: nothing is claimed, told or queued twice.
 """
 
 import json
@@ -91,6 +90,11 @@ class Ledger:
         return count(self.study)
 
     @_patient
+    def aim(self, budget: int) -> None:
+        """Note how many finished trials the study is to have, for who looks on."""
+        self.study.set_user_attr("budget", budget)
+
+    @_patient
     def claim(self, budget: int) -> optuna.Trial | None:
         """Return the next trial, or None when `budget` trials are finished or under way.
 
@@ -108,7 +112,8 @@ class Ledger:
     @_patient
     def _ask(self, budget: int | None = None) -> optuna.Trial | None:
         """Claim a trial and give it its parameters; without a budget only one that waits."""
-        while (trial_id := self._claim_id(budget)) is not None:
+        study_id = self.study._study_id
+        while (trial_id := self.storage.claim(study_id, budget, self.worker, self._held)) is not None:
             try:
                 trial = self._sampled(trial_id)
                 self._held.add(trial_id)
@@ -116,9 +121,6 @@ class Ledger:
             except TrialLostError as error:
                 _log.warning("%s", error)
         return None
-
-    def _claim_id(self, budget: int | None) -> int | None:
-        return self.storage.claim(self.study._study_id, budget, self.worker, self._held)
 
     def _sampled(self, trial_id: int) -> optuna.Trial:
         """Give a claimed trial its parameters: those it was queued with, else the sampler's."""

@@ -5,9 +5,17 @@ import signal
 import time
 from types import FrameType
 
+PARENT = "SWEETSPOT_PARENT"  # environment variable: the process that started this one as its worker
+
+
+def orphaned() -> bool:
+    """Return whether the process that started this worker is gone; False for who is no worker."""
+    parent = os.environ.get(PARENT)
+    return parent is not None and parent != str(os.getppid())
+
 
 class Stop:
-    """Turns the first SIGINT or SIGTERM, or a timeout, into a polite end; the second signal ends at once."""
+    """Turns a SIGINT or SIGTERM, a timeout or the parent's end into a polite end; a second signal ends at once."""
 
     def __init__(self, timeout: float | None) -> None:
         self.signal: int | None = None
@@ -23,7 +31,8 @@ class Stop:
 
     def __call__(self) -> bool:
         """Return whether to stop."""
-        return self.signal is not None or (self.deadline is not None and time.monotonic() >= self.deadline)
+        late = self.deadline is not None and time.monotonic() >= self.deadline
+        return self.signal is not None or late or orphaned()
 
     def _caught(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number

@@ -96,7 +96,7 @@ def _encoded(text: str) -> str:
     tail = found["tail"]
     ends = [i for i, c in enumerate(tail) if c == "@" and _PLACE.fullmatch(tail[i + 1 :])]
     if not ends:
-        return text
+        raise UsageError(f"--storage is not a database URL; {_HINT}")
     if len(ends) > 1:
         raise _ambiguous()
     return f"{found['head']}{quote(_literal(tail[: ends[0]]), safe='')}@{tail[ends[0] + 1 :]}"

@@ -98,7 +98,7 @@ def test_what_is_given_back_is_claimed_once_more_with_its_number_and_parameters(
     trials = [study.ask(dict(SPACE)) for _ in range(5)]
     for trial in trials:
         trial.report(0.5, 1)
-        trial.set_system_attr("completed_rung_0", 0.5)
+        storage.optuna.set_trial_system_attr(trial._trial_id, "completed_rung_0", 0.5)
     storage.give_back(trial._trial_id for trial in trials)
     waiting = study.get_trials()
     assert {(trial.state, trial.datetime_start, len(trial.intermediate_values)) for trial in waiting} == {
@@ -192,8 +192,10 @@ def test_the_lock_is_let_go_when_its_holder_fails(storage: Storage) -> None:
 
 
 def test_the_tables_are_optunas_own(url: str, study: optuna.Study) -> None:
-    again = optuna.load_study(study_name="study", storage=url.replace("postgresql:", "postgresql+psycopg:"))
+    plain = optuna.storages.RDBStorage(url.replace("postgresql:", "postgresql+psycopg:"))
+    again = optuna.load_study(study_name="study", storage=plain)
     again.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    plain.engine.dispose()
     assert states(study) == {"COMPLETE": 2}
 
 

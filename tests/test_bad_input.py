@@ -1,0 +1,326 @@
+"""What users get wrong: each gets one line that helps and the right exit code, and nothing is written."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+import pytest
+
+from benchmarks.faults import Postgres, execute, execute_outside, ledger_at
+from search import baseline, best, rerun, run, status
+from search.patience import PATIENCE
+from search.storage import open_storage
+from search.urls import PASSWORD, PASSWORD_FILE
+
+MAINS = {"run": run.main, "best": best.main, "rerun": rerun.main, "baseline": baseline.main, "status": status.main}
+HINT = "use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+TWO_WAYS = "the password can be read in two ways; write its @ / : # ? % as %40 %2F %3A %23 %3F %25"
+
+LINES = [  # command line, exit code, what the line on stderr must hold
+    ("run --trials 0", 2, "Invalid value for '--trials': 0 is not in the range 1<=x<=1000000."),
+    ("run --trials -1", 2, "'--trials': -1 is not in the range"),
+    ("run --trials 1000001", 2, "'--trials': 1000001 is not in the range"),
+    ("run --trials many", 2, "'--trials': 'many' is not a valid int"),
+    ("run --trials 1.5", 2, "'--trials': '1.5' is not a valid int"),
+    ("run --trials", 2, "Option '--trials' requires an argument."),
+    ("run --epochs 0", 2, "'--epochs': 0 is not in the range"),
+    ("run --epochs 10001", 2, "'--epochs': 10001 is not in the range"),
+    ("run --epochs ten", 2, "'--epochs': 'ten' is not a valid int"),
+    ("run --seed -1", 2, "'--seed': -1 is not in the range"),
+    ("run --seed 4294967296", 2, "'--seed': 4294967296 is not in the range"),
+    ("run --fleet-size 15", 2, "'--fleet-size': 15 is not in the range"),
+    ("run --fleet-size 65537", 2, "'--fleet-size': 65537 is not in the range"),
+    ("run --timeout -1", 2, "'--timeout': -1.0 is not in the range"),
+    ("run --timeout soon", 2, "'--timeout': 'soon' is not a valid float"),
+    ("run --workers 0", 2, "'--workers': 0 is not in the range"),
+    ("run --workers 257", 2, "'--workers': 257 is not in the range"),
+    ("run --device tpu", 2, "no device 'tpu' here; choose from: auto"),
+    ("run --device cuda:99", 2, "no device 'cuda:99' here; choose from: auto"),
+    ("run --device=", 2, "no device '' here; choose from: auto"),
+    ("run --study=", 2, "--study must be 1 to 200 printable characters"),
+    ("run --study a\nb", 2, "--study must be 1 to 200 printable characters"),
+    ("run --study " + 201 * "x", 2, "--study must be 1 to 200 printable characters"),
+    ("run --data-dir file.txt", 2, "file.txt"),
+    ("run --storage=", 2, "--storage is not a database URL; " + HINT),
+    ("run --storage study.db", 2, "--storage is not a database URL; " + HINT),
+    ("run --storage mysql://me@host/db", 2, "--storage: 'mysql' is not supported; " + HINT),
+    ("run --storage redis://host", 2, "--storage: 'redis' is not supported; " + HINT),
+    ("run --storage sqlite://", 2, "a study in memory would be lost at exit"),
+    ("run --storage sqlite:///", 2, "a study in memory would be lost at exit"),
+    ("run --storage sqlite:///:memory:", 2, "a study in memory would be lost at exit"),
+    ("run --storage sqlite://study.db", 2, "an SQLite URL has three slashes"),
+    ("run --storage sqlite:///study.db?mode=ro", 2, "an SQLite URL takes no options"),
+    ("run --storage sqlite:///file:study.db", 2, "an SQLite URL takes no options"),
+    ("run --storage sqlite+aiosqlite:///study.db", 2, "the driver of 'sqlite+aiosqlite' is not supported"),
+    ("run --storage postgresql+asyncpg://host/db", 2, "the driver of 'postgresql+asyncpg' is not supported"),
+    ("run --storage postgresql://me@host:port/db", 2, "--storage is not a database URL; " + HINT),
+    ("run --storage postgresql://me:hush@host:port/db", 2, "--storage is not a database URL; " + HINT),
+    ("run --storage postgresql://me:hush@host/db?x=a@b", 2, TWO_WAYS),
+    ("run --storage postgresql://me:hu%40sh@sh@host/db", 2, TWO_WAYS),
+    ("run --storage postgresql://me:hu%40sh%@host/db", 2, TWO_WAYS),
+    ("run surplus", 2, "Got unexpected extra argument (surplus)"),
+    ("run --trails 5", 2, "No such option: --trails"),
+    ("best --top 0", 2, "'--top': 0 is not in the range"),
+    ("best --top few", 2, "'--top': 'few' is not a valid int"),
+    ("best surplus", 2, "Got unexpected extra argument (surplus)"),
+    ("best --storage nonsense", 2, "--storage is not a database URL"),
+    ("best", 1, "no database at sqlite:///{here}/sweetspot.db; start a study with: python -m search.run"),
+    ("best --storage sqlite:///no/such/study.db", 1, "no database at sqlite:///{here}/no/such/study.db"),
+    ("best --storage sqlite:///folder", 1, "it is a directory; name a file"),
+    ("best --storage sqlite:///file.txt", 1, "file is not a database; the file is something else; choose another"),
+    ("best --storage sqlite:///empty.db", 1, "no study in sqlite:///{here}/empty.db; start one with"),
+    ("best --storage sqlite:///foreign.db", 1, "is not a database of Optuna's: it has a table 'customers'"),
+    ("best --storage sqlite:///future.db", 1, "The runtime optuna version"),
+    ("best --storage sqlite:///good.db", 1, "no study 'sweet-spot' in sqlite:///{here}/good.db; there are: study"),
+    ("best --storage sqlite:///good.db --study study", 1, "study 'study' has no completed trial yet"),
+    ("rerun", 2, "Missing argument 'NUMBER'."),
+    ("rerun -- -1", 2, "'NUMBER': -1 is not in the range x>=0."),
+    ("rerun first", 2, "'NUMBER': 'first' is not a valid int"),
+    ("rerun 0", 1, "no database at"),
+    ("rerun 0 --device tpu", 2, "no device 'tpu' here"),
+    ("rerun 7 --storage sqlite:///good.db --study study", 1, "study 'study' has no trial 7; it has 1"),
+    ("rerun 0 --storage sqlite:///good.db --study study", 1, "trial 0 cannot be compared: it is WAITING"),
+    ("baseline --seeds 0", 2, "'--seeds': 0 is not in the range"),
+    ("baseline --plot picture.txt", 2, "--plot picture.txt: the name must end in .png, .pdf or .svg"),
+    ("baseline --plot no/such/picture.png", 2, "there is no directory {here}/no/such"),
+    ("baseline --storage mysql://host/db", 2, "--storage: 'mysql' is not supported"),
+    ("status --trials 0", 2, "'--trials': 0 is not in the range"),
+    ("status", 1, "no database at"),
+    ("status --storage sqlite:///good.db --study other", 1, "no study 'other' in"),
+    ("status --storage sqlite:///foreign.db", 1, "is not a database of Optuna's"),
+    ("status --storage postgresql://me:hush@127.0.0.1:1/db", 1, "refused; is the server running there?"),
+    ("status --storage postgres://me:hush@no.such.host.invalid/db", 1, "no.such.host.invalid"),
+    ("status --storage postgresql://me:hush@127.0.0.1:99999/db", 1, "99999"),
+    ("status --storage postgresql://me:hush@127.0.0.1:1/db?nonsense=1", 1, "nonsense"),
+]
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files that are no study of ours, and one that is."""
+    here = tmp_path_factory.mktemp("states")
+    (here / "folder").mkdir()
+    (here / "empty.db").touch()
+    (here / "file.txt").write_text("not a database, however long it is\n" * 10, encoding="utf-8")
+    execute(f"sqlite:///{here}/foreign.db", "CREATE TABLE customers (name TEXT)")
+    ledger_at(f"sqlite:///{here}/good.db").storage.engine.dispose()
+    shutil.copy(here / "good.db", here / "future.db")
+    execute(f"sqlite:///{here}/future.db", "UPDATE alembic_version SET version_num = 'v99.0.0'")
+    return here
+
+
+@pytest.fixture
+def here(states: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh copy of them, as the current directory."""
+    shutil.copytree(states, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    for name in ("SWEETSPOT_STORAGE", PASSWORD, PASSWORD_FILE, PATIENCE):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "here"
+
+
+def listing(directory: Path) -> dict[str, bytes]:
+    """Every file with its content; the empty lock beside a database that exists is no harm."""
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+    return {str(path): path.read_bytes() for path in files if not path.name.startswith("good.db-")}
+
+
+def call(line: str) -> int:
+    command, *arguments = line.split(" ")
+    with pytest.raises(SystemExit) as end:
+        MAINS[command](arguments)
+    return int(end.value.code or 0)
+
+
+@pytest.mark.parametrize(("line", "code", "said"), LINES, ids=[line[:60] for line, *_ in LINES])
+def test_a_bad_command_line(line: str, code: int, said: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = listing(here)
+    assert call(line) == code
+    printed = capsys.readouterr()
+    errors = [text for text in printed.err.splitlines() if text.startswith("error: ")]
+    assert len(errors) == 1, printed.err
+    assert said.format(here=here) in errors[0]
+    assert "hush" not in printed.out + printed.err
+    assert "Traceback" not in printed.err
+    assert listing(here) == before
+
+
+ENVIRONMENTS = [
+    ({"SWEETSPOT_STORAGE": "nonsense"}, "best", 2, "--storage is not a database URL"),
+    ({"SWEETSPOT_STORAGE": "sqlite:///foreign.db"}, "best", 1, "is not a database of Optuna's"),
+    (
+        {"SWEETSPOT_STORAGE": "postgresql://me:hush@127.0.0.1:1/db"},
+        "status",
+        1,
+        "postgresql+psycopg://me:***@127.0.0.1:1/db",
+    ),
+    ({PASSWORD_FILE: "no such file"}, "best --storage postgresql://h/db", 2, "cannot read no such file: No such file"),
+    ({PASSWORD_FILE: "folder"}, "best --storage postgresql://h/db", 2, "cannot read folder: Is a directory"),
+    ({PASSWORD_FILE: "good.db"}, "best --storage postgresql://h/db", 2, "cannot read good.db: it is not text"),
+    ({PASSWORD: "hush"}, "status --storage postgresql://me@127.0.0.1:1/db", 1, "me:***@127.0.0.1:1/db"),
+    ({PATIENCE: "long"}, "best --storage sqlite:///good.db", 2, f"{PATIENCE} must be a number of seconds, not 'long'"),
+    ({PATIENCE: "-1"}, "best --storage sqlite:///good.db", 2, "must be a number of seconds"),
+    ({PATIENCE: "inf"}, "best --storage sqlite:///good.db", 2, "must be a number of seconds"),
+    ({PATIENCE: "nan"}, "best --storage sqlite:///good.db", 2, "must be a number of seconds"),
+    ({"SWEETSPOT_DATA": "file.txt"}, "run", 2, "file.txt"),
+]
+
+
+@pytest.mark.parametrize(("environment", "line", "code", "said"), ENVIRONMENTS)
+def test_a_bad_environment(  # noqa: PLR0917  # fixtures
+    environment: dict[str, str],
+    line: str,
+    code: int,
+    said: str,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    before = listing(here)
+    assert call(line) == code
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.err.count("error: ") == 1
+    assert "hush" not in printed.out + printed.err
+    assert listing(here) == before
+
+
+def test_a_password_on_the_command_line_is_warned_of(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("status --storage postgresql://me:hush@127.0.0.1:1/db") == 1
+    assert "warning: others see the password in --storage" in capsys.readouterr().err
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Drop root's rights for a while, since nothing is read-only to root."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("locked", ["file", "directory"])
+def test_a_read_only_place_is_named(locked: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shared = Path("/tmp") / f"sweetspot-{os.getpid()}-{locked}"  # nobody may not enter pytest's own directories
+    shared.mkdir()
+    shutil.copy(here / "good.db", shared / "good.db")
+    (shared / "good.db").chmod(0o444)
+    shared.chmod(0o555 if locked == "directory" else 0o777)
+    try:
+        with as_nobody():
+            assert call(f"best --study study --storage sqlite:///{shared}/good.db") == 1
+    finally:
+        shared.chmod(0o755)
+        shutil.rmtree(shared)
+    assert f"error: cannot use sqlite:///{shared}/good.db: " in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def guarded(postgres: Postgres) -> str:
+    """The URL, without its password, of a user whom the server asks for one."""
+    execute(postgres.url(), "CREATE ROLE guest LOGIN PASSWORD 'p@ss/w:rd#1%'")
+    rules = Path(str(postgres.server.pgdata)) / "pg_hba.conf"
+    rules.write_text("local all guest scram-sha-256\n" + rules.read_text(encoding="utf-8"), encoding="utf-8")
+    execute(postgres.url(), "SELECT pg_reload_conf()")
+    execute_outside(postgres.url(), "CREATE DATABASE guarded OWNER guest")
+    return postgres.url("guarded", user="guest")
+
+
+def test_a_wrong_and_a_missing_password_are_told_apart(
+    guarded: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(PASSWORD, raising=False)
+    assert call(f"status --storage {guarded}") == 1
+    assert "no password supplied; set SWEETSPOT_STORAGE_PASSWORD, PGPASSWORD or PGPASSFILE" in capsys.readouterr().err
+    monkeypatch.setenv(PASSWORD, "hush")
+    assert call(f"status --storage {guarded}") == 1
+    said = capsys.readouterr().err
+    assert 'password authentication failed for user "guest"; check SWEETSPOT_STORAGE_PASSWORD' in said
+    assert "hush" not in said
+
+
+def by_our_variable(patch: pytest.MonkeyPatch, _directory: Path) -> None:
+    patch.setenv(PASSWORD, "p@ss/w:rd#1%")
+
+
+def by_our_file(patch: pytest.MonkeyPatch, directory: Path) -> None:
+    (directory / "secret").write_text("p@ss/w:rd#1%\n", encoding="utf-8")
+    patch.setenv(PASSWORD_FILE, str(directory / "secret"))
+
+
+def by_libpq(patch: pytest.MonkeyPatch, _directory: Path) -> None:
+    patch.setenv("PGPASSWORD", "p@ss/w:rd#1%")
+
+
+def by_pgpass(patch: pytest.MonkeyPatch, directory: Path) -> None:
+    (directory / "pgpass").write_text("*:*:*:guest:p@ss/w\\:rd#1%\n", encoding="utf-8")
+    (directory / "pgpass").chmod(0o600)
+    patch.setenv("PGPASSFILE", str(directory / "pgpass"))
+
+
+@pytest.mark.parametrize("give", [by_our_variable, by_our_file, by_libpq, by_pgpass])
+def test_the_password_may_come_from_elsewhere(
+    give: Callable[[pytest.MonkeyPatch, Path], None], guarded: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    give(monkeypatch, tmp_path)
+    assert open_storage(guarded, create=True).engine.dialect.name == "postgresql"
+
+
+def test_the_password_may_stand_in_the_url_as_it_is(guarded: str) -> None:
+    url = guarded.replace("guest@", "guest:p@ss/w:rd#1%@").replace("postgresql:", "postgres:")
+    assert open_storage(url, create=True).engine.dialect.name == "postgresql"
+
+
+def test_states_of_a_postgresql_database(postgres: Postgres, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(f"status --storage {postgres.url('nowhere')}") == 1
+    assert 'database "nowhere" does not exist' in capsys.readouterr().err
+    empty = postgres.fresh()
+    assert call(f"status --storage {empty}") == 1
+    assert "no study in" in capsys.readouterr().err
+    execute(empty, "CREATE TABLE customers (name TEXT)")
+    assert call(f"status --storage {empty}") == 1
+    assert "is not a database of Optuna's: it has a table 'customers'" in capsys.readouterr().err
+    assert execute(empty, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(1,)]
+
+
+def test_a_foreign_database_gets_no_tables_when_a_study_is_to_be_made(
+    here: Path, mnist_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(f"run --trials 1 --storage sqlite:///foreign.db --data-dir {mnist_dir}") == 1
+    assert "is not a database of Optuna's" in capsys.readouterr().err
+    with sqlite3.connect(here / "foreign.db") as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("customers",)]
+    connection.close()
+
+
+def test_a_schema_that_was_half_made_is_completed(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    execute(
+        url, "CREATE TABLE studies (study_id INTEGER NOT NULL PRIMARY KEY, study_name VARCHAR(512) NOT NULL UNIQUE)"
+    )
+    assert ledger_at(url).counts().waiting == 1
+
+
+def test_options_that_contradict_the_stored_study_are_refused(
+    here: Path, mnist_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = f"run --trials 1 --study study --storage sqlite:///good.db --data-dir {mnist_dir}"
+    assert call(f"{common} --epochs 7") == 2
+    assert "error: study 'study' has epochs 4, you ask for 7; choose another --study name" in capsys.readouterr().err
+    assert call(f"{common} --seed 7") == 2
+    assert "error: study 'study' has seed 0, you ask for 7" in capsys.readouterr().err
+    storage = open_storage("sqlite:///good.db", create=False)
+    theirs = optuna.create_study(study_name="theirs", storage=storage.optuna)
+    theirs.add_trial(optuna.trial.create_trial(value=1.0))
+    assert call(f"{common.replace('--study study', '--study theirs')}") == 2
+    assert "error: study 'theirs' was not made by sweetspot" in capsys.readouterr().err

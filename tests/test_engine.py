@@ -1,0 +1,172 @@
+"""The main path on made-up data: what is reported, told, pruned, replaced and given back."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.pruners import NopPruner
+from optuna.trial import FrozenTrial, TrialState
+
+from benchmarks.faults import EPOCHS, Pace, audit, ledger_at, made_up_mnist
+from model.data import Mnist
+from model.fleet import Fleet
+from search.engine import Engine, Run
+from search.errors import SearchError
+from search.ledger import MAX_FAILED, Ledger, open_ledger
+from search.storage import open_storage
+from studies.spec import StudySpec
+from studies.sweet_spot import sweet_spot
+
+CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}
+FIGURES = {"parameters", "epochs", "train_accuracy", "train_loss", "val_accuracy", "val_loss", "gap", "seconds"}
+REPLAY = {"init_seed", "order_seed", "first_epoch", "batch", "train_on", "score_on", "threads", "device", "torch"}
+
+
+class PruneAll(optuna.pruners.BasePruner):
+    """Would stop every trial at its first report."""
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:  # noqa: ARG002
+        return True
+
+
+def never() -> bool:
+    return False
+
+
+def at(tmp_path: Path, **fields: Any) -> Ledger:
+    spec: StudySpec = replace(sweet_spot("study", EPOCHS), **fields)
+    return open_ledger(open_storage(f"sqlite:///{tmp_path}/study.db", create=True), spec)
+
+
+def run(ledger: Ledger, data: Mnist, budget: int, stop: Callable[[], bool] = never) -> list[FrozenTrial]:
+    Engine(ledger, data, 64, Pace()).search(budget, stop)
+    return ledger.study.trials
+
+
+def test_trials_report_at_the_rungs_and_are_told_with_all_their_attributes(tmp_path: Path, tiny: Mnist) -> None:
+    trials = run(at(tmp_path, pruner=NopPruner()), tiny, 4)
+    assert [list(trial.intermediate_values) for trial in trials] == [[1, 3, 4]] * 4
+    for trial in trials:
+        assert trial.user_attrs.keys() >= FIGURES | REPLAY
+        assert trial.user_attrs["epochs"] == EPOCHS
+        assert trial.value == trial.user_attrs["val_accuracy"] == trial.intermediate_values[EPOCHS]
+
+
+def test_a_full_trial_reports_at_1_3_and_every_tenth_epoch(tmp_path: Path, tiny: Mnist) -> None:
+    spec = sweet_spot("long", 25)
+    ledger = open_ledger(open_storage(f"sqlite:///{tmp_path}/study.db", create=True), spec)
+    (trial,) = run(ledger, tiny, 1)
+    assert list(trial.intermediate_values) == [1, 3, 10, 20, 25]
+
+
+def test_pruned_trials_keep_their_attributes_and_the_baseline_is_never_pruned(tmp_path: Path, tiny: Mnist) -> None:
+    baseline, *others = run(at(tmp_path, pruner=PruneAll()), tiny, 4)
+    assert (baseline.state, baseline.params) == (TrialState.COMPLETE, {"hidden_units": 25, "lr": 0.02})
+    assert baseline.user_attrs["baseline"] is True
+    assert {trial.state for trial in others} == {TrialState.PRUNED}
+    for trial in others:
+        assert trial.user_attrs.keys() >= FIGURES | REPLAY
+        assert (trial.user_attrs["epochs"], list(trial.intermediate_values)) == (1, [1])
+
+
+def test_a_trial_learns_what_there_is_to_learn(tmp_path: Path, tiny: Mnist) -> None:
+    spec = replace(sweet_spot("study", 60), rungs=[60], pruner=NopPruner())
+    ledger = open_ledger(open_storage(f"sqlite:///{tmp_path}/study.db", create=True), spec)
+    (baseline,) = run(ledger, tiny, 1)
+    assert baseline.value == 1.0
+
+
+def test_diverged_trials_fail_with_the_reason_and_are_replaced(tmp_path: Path, tiny: Mnist) -> None:
+    space = {"hidden_units": IntDistribution(4, 32), "lr": FloatDistribution(1e-3, 1e37, log=True)}
+    trials = run(at(tmp_path, space=space), tiny, 5)
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    assert failed
+    assert all(trial.user_attrs["reason"].startswith("diverged in epoch ") for trial in failed)
+    assert all(trial.value is None for trial in failed)
+    assert audit(trials, 5) == CLEAN
+
+
+def test_a_study_whose_trials_all_diverge_gives_up(tmp_path: Path, tiny: Mnist) -> None:
+    space = {"hidden_units": IntDistribution(4, 32), "lr": FloatDistribution(1e30, 1e37, log=True)}
+    ledger = at(tmp_path, space=space, baseline={"hidden_units": 25, "lr": 1e35})
+    with pytest.raises(SearchError, match=r"21 trials of 'study' diverged, the last: diverged in epoch 1: "):
+        run(ledger, tiny, 5)
+    counts = ledger.counts()
+    assert (counts.finished, counts.running) == (0, 0)
+    assert counts.failed > MAX_FAILED
+
+
+def test_stopping_gives_open_trials_back_and_a_second_run_finishes_them(tmp_path: Path, tiny: Mnist) -> None:
+    ledger = at(tmp_path)
+    looks = iter([False, False, True])
+    stopped = run(ledger, tiny, 5, lambda: next(looks, True))
+    assert {trial.state for trial in stopped if not trial.state.is_finished()} == {TrialState.WAITING}
+    finished = run(ledger, tiny, 5)
+    assert [trial.params for trial in finished[: len(stopped)]] == [trial.params for trial in stopped]
+    assert audit(finished, 5) == CLEAN
+
+
+class SmallFleet(Fleet):
+    """A device whose memory holds so many units and no more."""
+
+    def train_epoch(self) -> None:
+        if self.units > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        super().train_epoch()
+
+
+def shrinking(ledger: Ledger, data: Mnist, fleet: type[Fleet], monkeypatch: pytest.MonkeyPatch) -> Engine:
+    monkeypatch.setattr("search.engine.Fleet", fleet)
+    return Engine(ledger, data, 256, Pace())
+
+
+def test_out_of_memory_halves_the_fleet_and_is_no_trials_fault(
+    tmp_path: Path, tiny: Mnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = {"hidden_units": IntDistribution(4, 30), "lr": FloatDistribution(1e-3, 1e-1, log=True)}
+    ledger = at(tmp_path, space=space)
+    engine = shrinking(ledger, tiny, SmallFleet, monkeypatch)
+    engine.search(6, never)
+    assert engine.room <= 32
+    assert audit(ledger.study.trials, 6) == CLEAN
+    assert ledger.counts().failed == 0
+
+
+class NoFleet(Fleet):
+    """A device without any memory."""
+
+    def join(self, *arguments: Any) -> Any:  # noqa: ARG002
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_without_memory_for_a_single_trial_the_search_ends_and_gives_back(
+    tmp_path: Path, tiny: Mnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = at(tmp_path)
+    with pytest.raises(SearchError, match="no memory left for a single trial"):
+        shrinking(ledger, tiny, NoFleet, monkeypatch).search(3, never)
+    counts = ledger.counts()
+    assert (counts.running, counts.failed) == (0, 0)
+    assert counts.waiting == 1
+
+
+class Eager(Pace):
+    """Notes how many trials train side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 0
+
+    def trained(self, runs: list[Run]) -> None:
+        self.most = max(self.most, len(runs))
+
+
+def test_trials_train_side_by_side_while_there_is_room(tmp_path: Path) -> None:
+    listener = Eager()
+    Engine(ledger_at(f"sqlite:///{tmp_path}/study.db"), made_up_mnist(), 128, listener).search(6, never)
+    assert listener.most > 1

@@ -1,0 +1,107 @@
+"""A database that goes away while workers use it: they wait, lose nothing, tell nothing twice."""
+
+import resource
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from benchmarks.faults import Postgres, audit, execute, ledger_at, search, start, wait_until, work
+from search.errors import StorageError
+from search.ledger import Ledger
+
+CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}
+
+
+def finished(ledger: Ledger) -> int:
+    return ledger.counts().finished
+
+
+def test_dropped_connections_delay_and_lose_nothing(postgres: Postgres) -> None:
+    url = postgres.fresh()
+    ledger = ledger_at(url)
+    workers = [start(work, url, 12, pace=0.05) for _ in range(2)]
+    for goal in range(1, 10, 2):
+        wait_until(lambda goal=goal: finished(ledger) >= goal)
+        postgres.drop_connections()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert audit(ledger.study.trials, 12) == CLEAN
+    assert ledger.counts().failed == 0
+
+
+def test_a_server_that_crashes_and_comes_back_delays_and_loses_nothing(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = postgres.fresh()
+    ledger = ledger_at(url)
+    workers = [start(work, url, 10, pace=0.05) for _ in range(2)]
+    wait_until(lambda: finished(ledger) >= 2)
+    postgres.stop()
+    postgres.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert audit(ledger.study.trials, 10) == CLEAN
+    assert ledger.counts().failed == 0
+
+
+def test_a_server_that_stays_away_ends_the_run_and_a_later_run_resumes(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = postgres.fresh()
+    ledger = ledger_at(url)
+    ledger.storage.patiently.seconds = 0.3
+    worker = start(work, url, 6, pace=0.05, patience=0.3)
+    wait_until(lambda: finished(ledger) >= 1)
+    postgres.stop()
+    try:
+        with pytest.raises(StorageError, match=r"has been away for \d+ s .*run the same command to go on"):
+            ledger.counts()
+        worker.join(60)
+    finally:
+        postgres.start()
+    assert worker.exitcode == 1
+    assert sum("is away" in record.message for record in caplog.records) == 1
+    assert worker.pid
+    later = ledger_at(url)
+    later.bury(worker.pid)
+    search(later, 6)
+    assert audit(later.study.trials, 6) == CLEAN
+
+
+def work_on_a_small_disk(url: str, budget: int) -> None:
+    limit = 400_000  # bytes of a file: the write-ahead log reaches it after some trials
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    work(url, budget)
+
+
+def test_a_full_disk_is_one_error_and_keeps_every_finished_trial(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    ledger = ledger_at(url)
+    worker = start(work_on_a_small_disk, url, 200)
+    worker.join(120)
+    assert worker.exitcode == 1
+    assert execute(url, "PRAGMA integrity_check") == [("ok",)]
+    kept = [trial for trial in ledger.study.trials if trial.state.is_finished()]
+    assert kept
+    assert worker.pid
+    ledger.bury(worker.pid)
+    search(ledger, len(kept) + 3)
+    after = ledger.study.trials
+    assert [after[trial.number] for trial in kept] == kept
+    assert audit(after, len(kept) + 3) == CLEAN
+
+
+def test_a_file_that_stays_locked_ends_the_run_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.storage.SQLITE_TIMEOUT", 0.1)
+    ledger = ledger_at(f"sqlite:///{tmp_path}/study.db")
+    ledger.storage.patiently.seconds = 0.3
+    other = sqlite3.connect(tmp_path / "study.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StorageError, match=r"has been away for \d+ s \(database is locked\)"):
+        ledger.claim(1)
+    other.execute("COMMIT")
+    other.close()
+    assert ledger.claim(1) is not None
