@@ -136,7 +136,7 @@ def _write_down(ledger: Ledger, drawn: Plan, seeds: int) -> None:
     there = {_key(trial) for trial in ledger.study.get_trials(deepcopy=False)}
     for index in range(seeds):
         init_seed = derive(ledger.seed, "confirm", "trial", index)
-        for arm in drawn.arms:
+        for arm in dict.fromkeys(drawn.trained(arm) for arm in drawn.arms):
             if (*arm_key(arm), index) not in there:
                 params = {"hidden_units": arm.width, "lr": arm.lr}
                 attrs = {"protocol": arm.protocol, "role": arm.role, "lr_from": arm.lr_from}

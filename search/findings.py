@@ -43,7 +43,7 @@ class Findings:
 
     def of(self, arm: Arm) -> list[FrozenTrial]:
         """Return the completed runs of an arm in order of their seeds."""
-        found = [trial for trial in self.trials if arm_of(trial) == arm_key(arm)]
+        found = [trial for trial in self.trials if arm_of(trial) == arm_key(self.plan.trained(arm))]
         return sorted(found, key=lambda trial: trial.user_attrs["seed_index"])
 
     def arm(self, role: str) -> Arm:
@@ -64,7 +64,10 @@ def findings(storage: Storage, name: str) -> Findings:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     _check_finished(name, trials, complete)
     timing = study.user_attrs.get(TIMING, {})
-    verdict = judge([_row(trial) for trial in complete], [Timing(**row) for row in timing.get("widths", [])])
+    rows = [
+        _row(arm, trial) for arm in drawn.arms for trial in complete if arm_of(trial) == arm_key(drawn.trained(arm))
+    ]
+    verdict = judge(rows, [Timing(**row) for row in timing.get("widths", [])])
     diverged = sum("diverged" in trial.user_attrs.get("reason", "") for trial in trials)
     return Findings(search, study, drawn, complete, diverged, timing, verdict)
 
@@ -79,7 +82,7 @@ def _confirmation(storage: Storage, search: optuna.Study) -> optuna.Study:
 
 
 def _planned(trial: FrozenTrial, drawn: Plan) -> bool:
-    return arm_of(trial) in {arm_key(arm) for arm in drawn.arms}
+    return arm_of(trial) in {arm_key(drawn.trained(arm)) for arm in drawn.arms}
 
 
 def _check_finished(name: str, trials: Sequence[FrozenTrial], complete: Sequence[FrozenTrial]) -> None:
@@ -91,12 +94,17 @@ def _check_finished(name: str, trials: Sequence[FrozenTrial], complete: Sequence
         )
 
 
-def _row(trial: FrozenTrial) -> Row:
+def _rows(drawn: Plan, complete: Sequence[FrozenTrial]) -> list[Row]:
+    runs = [(arm, arm_key(drawn.trained(arm))) for arm in drawn.arms]
+    return [_row(arm, trial) for arm, key in runs for trial in complete if arm_of(trial) == key]
+
+
+def _row(arm: Arm, trial: FrozenTrial) -> Row:
     attrs = trial.user_attrs
     return Row(
         width=trial.params["hidden_units"],
         lr=trial.params["lr"],
-        protocol=attrs["protocol"],
+        protocol="article-lr" if arm.protocol == "article-lr" else "best-lr",
         seed=attrs["seed_index"],
         val_accuracy=attrs["val_accuracy"],
         train_accuracy=attrs["train_accuracy"],

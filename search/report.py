@@ -2,13 +2,12 @@
 
 import json
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from search import cli
 from search.claims import Claim
@@ -67,8 +66,7 @@ def show(found: Findings, console: Console) -> None:
         for line in curve([width for width in found.verdict.widths if width.protocol == protocol]):
             console.print(line, markup=False)
     console.print()
-    console.print(_champions(found))
-    for line in caveats(found):
+    for line in (*champions(found), *caveats(found)):
         console.print(line, markup=False)
 
 
@@ -106,37 +104,41 @@ def _line(width: WidthSummary, low: float, high: float) -> str:
     start, end = width.ci95 or (width.mean, width.mean)
     cells = ["─" if column(start) <= i <= column(end) else " " for i in range(PLOT)]
     cells[column(start)], cells[column(end)], cells[column(width.mean)] = "├", "┤", "●"
-    return f"{width.width:>5} {width.mean:>7.2%} {_span(width.ci95)} {''.join(cells)} lr {width.lr:.5f}"
+    return f"{width.width:>5} {width.mean:>7.2%} {_span(width.ci95):14} {''.join(cells)} lr {width.lr:.5f}"
 
 
 def _span(bounds: Sequence[float] | None) -> str:
-    return f"{bounds[0]:.2%} to {bounds[1]:.2%}" if bounds else " " * 16
+    return f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f}" if bounds else ""
 
 
-def _champions(found: Findings) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("", "trial", "units", "lr", "in the search", "on fresh seeds", "", "test accuracy", ""):
-        table.add_column(title, justify="right" if title else "left", no_wrap=True)
-    for role in ("winner", "baseline"):
-        table.add_row(role, *_cells(champion(found, role)))
-    return table
+def champions(found: Findings) -> list[str]:
+    """Return a line each for winner and baseline: the search's figure, and beside it that of fresh seeds."""
+    head = f"{'':8} {'trial':>5} {'units':>5} {'lr':>8} {'search':>7}  {'fresh seeds':<26}{'test images':<26}"
+    return [head.rstrip(), *(_champion(role, champion(found, role)) for role in ("winner", "baseline"))]
 
 
-def _cells(who: dict[str, Any]) -> Iterator[str]:
-    yield "-" if who["number"] is None else str(who["number"])
-    yield str(who["params"]["hidden_units"])
-    yield f"{who['params']['lr']:.5f}"
-    yield "-" if who["search_accuracy"] is None else f"{who['search_accuracy']:.2%} ({who['search_epochs']} epochs)"
-    for spread in (who["validation_accuracy"], who["test_accuracy"]):
-        yield "-" if spread["mean"] is None else f"{spread['mean']:.2%}"
-        yield _span(spread["ci95"])
+def _champion(role: str, who: dict[str, Any]) -> str:
+    number = "-" if who["number"] is None else who["number"]
+    search = "-" if who["search_accuracy"] is None else f"{who['search_accuracy']:.2%}"
+    fresh, test = (_mean(who[figure]) for figure in ("validation_accuracy", "test_accuracy"))
+    params = who["params"]
+    line = f"{role:8} {number:>5} {params['hidden_units']:>5} {params['lr']:8.5f} {search:>7}  {fresh:<26}{test}"
+    return line.rstrip()
+
+
+def _mean(spread: dict[str, Any]) -> str:
+    if spread["mean"] is None:
+        return "-"
+    return f"{spread['mean']:.2%}" + (f" ({_span(spread['ci95'])})" if spread["ci95"] else "")
 
 
 def caveats(found: Findings) -> list[str]:
     """Return what a reader must know before quoting the verdict."""
+    searched = found.search.user_attrs["fingerprint"]["epochs"]
     lines = [
-        f"intervals are 95 % over {found.seeds} seeds after {found.epochs} epochs; the search's own figure of the winner "
-        "is lifted by its luck; test images have chosen nothing"
+        f"search: one trial's validation accuracy after {searched} epochs, for a winner lifted by its luck",
+        f"fresh seeds: mean of {found.seeds} after {found.epochs} epochs, with its 95 % interval",
+        "test images: the same runs; these images have chosen nothing",
     ]
     if found.diverged:
         lines.append(f"{found.diverged} runs diverged and are missing, which flatters their widths")

@@ -59,6 +59,11 @@ class Plan:
     winner: int  # its best trial
     arms: tuple[Arm, ...]
 
+    def trained(self, arm: Arm) -> Arm:
+        """Return the arm whose runs are this arm's: itself, or its twin at the article's lr where that is the best."""
+        twins = (other for other in self.arms if (other.width, other.lr) == (arm.width, arm.lr))
+        return next(twin for twin in twins if twin.role or not arm.role)  # the article's arms come first
+
     def as_dict(self) -> dict[str, Any]:
         """Return the plan in JSON types, as it is stored."""
         return {**asdict(self), "arms": [asdict(arm) for arm in self.arms]}
@@ -119,32 +124,33 @@ def confirmation(search: str, epochs: int = EPOCHS) -> StudySpec:
 
 def plan(search: str, trials: Sequence[FrozenTrial]) -> Plan:
     """Draw the arms from a search's trials, of which at least one is complete. The same trials give the same plan."""
-    finished = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    winner = min((trial for trial in finished if trial.state == TrialState.COMPLETE), key=_rank)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    pruned = sum(trial.state == TrialState.PRUNED for trial in trials)
+    winner = min(complete, key=_rank)
     best_width = winner.params["hidden_units"]
     widths = sorted({*GRID, best_width})
     right, lr = BASELINE["hidden_units"], float(BASELINE["lr"])
     article = [Arm("article-lr", w, lr, None, "baseline" if w == right else None) for w in widths]
-    best = [_best_arm(finished, w, "winner" if w == best_width else None) for w in widths]
-    return Plan(search, len(finished), winner.number, (*article, *best))
+    best = [_best_arm(complete, w, "winner" if w == best_width else None) for w in widths]
+    return Plan(search, len(complete) + pruned, winner.number, (*article, *best))
 
 
-def best_lr_trial(finished: Sequence[FrozenTrial], width: int) -> FrozenTrial:
-    """Return the finished trial whose learning rate suits a width best.
+def best_lr_trial(complete: Sequence[FrozenTrial], width: int) -> FrozenTrial:
+    """Return the completed trial whose learning rate is the best found for a width.
 
-    Of the trials within a factor of 1.41 in width, or else of those nearest to it, the one that survived the pruner
-    longest; among those, the one of the highest accuracy, then of the lowest number.
+    The most accurate of those within a factor of 1.41 in width, else the nearest; on a tie the lowest number. Pruned
+    trials have no say: a narrow one was stopped for being narrow, whatever its learning rate.
     """
-    distance = {trial.number: abs(math.log(trial.params["hidden_units"] / width)) for trial in finished}
-    reach = max(NEAR, min(distance.values()))
-    return min((trial for trial in finished if distance[trial.number] <= reach), key=_rank)
+    distance = {trial.number: abs(math.log(trial.params["hidden_units"] / width)) for trial in complete}
+    near = [trial for trial in complete if distance[trial.number] <= NEAR]
+    return min(near, key=_rank) if near else min(complete, key=lambda trial: (distance[trial.number], _rank(trial)))
 
 
-def _best_arm(finished: Sequence[FrozenTrial], width: int, role: str | None) -> Arm:
-    source = best_lr_trial(finished, width)
+def _best_arm(complete: Sequence[FrozenTrial], width: int, role: str | None) -> Arm:
+    source = best_lr_trial(complete, width)
     return Arm("best-lr", width, source.params["lr"], source.number, role)
 
 
-def _rank(trial: FrozenTrial) -> tuple[float, float, int]:
-    assert trial.value is not None  # a pruned trial keeps its last report
-    return (-(trial.last_step or 0), -trial.value, trial.number)
+def _rank(trial: FrozenTrial) -> tuple[float, int]:
+    assert trial.value is not None
+    return (-trial.value, trial.number)

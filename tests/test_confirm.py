@@ -33,6 +33,12 @@ def trial(number, width, lr, value, step, state=TrialState.COMPLETE):  # noqa: P
     return made
 
 
+def trained(ledger: Ledger) -> int:
+    """How many arms are trained from every seed."""
+    drawn = Plan.of(ledger.study.user_attrs[PLAN])
+    return len({drawn.trained(arm) for arm in drawn.arms})
+
+
 @pytest.fixture(scope="module")
 def searched_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("searched") / "s.db"
@@ -61,17 +67,16 @@ def confirmed(confirmed_file, tmp_path) -> ConfirmLedger:
     return open_confirmation(opened(shutil.copy(confirmed_file, tmp_path / "s.db")), 3, EPOCHS)
 
 
-def test_the_lr_of_a_width_is_that_of_the_longest_survivor_near_it():
+def test_the_lr_of_a_width_is_that_of_the_best_completed_trial_near_it():
     trials = [
         trial(0, 25, 0.02, 0.95, 100),
-        trial(1, 30, 0.01, 0.97, 30, TrialState.PRUNED),
-        trial(2, 24, 0.005, 0.96, 100),
-        trial(3, 200, 0.003, 0.98, 100),
+        trial(1, 24, 0.005, 0.96, 100),
+        trial(2, 200, 0.003, 0.98, 100),
     ]
-    assert best_lr_trial(trials, 25).number == 2
-    assert best_lr_trial(trials, 35).number == 1
-    assert best_lr_trial(trials, 4).number == 2  # none within a factor of 1.41: the nearest
-    assert best_lr_trial(trials[::-1], 25).number == 2
+    assert best_lr_trial(trials, 25).number == 1
+    assert best_lr_trial(trials, 35).number == 0  # the only one within a factor of 1.41
+    assert best_lr_trial(trials, 4).number == 1  # none there: the nearest
+    assert best_lr_trial(trials[::-1], 25).number == 1
 
 
 def test_the_plan_holds_every_width_under_both_protocols_and_names_winner_and_baseline():
@@ -95,6 +100,9 @@ def test_a_winner_on_the_grid_is_not_trained_twice():
     drawn = plan("s", [trial(0, 25, 0.02, 0.95, 100)])
     assert len(drawn.arms) == 2 * len(GRID)
     assert [arm.width for arm in drawn.arms if arm.role] == [25, 25]
+    assert {drawn.trained(arm).protocol for arm in drawn.arms} == {
+        "article-lr"
+    }  # where 0.02 is the best, once is enough
 
 
 def test_trials_are_written_down_once_by_many_at_once(searched):
@@ -113,7 +121,7 @@ def test_trials_are_written_down_once_by_many_at_once(searched):
         thread.join()
     assert errors == []
     ledger = open_confirmation(searched, 2, EPOCHS)
-    arms = len(ledger.study.user_attrs[PLAN]["arms"])
+    arms = trained(ledger)
     assert ledger.counts().waiting == 2 * arms == len(ledger.study.get_trials())
     assert open_confirmation(searched, 3, EPOCHS).counts().waiting == 3 * arms  # more seeds join
 
@@ -130,7 +138,7 @@ def test_every_arm_is_trained_from_the_same_seeds_on_the_same_batches(confirmed)
     trials = confirmed.study.get_trials()
     assert {trial.state for trial in trials} == {TrialState.COMPLETE}
     arms = Counter(trial.user_attrs["seed_index"] for trial in trials)
-    assert arms == dict.fromkeys(range(3), len(confirmed.study.user_attrs[PLAN]["arms"]))
+    assert arms == dict.fromkeys(range(3), trained(confirmed))
     drawn = {(t.user_attrs["seed_index"], t.user_attrs["init_seed"], t.user_attrs["order_seed"]) for t in trials}
     assert len(drawn) == 3  # one pair of seeds for each index
     assert len({init for _, init, _ in drawn}) == len({order for _, _, order in drawn}) == 3

