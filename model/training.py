@@ -35,7 +35,9 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         device = None
-    if device is None or device.type not in here or (device.index or 0) >= _count(device.type):
+    # An index wraps around in torch: to it, cuda:256 is cuda:0.
+    wrapped = device is not None and str(device) != name
+    if device is None or wrapped or device.type not in here or (device.index or 0) >= _count(device.type):
         raise DeviceError(f"no device {name!r} here; choose from: auto, {', '.join(here)}")
     return device
 
