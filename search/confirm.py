@@ -78,15 +78,18 @@ class Cohort(Engine):
             self.ledger.give_back(run.trial for run in self.runs)
 
     def _score(self, run: Run) -> Score:
-        """Score on the training set as well, for the gap by epoch."""
+        """Score on the training set as well, for the gap by epoch; that of the last one is among the figures."""
         score = super()._score(run)
+        if run.lane.age == self.ledger.spec.epochs:
+            return score
         gap = evaluate(run.lane.network(), self.train_set).accuracy - score.accuracy
         self.gaps.setdefault(run.trial.number, {})[run.lane.age] = gap
         return score
 
     def _figures(self, run: Run) -> dict[str, Any]:
         """Add the gap by epoch and, for the winner and the baseline, what the test set says of this last epoch."""
-        figures = {**super()._figures(run), "gap_by_epoch": self.gaps.get(run.trial.number, {})}
+        figures = super()._figures(run)
+        figures["gap_by_epoch"] = {**self.gaps.get(run.trial.number, {}), run.lane.age: figures["gap"]}
         if run.trial.user_attrs.get("role"):
             test = evaluate(run.lane.network(), self.data.test)
             figures |= {"test_accuracy": test.accuracy, "test_loss": test.loss}
@@ -188,8 +191,9 @@ def _train_all(ledger: ConfirmLedger, data: Mnist, room: int, listener: Lines, s
         if seed_index is not None:
             cohort = Cohort(ledger, data, room, listener)
             cohort.search(0, stop)
-            room = cohort.room
-            listener.say(f"confirmed {listener.finished} of {listener.budget} runs")
+            room = cohort.room  # what the device's memory has left of it
+            if cohort.fleet.clock:  # it trained; another process may have been faster
+                listener.say(f"confirmed {ledger.counts().finished} of {listener.budget} runs")
         elif ledger.counts().running:
             time.sleep(POLL_SECONDS)
         else:

@@ -92,8 +92,8 @@ def short(claims: Sequence[Claim]) -> list[str]:
 
 def curve(widths: Sequence[WidthSummary]) -> list[str]:
     """Draw a line for each width: its mean as a dot within its interval."""
-    low = min((width.ci95 or (width.mean, 0))[0] for width in widths)
-    high = max((width.ci95 or (0, width.mean))[1] for width in widths)
+    low = min(((width.ci95 or (width.mean, 0))[0] for width in widths), default=0.0)
+    high = max(((width.ci95 or (0, width.mean))[1] for width in widths), default=1.0)
     return [_line(width, low, high) for width in widths]
 
 

@@ -2,12 +2,11 @@
 
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tiny_study import EPOCHS, confirmed_at, quiet, search_at, storage_at, tiny_mnist, url_of
+from tiny_study import EPOCHS, confirmed_at, confirmed_once, copy_of, quiet, search_at, storage_at, tiny_mnist, url_of
 
 from search.confirm import confirm, open_confirmation
 from search.findings import Findings, findings
@@ -21,10 +20,8 @@ NASTY = "a</script><script>alert(1)</script>&<b>"
 
 
 @pytest.fixture(scope="module")
-def confirmed_file(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("report") / "s.db"
-    confirmed_at(path)
-    return path
+def confirmed_file() -> Path:
+    return confirmed_once()
 
 
 @pytest.fixture(scope="module")
@@ -158,10 +155,12 @@ def test_every_seed_is_a_dot(text, found):
     assert sum(len(trace["y"]) for trace in dots) == 3 * len(found.plan.arms)
 
 
-def test_names_are_escaped(tmp_path):
+def test_names_are_escaped_and_one_seed_is_enough_for_a_page(tmp_path):
     path = tmp_path / "s.db"
     confirmed_at(path, 1, NASTY)
-    text = page(findings(storage_at(path), NASTY))
+    found = findings(storage_at(path), NASTY)
+    assert [claim.verdict for claim in found.verdict.claims if claim.id != "too-many-slower"] == ["undecided"] * 3
+    text = page(found)
     assert "alert(1)</script>" not in text
     assert "a&lt;/script&gt;&lt;script&gt;alert(1)" in text
     parsed(text)
@@ -189,27 +188,15 @@ def test_nothing_to_report_is_one_line(tmp_path, capsys):
     assert not (tmp_path / "no.db").exists()
     ledger = search_at(tmp_path / "s.db")
     assert "no confirmation yet" in says(tmp_path / "s.db", capsys)
-    half = open_confirmation(ledger, 2, EPOCHS)
+    half = open_confirmation(ledger, 1, EPOCHS)
     assert "runs are open" in says(tmp_path / "s.db", capsys)
-    asked = iter([False] * 4)
+    asked = iter([False] * 3)
     confirm(half, tiny_mnist(), 512, quiet, lambda: next(asked, True))
-    assert re.search(r"is not finished: (\d+) of (?!\1)\d+ runs are open", says(tmp_path / "s.db", capsys))
-
-
-def test_two_seeds_leave_all_but_the_time_undecided(tmp_path, capsys):
-    confirmed_at(tmp_path / "s.db", 2)
-    assert report(tmp_path / "s.db", "--json") == 0
-    claims = json.loads(capsys.readouterr().out)["claims"]
-    assert [claim["verdict"] for claim in claims if claim["id"] != "too-many-slower"] == ["undecided"] * 3
-
-
-def test_the_page_has_no_intervals_below_three_seeds_and_still_renders(tmp_path):
-    confirmed_at(tmp_path / "s.db", 1)
-    parsed(page(findings(storage_at(tmp_path / "s.db"), "sweet-spot")))
+    assert re.search(r"is not finished: (\d+) of (?!\1 )\d+ runs are open", says(tmp_path / "s.db", capsys))
 
 
 def test_a_longer_search_confirms_its_new_plan(confirmed_file, tmp_path):
-    path = Path(shutil.copy(confirmed_file, tmp_path / "s.db"))
+    path = copy_of(confirmed_file, tmp_path)
     ledger = search_at(path, trials=8)
     again = open_confirmation(ledger, 3, EPOCHS)
     confirm(again, tiny_mnist(), 512, quiet, lambda: False)

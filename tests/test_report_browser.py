@@ -2,7 +2,7 @@
 
 import pytest
 from browser import SIZES, chromium, needs_chromium, screenshot, watched
-from tiny_study import confirmed_at, storage_at
+from tiny_study import confirmed_once, storage_at
 
 from search.findings import findings
 from search.page import page
@@ -19,10 +19,8 @@ def browser():
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    confirmed_at(folder / "s.db")
-    path = folder / "report.html"
-    path.write_text(page(findings(storage_at(folder / "s.db"), "sweet-spot")), encoding="utf-8")
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(page(findings(storage_at(confirmed_once()), "sweet-spot")), encoding="utf-8")
     return path
 
 
@@ -61,5 +59,5 @@ def test_pointing_at_a_figure_names_the_run(browser, report):
     tab.goto(report.as_uri())
     tab.wait_for_function("document.querySelectorAll('#accuracy .points path').length > 0")
     tab.evaluate("Plotly.Fx.hover('accuracy', [{curveNumber: 1, pointNumber: 0}])")
-    assert "10 units" in tab.locator("#accuracy .hoverlayer").inner_text()
+    assert "10 units" in (tab.locator("#accuracy .hoverlayer").text_content() or "")
     tab.close()

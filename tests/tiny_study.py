@@ -1,5 +1,8 @@
 """A search and a confirmation small enough for tests: a few dozen made-up images, two epochs."""
 
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -16,6 +19,7 @@ from studies.sweet_spot import sweet_spot
 EPOCHS = 2
 ROOM = 512
 quiet = Console(quiet=True)
+_folders: list[tempfile.TemporaryDirectory[str]] = []  # removed when the tests end
 
 
 def images(n: int, seed: int) -> Images:
@@ -53,3 +57,20 @@ def confirmed_at(path: Path, seeds: int = 3, name: str = "sweet-spot") -> Confir
     ledger = open_confirmation(search_at(path, name), seeds, EPOCHS)
     assert confirm(ledger, tiny_mnist(), ROOM, quiet, lambda: False)
     return ledger
+
+
+@cache
+def confirmed_once() -> Path:
+    """Search and confirm three seeds, once for all tests; they read the file, or copy it."""
+    folder = tempfile.TemporaryDirectory(prefix="sweetspot-tests-")
+    _folders.append(folder)
+    confirmed_at(Path(folder.name) / "s.db")
+    return Path(folder.name) / "s.db"
+
+
+def copy_of(path: Path, folder: Path) -> Path:
+    """Copy a database, with what is not yet in its main file."""
+    for name in (path.name, f"{path.name}-wal"):
+        if (path.parent / name).exists():
+            shutil.copy(path.parent / name, folder / name)
+    return folder / path.name
