@@ -164,7 +164,7 @@ class Ledger:
 
         Raises `TrialLostError`, as `complete`, `prune` and `fail` do, if somebody else has ended the trial meanwhile.
         """
-        with _ours(trial):
+        with _ours(trial), warnings.catch_warnings(action="ignore", category=UserWarning):  # of reporting it again
             trial.report(value, epoch)
             return trial.should_prune()
 

@@ -21,7 +21,7 @@ DATABASE_ERRORS = (sa.exc.SQLAlchemyError, StorageInternalError)
 PATIENCE = "SWEETSPOT_STORAGE_PATIENCE"  # environment variable: seconds that a database may stay away
 AWAY_SECONDS = 300.0  # unless it says otherwise
 HASTY_SECONDS = 5.0  # when we are to stop
-FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0  # seconds between two tries; it doubles
+FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0  # seconds between two tries; it doubles
 NOTICEABLE = 10.0  # seconds after which an answer that came at last counts as the end of an outage
 
 _log = logging.getLogger(__name__)
@@ -113,7 +113,6 @@ _ADVICE = {
     "no password supplied": "set SWEETSPOT_STORAGE_PASSWORD, PGPASSWORD or PGPASSFILE",
     "password authentication failed": "check SWEETSPOT_STORAGE_PASSWORD, PGPASSWORD or the URL",
     "no module named": "install the driver: pip install 'psycopg[binary]'",
-    "connection refused": "is the server running there?",
     "resolve host": "check the host's name",
 }
 

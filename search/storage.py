@@ -231,7 +231,7 @@ def _connect_args(url: sa.URL) -> dict[str, Any]:
     if _is_sqlite(url):
         return {"timeout": SQLITE_TIMEOUT}
     dead = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
-    return {"connect_timeout": 10, "options": "-c timezone=utc", **dead}
+    return {"connect_timeout": 10, "options": "-c timezone=utc -c idle_in_transaction_session_timeout=60s", **dead}
 
 
 def _is_sqlite(url: sa.URL) -> bool:

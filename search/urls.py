@@ -35,7 +35,7 @@ def parse_url(text: str) -> sa.URL:
     except (sa.exc.ArgumentError, ValueError):
         raise UsageError(f"--storage is not a database URL; {_HINT}") from None
     if url.drivername in _SQLITE:
-        return _sqlite(url)
+        return _sqlite(url, text)
     if url.drivername in _POSTGRESQL:
         return _with_password(url.set(drivername="postgresql+psycopg"))
     if url.get_backend_name() in ("sqlite", "postgresql"):
@@ -56,12 +56,12 @@ def names_password(text: str) -> bool:
         return False
 
 
-def _sqlite(url: sa.URL) -> sa.URL:
+def _sqlite(url: sa.URL, text: str) -> sa.URL:
     if url.host or url.username or url.password:
         raise UsageError("--storage: an SQLite URL has three slashes, or four before an absolute path; " + _HINT)
     if url.database in (None, "", ":memory:"):
         raise UsageError(f"--storage: a study in memory would be lost at exit; {_HINT}")
-    if url.query or url.database.startswith("file:"):
+    if "?" in text or url.database.startswith("file:"):
         raise UsageError("--storage: an SQLite URL takes no options; " + _HINT)
     if "\0" in url.database:
         raise UsageError("--storage: a file name cannot hold a zero byte")

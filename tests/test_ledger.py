@@ -183,7 +183,10 @@ def changed(**fields: Any) -> StudySpec:
     ("spec", "line"),
     [
         (changed(question="Is 10?"), r'has question "Is 25 hidden units the sweet spot\?", you ask for "Is 10\?"'),
-        (changed(space={**SPACE, "lr": FloatDistribution(0.001, 0.1)}), "has space .*0.0001.* you ask for .*0.001"),
+        (
+            changed(space={**SPACE, "lr": FloatDistribution(0.001, 0.1)}),
+            r'has space .*"low": 0\.0001,.* you ask for .*"low": 0\.001,.*',
+        ),
         (changed(direction="minimize"), 'has direction "maximize", you ask for "minimize"'),
         (changed(epochs=7), "has epochs 4, you ask for 7"),
         (changed(split={"seed": 1}), 'has split .* you ask for {"seed": 1}'),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import UsageError
+from search.storage import open_storage
 from search.urls import PASSWORD, PASSWORD_FILE, names_password, parse_url, shown
 
 passwords = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=20)
@@ -79,7 +80,10 @@ def test_the_password_comes_from_the_environment_or_a_file(monkeypatch: pytest.M
 
 def test_sqlite_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert parse_url("sqlite:///a b/{x}%20.db").database == str(tmp_path / "a b/{x}%20.db")
+    assert parse_url("sqlite:///a b/{x}.db").database == str(tmp_path / "a b/{x}.db")
+    assert parse_url("sqlite:///a%20b.db").database == str(tmp_path / "a b.db")
+    with pytest.raises(UsageError, match="takes no options"):
+        parse_url("sqlite:///what?.db")
     assert parse_url("sqlite:////tmp/x.db").database == "/tmp/x.db"
 
 
@@ -88,3 +92,10 @@ def test_whether_a_password_is_in_a_url() -> None:
     assert not names_password("postgresql://me@host/db")
     assert not names_password("sqlite:///x.db")
     assert not names_password("nonsense")
+
+
+@pytest.mark.parametrize("name", ["a b", "{x}", "50%", "ü", "a'b", "a#b"])
+def test_a_file_may_be_called_anything(name: str, tmp_path: Path) -> None:
+    open_storage(f"sqlite:///{tmp_path}/{name}.db", create=True)
+    assert (tmp_path / f"{name}.db").is_file()
+    open_storage(shown(parse_url(f"sqlite:///{tmp_path}/{name}.db")), create=False)
