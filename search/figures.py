@@ -152,12 +152,13 @@ def search_trials(found: Findings) -> Picture:
     trials = [t for t in found.search.get_trials(deepcopy=False) if t.value is not None]
     plot = empty("hidden units", "learning rate")
     plot.update_yaxes(type="log", tickformat="", tickvals=LRS, ticktext=[f"{lr:g}" for lr in LRS])
-    low = sorted(trial.value for trial in trials if trial.value is not None)[len(trials) // 4]
+    values = sorted(trial.value for trial in trials if trial.value is not None)
+    ends = (values[len(values) // 4], values[-1])  # the worst quarter, far below the rest, shares a colour
     for state, symbol in ((TrialState.PRUNED, "circle"), (TrialState.COMPLETE, "diamond")):
         chosen = [trial for trial in trials if trial.state == state]
-        plot.add_scatter(**_tried(chosen, state.name.lower(), symbol, low, state == TrialState.COMPLETE))
+        plot.add_scatter(**_tried(chosen, state.name.lower(), symbol, ends))
     _ring(plot, trials, found)
-    best = trials[0] if not trials else next(t for t in trials if t.number == found.plan.winner)
+    best = next(t for t in trials if t.number == found.plan.winner)
     return Picture(
         "search",
         "What the search tried",
@@ -204,10 +205,10 @@ def _cost_cells(width: WidthSummary) -> list[str]:
     ]
 
 
-def _tried(trials: Sequence[FrozenTrial], name: str, symbol: str, low: float, scale: bool) -> dict[str, Any]:
+def _tried(trials: Sequence[FrozenTrial], name: str, symbol: str, ends: tuple[float, float]) -> dict[str, Any]:
     values = [trial.value for trial in trials]
-    marker = {"color": values, "symbol": symbol, "size": 11, "colorscale": "Cividis", "cmin": low, "cmax": 1.0}
-    marker |= {"line": {"width": 1, "color": "#888"}, "showscale": scale}
+    marker = {"color": values, "symbol": symbol, "size": 11, "colorscale": "Cividis", "cmin": ends[0], "cmax": ends[1]}
+    marker |= {"line": {"width": 1, "color": "#888"}, "showscale": symbol == "diamond"}
     return {
         "x": [trial.params["hidden_units"] for trial in trials],
         "y": [trial.params["lr"] for trial in trials],

@@ -16,10 +16,10 @@ from studies.confirm import PUBLISHED_EPOCHS, PUBLISHED_SEEDS
 from studies.sweet_spot import ARTICLE_EPOCHS
 
 QUOTES = {  # the article's words
-    "too-few-struggles": "10 hidden units struggles to learn",
-    "too-many-slower": "100 takes longer to train",
-    "too-many-memorizes": "100 might memorize instead of learn",
-    "25-just-right": "25 is just right",
+    "too-few-struggles": "10 “struggles to learn”",
+    "too-many-slower": "100 “takes longer to train”",
+    "too-many-memorizes": "100 “might memorize instead of learn”",
+    "25-just-right": "25 is “just right”",
 }
 SIGNS = {"supported": "✓", "refuted": "✗", "undecided": "?"}  # so that colour never stands alone
 
