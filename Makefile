@@ -7,7 +7,7 @@ READY := .venv/.ready
 LOCK := build/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports docs-check docs format bench soak lock clean
+.PHONY: help run test check lint types imports docs-check docs gallery format bench soak lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ docs: $(READY) ## write the generated parts of the documents
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+gallery: $(READY) ## make the README's pictures from the finished study in this directory
+	$(BIN)/python -m docs.gallery
 
 bench: $(READY) ## measure again what docs/ reports; takes long
 	$(BIN)/python -m benchmarks.calibration

@@ -42,6 +42,15 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Directory of the MNIST files.  [default: SWEETSPOT_DATA or the user's cache]"),
 ]
+ArtifactOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--artifact-dir",
+        envvar="SWEETSPOT_ARTIFACTS",
+        show_envvar=False,
+        help="Directory of weights and pictures.  [default: SWEETSPOT_ARTIFACTS or beside the database]",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines, instead of tables.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Optuna and the engine log.")]
 

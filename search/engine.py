@@ -51,6 +51,9 @@ class Run:
         return bool(self.trial.user_attrs.get("baseline"))
 
 
+Keep = Callable[[Run, dict[str, Any]], None]
+
+
 class Listener(Protocol):
     """Told what happens, to show it; must not raise."""
 
@@ -67,7 +70,7 @@ class Listener(Protocol):
 class Engine:
     """Works on one study with one fleet until the budget is met or it is told to stop."""
 
-    def __init__(self, ledger: Ledger, data: Mnist, room: int, listener: Listener) -> None:
+    def __init__(self, ledger: Ledger, data: Mnist, room: int, listener: Listener, keep: Keep | None = None) -> None:
         self.ledger = ledger
         self.train_set: Images = getattr(data, ledger.spec.train_on)
         self.score_set: Images = getattr(data, ledger.spec.score_on)
@@ -75,6 +78,7 @@ class Engine:
         self.listener = listener
         self.fleet = Fleet(self.train_set, derive(ledger.seed, "order"), ledger.spec.batch)
         self.runs: list[Run] = []
+        self.keep = keep  # called with every trial that is about to be completed, and its figures; must not raise
         self._ask_again = 0.0
 
     def search(self, budget: int, stop: Callable[[], bool]) -> None:
@@ -165,7 +169,10 @@ class Engine:
         run.last = self._score(run)
         prune = ledger.report(trial, run.last.accuracy, lane.age)
         if lane.age == ledger.spec.epochs:
-            ledger.complete(trial, run.last.accuracy, self._figures(run))
+            figures = self._figures(run)
+            if self.keep is not None:
+                self.keep(run, figures)
+            ledger.complete(trial, run.last.accuracy, figures)
             return "complete"
         if prune and not run.baseline:
             ledger.prune(trial, self._figures(run))

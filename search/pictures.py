@@ -14,7 +14,7 @@ from model.mlp import MLP
 ROWS, COLUMNS = 2, 3
 
 
-def prediction_grid(model: MLP, images: Images, path: Path) -> None:
+def prediction_grid(model: MLP, images: Images, path: Path, title: str | None = None) -> None:
     """Save the article's 2 x 3 grid of the first six images, titled `Pred / True`, green when right, red when wrong.
 
     The format follows the suffix of `path`. Raises `OSError` where it cannot be written.
@@ -24,9 +24,11 @@ def prediction_grid(model: MLP, images: Images, path: Path) -> None:
     with torch.no_grad():
         predicted = model(pixels.float().div_(255)).argmax(1).tolist()
     figure = Figure(figsize=(6, 4.4), layout="constrained")
+    if title:
+        figure.suptitle(title)
     grid = figure.subplots(ROWS, COLUMNS)
     for axes, image, guess, label in zip(grid.flat, pixels.cpu(), predicted, labels, strict=True):
-        axes.imshow(image.view(28, 28), cmap="gray")
+        axes.imshow(image.view(28, 28).numpy(), cmap="gray")
         axes.set_title(f"Pred: {guess} / True: {label}", color="green" if guess == label else "red")
         axes.set_axis_off()
     figure.savefig(path, dpi=150)

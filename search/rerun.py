@@ -14,7 +14,7 @@ from scipy.stats import t as student
 
 from model.data import Images, Mnist, load
 from model.fleet import Fleet, Lane
-from model.mlp import MLPConfig, initialised
+from model.mlp import MLP, MLPConfig, initialised
 from model.seeds import derive
 from model.training import choose_device, evaluate
 from search import cli
@@ -28,10 +28,16 @@ FRESH_SEEDS = 5  # runs that measure the seed noise, where a rerun is not identi
 
 @dataclass(frozen=True)
 class Replay:
-    """What a rerun measured: the same names as the stored figures, and accuracy by epoch."""
+    """What a rerun measured: the same names as the stored figures, accuracy by epoch, and the network it ended with."""
 
     figures: Mapping[str, float]
     by_epoch: Mapping[int, float]
+    network: MLP
+
+    def repeats(self, trial: FrozenTrial) -> bool:
+        """Whether every figure is the stored one to the last digit."""
+        stored = {name: trial.user_attrs[name] for name in self.figures}
+        return stored == self.figures and trial.intermediate_values == self.by_epoch
 
 
 def rerun(  # noqa: PLR0917  # Typer passes options by name
@@ -77,7 +83,7 @@ def replayed(trial: FrozenTrial, data: Mnist) -> Replay:
         fleet.train_epoch()
         if epoch in trial.intermediate_values:
             by_epoch[epoch] = evaluate(lane.network(), scored).accuracy
-    return Replay(_figures(trial, lane, train, scored), by_epoch)
+    return Replay(_figures(trial, lane, train, scored), by_epoch, lane.network())
 
 
 def compare(trial: FrozenTrial, replay: Replay, data: Mnist) -> tuple[str, tuple[float, float] | None]:
@@ -86,8 +92,7 @@ def compare(trial: FrozenTrial, replay: Replay, data: Mnist) -> tuple[str, tuple
     Identical means every stored figure to the last digit. Otherwise the trial is trained from fresh seeds, and the
     stored accuracy is within seed noise if it lies in their 95 % prediction interval for one more run (Student's t).
     """
-    stored = {name: trial.user_attrs[name] for name in replay.figures}
-    if stored == replay.figures and trial.intermediate_values == replay.by_epoch:
+    if replay.repeats(trial):
         return "identical", None
     low, high = prediction_interval(_fresh_accuracies(trial, data))
     accuracy = trial.user_attrs[_accuracy_name(trial)]

@@ -1,0 +1,119 @@
+"""Makes the README's pictures from a finished study: `make gallery`, or with another study's database
+
+    python -m docs.gallery --storage sqlite:///FILE --study NAME
+
+Every picture is what a user sees: the terminal as Rich prints it, the dashboard and the report in a real browser, the
+grid of predictions as it lies among the artifacts.
+"""
+
+import argparse
+import io
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from playwright.sync_api import Browser, Page
+from rich.console import Console
+
+from search.artifacts import Artifacts, artifact_dir
+from search.cli import STORAGE, STUDY
+from search.errors import NotFoundError
+from search.findings import Findings, findings
+from search.ledger import load_study
+from search.page import page
+from search.report import show
+from search.storage import open_storage
+from search.summary import baseline_of, curve_text, ranking, table, width_curve
+from tests.browser import chromium
+
+HERE = Path(__file__).parent
+WIDTH = 116  # columns of the terminal
+DESKTOP = {"width": 1400, "height": 900}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write all pictures that the study has the data for; say which."""
+    parser = argparse.ArgumentParser(prog="python -m docs.gallery", description="Make the README's pictures.")
+    parser.add_argument("--storage", default=STORAGE)
+    parser.add_argument("--study", default=STUDY)
+    asked = parser.parse_args(arguments)
+    storage = open_storage(asked.storage, create=False)
+    shelf = Artifacts(storage, load_study(storage, asked.study), artifact_dir(storage))
+    found = _findings(shelf)
+    with chromium() as browser:
+        _terminal(browser, shelf, found)
+        if found is not None:
+            _report(browser, found)
+        _dashboard(browser, asked.storage, shelf)
+    _predictions(shelf)
+    return 0
+
+
+def _findings(shelf: Artifacts) -> Findings | None:
+    try:
+        return findings(shelf.storage, shelf.study.study_name)
+    except NotFoundError as error:
+        print(f"no verdict to show: {error}")
+        return None
+
+
+def _terminal(browser: Browser, shelf: Artifacts, found: Findings | None) -> None:
+    console, ranked = Console(record=True, width=WIDTH, highlight=False, file=io.StringIO()), ranking(shelf.study)
+    console.print(table(ranked[0], baseline_of(ranked)))
+    console.print("\nbest validation accuracy by hidden units")
+    for line in curve_text(width_curve(shelf.study)):
+        console.print(line, markup=False)
+    if found is not None:
+        show(found, console)
+    with _tab(browser) as tab:
+        tab.set_content(console.export_svg(title="python -m search.run --trials 50"))
+        tab.locator("svg").first.screenshot(path=_named("terminal.png"))
+
+
+def _report(browser: Browser, found: Findings) -> None:
+    with TemporaryDirectory() as scratch, _tab(browser) as tab:
+        path = Path(scratch) / "report.html"
+        path.write_text(page(found), encoding="utf-8")
+        tab.goto(path.as_uri())
+        tab.wait_for_function("document.querySelectorAll('.plot .main-svg').length >= 6")
+        tab.screenshot(path=_named("report.png"))
+
+
+def _dashboard(browser: Browser, storage: str, shelf: Artifacts) -> None:
+    command = [sys.executable, "-u", "-m", "search.dashboard", "--port", "0", "--no-browser"]
+    options = ["--storage", storage, "--study", shelf.study.study_name]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2)]
+        address = next(word for word in lines[1].split() if word.startswith("http"))
+        try:
+            for name, part in (("dashboard-note", "/note"), ("dashboard-plots", "/graph")):
+                with _tab(browser) as tab:
+                    tab.goto(address + part, wait_until="networkidle")
+                    tab.screenshot(path=_named(f"{name}.png"))
+        finally:
+            process.terminate()
+
+
+def _predictions(shelf: Artifacts) -> None:
+    best = ranking(shelf.study)[0]
+    for which in ("test", "validation"):
+        if files := shelf.files(best, f"predictions-{which}.png"):
+            shutil.copyfile(files[0], _named("predictions.png"))
+            return
+
+
+def _tab(browser: Browser) -> Page:
+    return browser.new_page(viewport=DESKTOP)  # type: ignore[arg-type]  # a plain dict will do
+
+
+def _named(name: str) -> Path:
+    print(f"docs/{name}")
+    return HERE / name
+
+
+if __name__ == "__main__":
+    sys.exit(main())

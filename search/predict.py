@@ -1,0 +1,109 @@
+"""Which digit is it? A trained trial answers: `python -m search.predict IMAGE`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from optuna.trial import FrozenTrial
+
+from model.data import load
+from model.digit import Digit, read_digit
+from model.mlp import MLP
+from model.training import choose_device
+from search import cli
+from search.artifacts import Artifacts, artifact_dir
+from search.errors import NotFoundError
+from search.ledger import load_study
+from search.rerun import finished_trial, replayed
+from search.storage import open_storage
+from search.summary import ranking, value
+
+BAR = 30  # characters
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of a picture."""
+
+    digit: int
+    probabilities: list[float]  # of 0 to 9, their sum is 1
+
+
+def predict(  # noqa: PLR0917  # Typer passes options by name
+    image: Annotated[Path, typer.Argument(help="Picture of one digit: PNG, JPEG, any size.", metavar="IMAGE")],
+    trial: Annotated[int | None, typer.Option(min=0, help="Number of the trial.  [default: the best]")] = None,
+    study: cli.StudyOption = cli.STUDY,
+    storage: cli.StorageOption = cli.STORAGE,
+    artifacts: cli.ArtifactOption = None,
+    device: cli.DeviceOption = "auto",
+    data_dir: cli.DataOption = None,
+    as_json: cli.JsonOption = False,
+    verbose: cli.VerboseOption = False,
+) -> None:
+    """Say which digit a picture shows, by the weights of a trial; trains it again where they are not here."""
+    cli.set_up_logging(verbose)
+    place, digit = choose_device(device), read_digit(image)
+    opened = open_storage(storage, create=False)
+    shelf = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
+    chosen = finished_trial(shelf.study, _best(shelf) if trial is None else trial)
+    model, source = network(shelf, chosen, place, data_dir)
+    said = answer(model, digit)
+    if as_json:
+        document = {"image": str(image), **vars(said), "trial": chosen.number, "params": chosen.params}
+        cli.out.print_json(json.dumps({**document, "polarity": digit.polarity, "weights": source}))
+    else:
+        _show(said, digit, chosen, source)
+
+
+def _best(shelf: Artifacts) -> int:
+    ranked = ranking(shelf.study)
+    if not ranked:
+        raise NotFoundError(
+            f"study {shelf.study.study_name!r} has no completed trial yet; go on with: python -m search.run"
+        )
+    return ranked[0].number
+
+
+@torch.no_grad()
+def answer(model: MLP, digit: Digit) -> Answer:
+    """Classify a picture, scaled as the training images were."""
+    logits = model(digit.pixels.to(next(model.parameters()).device).float().div_(255))
+    probabilities = logits.double().softmax(1)[0].tolist()
+    return Answer(int(logits.argmax()), probabilities)
+
+
+def network(shelf: Artifacts, trial: FrozenTrial, place: torch.device, data_dir: Path | None) -> tuple[MLP, str]:
+    """Return a trial's network and where it comes from: its stored weights or, where there are none, training again."""
+    stored = shelf.weights(trial)
+    if stored is not None:
+        return stored, "stored weights"
+    cli.err.print(f"no weights of trial {trial.number} in {shelf.directory}: training it again", markup=False)
+    data = load(data_dir, place, cli.err.print)
+    if place.type == "cpu":
+        torch.set_num_threads(trial.user_attrs["threads"])  # another count may round differently
+    replay = replayed(trial, data)
+    if not replay.repeats(trial):
+        return replay.network, "trained again; not identical to the stored figures"
+    shelf.put(trial, replay.network)
+    return replay.network, "trained again, identical; its weights are stored now"
+
+
+def _show(said: Answer, digit: Digit, trial: FrozenTrial, source: str) -> None:
+    cli.out.print(f"{said.digit}  ({said.probabilities[said.digit]:.1%} sure)\n")
+    for number, probability in enumerate(said.probabilities):
+        cli.out.print(f"  {number} {probability:>6.1%} {'█' * round(BAR * probability)}".rstrip())
+    params = trial.params
+    cli.out.print(
+        f"\nread as {digit.polarity}; trial {trial.number}: {params['hidden_units']} units, lr {params['lr']:.5f}, "
+        f"validation accuracy {value(trial):.2%}; {source}",
+        markup=False,
+    )
+
+
+main = cli.entry(predict, "search.predict")
+
+if __name__ == "__main__":
+    main()
