@@ -7,7 +7,7 @@ READY := .venv/.ready
 LOCK := build/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports docs-check docs gallery format bench soak lock clean
+.PHONY: help run test check lint types imports docs-check docs gallery format bench calibrate soak lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +44,10 @@ format: $(READY) ## let ruff mend what it can
 gallery: $(READY) ## make the README's pictures from the finished study in this directory
 	$(BIN)/python -m docs.gallery
 
-bench: $(READY) ## measure again what docs/ reports; takes long
+bench: $(READY) ## measure again what a model-epoch costs: benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.model_epoch
+
+calibrate: $(READY) ## simulate again how sure the verdict is: docs/calibration.md; takes 20 minutes
 	$(BIN)/python -m benchmarks.calibration
 
 soak: $(READY) ## kill workers and crash databases for two minutes; must lose nothing

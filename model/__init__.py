@@ -2,7 +2,7 @@
 
 import os
 
-# OpenMP's threads spin while they wait for each other. Where another program wants a core too, the spinning thread keeps
-# the one that it waits for from running: beside one busy process, 2 cores took 39 s for an epoch, and 7 s with threads
-# that sleep. Read when torch loads, hence here, before anything imports it.
+# OpenMP's threads spin while they wait for each other. Where another program wants a core too, the spinning thread
+# keeps the one that it waits for from running: beside one busy process, 2 cores took 39 s for an epoch, and 7 s with
+# threads that sleep. Read when torch loads, hence here, before anything imports it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
