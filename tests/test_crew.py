@@ -23,7 +23,14 @@ CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}
 @contextmanager
 def crew(url: str, data: Path, trials: int) -> Iterator["subprocess.Popen[str]"]:
     """The command as a user starts it, with two workers; it is ended with the block."""
-    options = ["--workers=2", f"--trials={trials}", "--study=study", "--epochs=4", "--confirm-seeds=0", "--device=cpu"]
+    options = [
+        "--workers=2",
+        f"--trials={trials}",
+        "--study=study",
+        "--epochs=2",
+        "--confirm-seeds=0",
+        "--fleet-size=16",
+    ]
     command = [sys.executable, "-m", "search.run", *options, f"--storage={url}", f"--data-dir={data}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as run:
@@ -44,8 +51,8 @@ def pid_of(trial: FrozenTrial) -> int:
 
 def test_a_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path, mnist_dir: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
-    ledger = ledger_at(url)
-    with crew(url, mnist_dir, 40) as run:
+    ledger = ledger_at(url, epochs=2)
+    with crew(url, mnist_dir, 6) as run:
         wait_until(lambda: running(ledger))
         victim = pid_of(running(ledger)[0])
         assert victim != run.pid
@@ -53,13 +60,13 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path, m
         printed, _ = run.communicate(timeout=120)
     assert run.returncode == 0, printed
     assert f"worker {victim} was killed by signal 9; another starts" in printed
-    assert "40/40 trials" in printed
-    assert audit(ledger.study.trials, 40) == CLEAN
+    assert "6/6 trials" in printed
+    assert audit(ledger.study.trials, 6) == CLEAN
 
 
 def test_stopping_the_command_stops_its_workers_and_gives_back(tmp_path: Path, mnist_dir: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
-    ledger = ledger_at(url)
+    ledger = ledger_at(url, epochs=2)
     with crew(url, mnist_dir, 1000) as run:
         wait_until(lambda: len({pid_of(trial) for trial in running(ledger)}) == 2)
         pids = {pid_of(trial) for trial in running(ledger)}

@@ -114,4 +114,4 @@ class Protocol(RuleBasedStateMachine):
 
 
 TestProtocol = Protocol.TestCase
-TestProtocol.settings = settings(max_examples=8, stateful_step_count=15, deadline=None)
+TestProtocol.settings = settings(max_examples=6, stateful_step_count=12, deadline=None)

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
@@ -38,7 +38,7 @@ def test_percent_signs_are_never_guessed_at(password: str) -> None:
         read = parse_url(f"postgresql://me:{password}@host/studies").password
     except UsageError:
         return
-    assert read == password or quote(str(read), safe="") == quote(str(read), safe="") != password
+    assert read in (password, unquote(password))
 
 
 @pytest.mark.parametrize("password", ["p@ss", "a/b", "a:b", "a#b", "100%", "@/:#%", "p@ss/w:rd#1%", "@", "%zz"])
