@@ -129,7 +129,7 @@ def cost(found: Findings) -> Picture:
     timed = all(width.seconds_per_epoch for width in found.verdict.widths)
     title = "ms per epoch, each width alone" if timed else "parameters"
     plot, rows = empty(title, "validation accuracy"), []
-    plot.update_xaxes(type="log", nticks=6)
+    plot.update_xaxes(type="log", nticks=5)
     for i, (protocol, label, _) in enumerate(PROTOCOLS):
         widths = _widths(found, protocol)
         _front(plot, i, label, [(_cost(w, timed), w) for w in widths])
@@ -181,6 +181,7 @@ def _front(plot: go.Figure, i: int, label: str, points: Sequence[tuple[float, Wi
         x=[cost for cost, _ in points],
         y=[width.mean for _, width in points],
         mode="markers+text",
+        cliponaxis=False,
         name=label,
         text=[str(width.width) for _, width in points],
         textposition=("top center", "bottom center")[i],
