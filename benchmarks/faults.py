@@ -72,7 +72,7 @@ def work(
 ) -> None:
     """What a worker process does: as `search.run`, on made-up data; exit code 1 and a line where that fails."""
     logging.basicConfig(level=logging.CRITICAL)
-    optuna.logging.disable_default_handler()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     torch.set_num_threads(1)
     try:
         with Stop(None) as stop:

@@ -10,6 +10,7 @@ over budget.
 """
 
 import argparse
+import logging
 import random
 import sys
 import tempfile
@@ -67,12 +68,21 @@ class Round:
             if time.monotonic() > end:
                 raise RuntimeError(f"hung: {ledger.counts()}")
             time.sleep(self.chance.uniform(0.2, 1.0))
+            self._rehire()
             if ledger.counts().finished < BUDGET:
                 self.chance.choice(self._kinds())()
         failed = [worker.exitcode for worker in self.workers if worker.exitcode not in (0, -9)]
         if failed:
             raise RuntimeError(f"workers ended with {failed}")
         return ledger
+
+    def _rehire(self) -> None:
+        """A worker that starts while the server is down says so and ends, as it should; its place is taken."""
+        refused = [worker for worker in self.workers if worker.exitcode == 1]
+        for worker in refused if self.server else []:
+            self.workers.remove(worker)
+            self.faults["started while it was down"] += 1
+            self.hire()
 
     def _kinds(self) -> list[Callable[[], None]]:
         on_both = [self._kill, self._terminate]
@@ -140,7 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, help="for each database, instead of a time")
     parser.add_argument("--seed", type=int, default=0, help="of the faults [0]")
     options = parser.parse_args(arguments)
-    optuna.logging.disable_default_handler()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    logging.basicConfig(level=logging.CRITICAL)
 
     def more(tally: Tally) -> bool:
         return tally.rounds < options.rounds if options.rounds else tally.seconds < options.seconds

@@ -98,6 +98,7 @@ def set_up_logging(verbose: bool) -> None:
     """Send the standard logging to stderr; Optuna's own lines only when verbose."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO if verbose else logging.WARNING)
     optuna.logging.disable_default_handler()
+    optuna.logging.set_verbosity(optuna.logging.INFO if verbose else optuna.logging.ERROR)
     if verbose:
         optuna.logging.enable_propagation()
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -46,6 +46,7 @@ class Patience:
 
     place: str  # the database's URL, as it may be printed
     seconds: float = field(default_factory=patience_seconds)
+    passes: Callable[[BaseException], bool] = field(default_factory=lambda: is_away)  # which errors to wait out
     stop: Callable[[], bool] = lambda: False  # with it patience runs out soon
     returned: float = -math.inf  # when an outage last ended, by the monotonic clock
 
@@ -69,7 +70,7 @@ class Patience:
                 return result
 
     def _check(self, error: BaseException, waited: float) -> None:
-        if not is_away(error):
+        if not self.passes(error):
             raise StorageError(f"cannot use {self.place}: {reason(error)}") from error
         if waited >= self.seconds or (self.stop() and waited >= HASTY_SECONDS):
             raise StorageError(
@@ -96,6 +97,11 @@ def is_away(error: BaseException) -> bool:
     return getattr(error.orig, "sqlstate", None) != "53100"  # disk_full
 
 
+def is_restarting(error: BaseException) -> bool:
+    """Return whether a server was there and broke off: the one case worth waiting for when a database is opened."""
+    return is_away(error) and any(sign in reason(error) for sign in _BROKEN_OFF)
+
+
 def reason(error: BaseException) -> str:
     """Return the database's own words as one line, with what helps where we know it."""
     error = _cause(error)
@@ -104,6 +110,14 @@ def reason(error: BaseException) -> str:
     return next((f"{line}; {advice}" for sign, advice in _ADVICE.items() if sign in line.lower()), line)
 
 
+_BROKEN_OFF = (
+    "terminating",
+    "closed the connection",
+    "starting up",
+    "shutting down",
+    "accepting connections",
+    "locked",
+)
 _ADVICE = {
     "disk is full": "make room on its disk and run the same command again",
     "no space left": "make room on its disk and run the same command again",

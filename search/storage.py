@@ -27,7 +27,7 @@ from optuna.storages import RDBStorage
 
 from search import rows
 from search.errors import NotFoundError, StorageError
-from search.patience import Patience, reason
+from search.patience import Patience, is_restarting, reason
 from search.urls import parse_url, shown
 
 __all__ = ["DEFAULT_URL", "Storage", "open_storage", "parse_url", "shown"]
@@ -142,13 +142,15 @@ def open_storage(text: str, *, create: bool) -> Storage:
     if _is_sqlite(url):
         _check_file(url, Path(url.database or ""), create)
     try:
-        _check_tables(url, create)
-        with _lock(url, "schema"):
-            return Storage(url, _backend(url))
-    except (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, ImportError) as error:
+        return Patience(shown(url), passes=is_restarting)(lambda: _open(url, create))
+    except (OSError, ImportError, RuntimeError) as error:  # RuntimeError: Optuna's word on another version's schema
         raise StorageError(f"cannot use {shown(url)}: {reason(error)}") from error
-    except RuntimeError as error:  # Optuna's word on a schema of another version
-        raise StorageError(f"cannot use {shown(url)}: {reason(error)}") from error
+
+
+def _open(url: sa.URL, create: bool) -> Storage:
+    _check_tables(url, create)
+    with _lock(url, "schema"):
+        return Storage(url, _backend(url))
 
 
 def filesystem(path: Path, mounts: str) -> str:
