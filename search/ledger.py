@@ -68,10 +68,7 @@ def _patient(call: "Callable[Concatenate[Ledger, P], R]") -> "Callable[Concatena
 
 
 class Ledger:
-    """A study in SQL, open for work.
-
-    `worker` is this process, wherever it runs: no other ever has the same name.
-    """
+    """A study in SQL, open for work; no other process, wherever it runs, has the same name as `worker`."""
 
     def __init__(self, storage: Storage, study: optuna.Study, spec: StudySpec, seed: int) -> None:
         self.storage = storage
