@@ -15,7 +15,7 @@ from model.mlp import MLP, MLPConfig, initialised
 
 ORDER_SEED = 5
 WIDTHS = [1, 7, 16, 17, 25, 25, 32, 48, 64, 65, 100, 128, 256]
-RAGGED = [(300, 64), (300, 300), (300, 1000), (300, 299), (300, 1)]
+RAGGED = [(300, 64), (300, 300), (300, 1000), (300, 299), (30, 1)]
 few = settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
 widths = st.one_of(st.integers(1, 48), st.sampled_from([64, 65, 100, 256]))
 
@@ -135,7 +135,7 @@ def test_training_teaches(device: str) -> None:
 def test_figures_are_those_of_a_plain_loop_however_the_set_divides(device: str, n: int, batch: int) -> None:
     fleet = Fleet(made_up_images(n, device), ORDER_SEED, batch)
     pairs = [pair(fleet, 25), pair(fleet, 65, 3e-3)]
-    train(fleet, pairs, epochs=1 if batch == 1 else 2)
+    train(fleet, pairs, epochs=2)
     for lane, plain in pairs:
         assert_agree(lane, plain)
 
@@ -302,7 +302,7 @@ def test_no_bit_of_a_network_depends_on_who_trains_beside_it(device: str, data: 
     assert_identical(alone, among)
 
 
-@pytest.mark.parametrize("width", [4, 25, 64, 65, 100, 256])
+@pytest.mark.parametrize("width", [4, 25, 64, 65, 256])
 def test_no_bit_depends_on_the_company_at_the_articles_batch(device: str, width: int) -> None:
     images = made_up_images(1028 + 376, device)
     alone = lives(images, 1028, width, 0, [])
