@@ -9,9 +9,11 @@ Conventions: activations are `(units, batch)`, so a network's rows are contiguou
 the first layer is the 785th column of its weights, against a constant 1 in the input. Widths are padded with zeros to a
 multiple of `ALIGN`. A padded unit stays at exactly zero: ReLU'(0) is 0, so its gradients and Adam's moments are 0.
 
-A network's numbers do not depend, to the bit, on its neighbours or its place. Three rules keep that so, each found by
+A network's numbers do not depend, to the bit, on its neighbours or its place. Four rules keep that so, each found by
 measurement (MKL on AVX2 and AVX-512): rows start on a multiple of `ALIGN`; no product is narrower than `MIN_UNITS`
-rows; a stack of small networks never has fewer than two slots, a stack of large ones always has one.
+rows; a stack of small networks never has fewer than two slots, a stack of large ones always has one; every minibatch,
+what is left for the last one too, is an even number of images (1028, and 656 or 376 of MNIST), since an odd one puts
+logits at addresses where MKL rounds differently.
 """
 
 from dataclasses import dataclass, field
