@@ -292,7 +292,7 @@ def lives(images: Images, batch: int, width: int, start: int, others: list[Neigh
 @few
 @given(st.data())
 def test_no_bit_of_a_network_depends_on_who_trains_beside_it(device: str, data: st.DataObject) -> None:
-    # Sizes in fours, as the real ones are (1028, and 656 or 376 left over): `model/fleet.py` promises nothing for odd ones.
+    # Sizes in fours, as the real ones are (1028, and 656 or 376 left over): `model/fleet.py` rules out odd ones.
     batch, batches, left_over = (data.draw(st.integers(*bounds)) * 4 for bounds in ((4, 16), (1, 2), (1, 15)))
     images = made_up_images(batch * (batches // 4) + left_over, device)
     width, start = data.draw(widths, "width"), data.draw(st.integers(0, 2), "start")
