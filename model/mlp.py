@@ -47,5 +47,5 @@ def initialised(config: MLPConfig, seed: int) -> MLP:
     Always on the CPU, so that a seed means the same weights on every device; the global generator is left as it was.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed CUDA too, which is not restored
         return MLP(config)
