@@ -90,10 +90,10 @@ def _dashboard(browser: Browser, storage: str, shelf: Artifacts) -> None:
         lines = [process.stdout.readline() for _ in range(2)]
         address = next(word for word in lines[1].split() if word.startswith("http"))
         try:
-            for name, part in (("dashboard-note", "/note"), ("dashboard-plots", "/graph")):
+            for name, part in (("dashboard-note", "/note"), ("dashboard-plots", "")):
                 with _tab(browser) as tab:
                     tab.goto(address + part, wait_until="networkidle")
-                    tab.screenshot(path=_named(f"{name}.png"))
+                    tab.screenshot(path=_named(f"{name}.png"), full_page=True)
         finally:
             process.terminate()
 

@@ -6,6 +6,7 @@ import threading
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Annotated, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -48,13 +49,33 @@ def dashboard(  # noqa: PLR0917  # Typer passes options by name
     cli.set_up_logging(verbose)
     opened = open_storage(storage, create=False)
     shelf = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
-    shelf.directory.mkdir(parents=True, exist_ok=True)  # uploads from the dashboard go there as well
+    _make(shelf.directory)
     server = _bound(port, wsgi(opened.optuna, artifact_store=shelf.store))
     publish_all(opened, shelf.study)
+    with _signalled() as caught:  # before the address is printed: who reads it may send a signal at once
+        return _serve(server, caught, shelf, browser)
+
+
+def _serve(server: WSGIServer, caught: "_Caught", shelf: Artifacts, browser: bool) -> int:
+    """Serve until a signal; return the exit code that names it."""
     url = f"http://{HOST}:{server.server_port}/dashboard/studies/{shelf.study._study_id}"
-    cli.out.print(f"storage {shown(opened.url)} · artifacts {shelf.directory}", markup=False)
+    cli.out.print(f"storage {shown(shelf.storage.url)} · artifacts {shelf.directory}", markup=False)
     cli.out.print(f"dashboard at {url} (Ctrl-C ends it)", markup=False)
-    return _serve(server, url if browser else None)
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        if browser:
+            webbrowser.open(url)
+        number = caught.wait()
+        server.shutdown()
+    return 128 + number
+
+
+def _make(directory: Path) -> None:
+    """Make the directory: uploads from the dashboard go there as well. Raises `UsageError`."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--artifact-dir {directory} cannot be used: {error.strerror}; choose another") from None
 
 
 def _bound(port: int, app: Any) -> WSGIServer:
@@ -65,18 +86,6 @@ def _bound(port: int, app: Any) -> WSGIServer:
         taken = error.errno == errno.EADDRINUSE
         why = "is in use" if taken else f"cannot be used ({error.strerror})"
         raise UsageError(f"port {port} {why}; choose another with --port, or 0 for a free one") from None
-
-
-def _serve(server: WSGIServer, url: str | None) -> int:
-    """Serve until a signal; return the exit code that names it."""
-    with _signalled() as caught, server:
-        worker = threading.Thread(target=server.serve_forever, daemon=True)
-        worker.start()
-        if url is not None:
-            webbrowser.open(url)
-        number = caught.wait()
-        server.shutdown()
-    return 128 + number
 
 
 class _Caught:

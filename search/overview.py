@@ -55,7 +55,7 @@ def _by_width(study: Study, trials: Sequence[FrozenTrial]) -> Picture:
         ring = {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
         _points(plot, [trial], name, [value(trial)], ring)
     values = sorted(value(trial) for trial in trials)
-    plot.update_yaxes(range=[values[len(values) // 4] - 0.005, values[-1] + 0.005])  # the worst would squeeze the rest
+    plot.update_yaxes(range=[values[len(values) // 4] - 0.005, values[-1] + 0.01])  # the worst would squeeze the rest
     return Picture(
         "search-widths",
         "Accuracy by width in the search",

@@ -87,7 +87,10 @@ def network(shelf: Artifacts, trial: FrozenTrial, place: torch.device, data_dir:
     replay = replayed(trial, data)
     if not replay.repeats(trial):
         return replay.network, "trained again; not identical to the stored figures"
-    shelf.put(trial, replay.network)
+    try:
+        shelf.put(trial, replay.network)
+    except OSError as error:
+        return replay.network, f"trained again, identical; its weights cannot be stored: {error.strerror}"
     return replay.network, "trained again, identical; its weights are stored now"
 
 

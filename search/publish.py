@@ -1,7 +1,7 @@
 """Writes what a study says where optuna-dashboard shows it: notes, plots and pictures, all kept in SQL and beside it.
 
-optuna-dashboard 0.21 has no names for trials. What marks a trial there: the user attribute `baseline`, a column of its
-table of trials; a note on the trial; and a ring around it in our plots.
+optuna-dashboard 0.21 has no names for trials. What marks a trial there: a note on it, the first thing that its page
+shows; the user attribute `baseline`; and a ring around it in our plots.
 """
 
 import hashlib

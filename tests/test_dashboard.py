@@ -132,7 +132,7 @@ def test_the_note_holds_the_verdict(tab, address, shelf):
 
 @needs_chromium
 def test_the_plots_are_among_the_studys_own(tab, address, shelf):
-    open_study(tab, address, shelf, "/graph")
+    open_study(tab, address, shelf)
     for title in ("What the search tried", "Accuracy by width", "What accuracy costs", "Learning curves of the search"):
         tab.get_by_text(title, exact=True).first.wait_for(state="attached")
     screenshot(tab, "dashboard-plots")
@@ -148,13 +148,6 @@ def test_the_baseline_is_marked_and_has_its_files(tab, address, shelf):
     picture.wait_for(state="attached")
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
     screenshot(tab, "dashboard-baseline")
-
-
-@needs_chromium
-def test_the_table_of_trials_has_the_mark(tab, address, shelf):
-    open_study(tab, address, shelf, "/trialTable")
-    tab.get_by_text("baseline").first.wait_for()
-    screenshot(tab, "dashboard-table")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -176,6 +169,14 @@ def test_a_port_in_use_is_said(shelf, capsys):
         options = ["--port", str(port), "--no-browser", "--storage", url_of(Path(shelf.storage.url.database))]
         code, error = stops(options, capsys)
     assert (code, error) == (2, f"error: port {port} is in use; choose another with --port, or 0 for a free one\n")
+
+
+def test_an_artifact_directory_that_is_none_is_said(shelf, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    url = url_of(Path(shelf.storage.url.database))
+    code, error = stops(["--no-browser", "--storage", url, "--artifact-dir", str(tmp_path / "file")], capsys)
+    assert code == 2
+    assert error == f"error: --artifact-dir {tmp_path / 'file'} cannot be used: File exists; choose another\n"
 
 
 def test_no_database_is_said_and_none_is_made(tmp_path, capsys):

@@ -244,10 +244,10 @@ def test_a_directory_that_cannot_be_written_costs_no_trial(tmp_path, caplog):
 
 
 def test_a_blurred_scan_is_still_the_same_digit(mnist, tmp_path):
-    """A digit of 20 pixels, scanned at 300, is the digit again up to what scaling blurs."""
+    """A digit of 20 pixels, scanned at 300, is the digit again, up to blur and one pixel."""
     for i in range(10):
         scan = Image.fromarray(255 - grey(mnist, i)).resize((300, 300), Image.Resampling.BICUBIC)
         scan.filter(ImageFilter.GaussianBlur(2)).save(tmp_path / "scan.jpg", quality=80)
-        image = grey(mnist, i).astype(float).ravel()
-        again = pixels_of(tmp_path / "scan.jpg").astype(float).ravel()
-        assert np.corrcoef(image, again)[0, 1] > 0.9
+        again = pixels_of(tmp_path / "scan.jpg").ravel()
+        near = [np.roll(grey(mnist, i), (y, x), (0, 1)).ravel() for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        assert max(np.corrcoef(image, again)[0, 1] for image in near) > 0.9
