@@ -76,7 +76,8 @@ def _learning(study: Study, trials: Sequence[FrozenTrial]) -> Picture:
     for name, trial in marked:
         _curve(plot, trial, f"{name}: trial {trial.number}", {"color": PAGE[name], "width": 3}, True)
     plot.update_xaxes(type="log")
-    plot.update_yaxes(range=[0.85, 1.0])
+    worst = min((value(trial) for _, trial in marked), default=0.9)
+    plot.update_yaxes(range=[worst - 0.1, 1.0])  # the start of the curves would squeeze their ends
     return Picture(
         "search-curves",
         "Learning curves of the search",

@@ -159,7 +159,9 @@ def _titled(picture: Picture) -> go.Figure:
     """Return the plot as it stands by itself: with its title, and readable on the dashboard's page, light or dark."""
     plot = go.Figure(picture.plot)
     title: dict[str, Any] = {"text": picture.title, "x": 0.02, "subtitle": {"text": picture.caption}}
-    return plot.update_layout(title=title, margin={"t": 110}, paper_bgcolor="white", plot_bgcolor="white")
+    legend = {"y": -0.2, "yanchor": "top"}  # below: above, a long one would lie on the title
+    margin = {"t": 80, "b": 110}
+    return plot.update_layout(title=title, legend=legend, margin=margin, paper_bgcolor="white", plot_bgcolor="white")
 
 
 def _note(study: Study, trial_id: int | None, text: str) -> None:
