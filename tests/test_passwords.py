@@ -1,9 +1,11 @@
 """A database that asks for a password: four ways to give it, and what is said when it is wrong."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from benchmarks.faults import Postgres, execute, execute_outside
 from search import status
@@ -25,7 +27,20 @@ def guarded(postgres: Postgres) -> str:
     rules.write_text("local all guest scram-sha-256\n" + rules.read_text(encoding="utf-8"), encoding="utf-8")
     execute(postgres.url(), "SELECT pg_reload_conf()")
     execute_outside(postgres.url(), "CREATE DATABASE guarded OWNER guest")
+    _wait_until_refused(postgres.url("guarded", user="guest"))
     return postgres.url("guarded", user="guest")
+
+
+def _wait_until_refused(url: str) -> None:
+    """Poll, bounded, until the server asks for a password: it reads its rules again in its own time."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            execute(url, "SELECT 1")
+        except OperationalError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the server did not read its new rules within a minute")
 
 
 def test_a_wrong_and_a_missing_password_are_told_apart(
