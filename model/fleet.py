@@ -64,7 +64,9 @@ class Lane:
         """Return a copy of its weights as a plain module on the same device."""
         h = self.config.hidden_units
         w1, w2, b2, w3, b3 = self.values
-        model = MLP(self.config).to(w1.device)
+        with torch.device("meta"):  # no initial weights to be drawn, only to be overwritten
+            model = MLP(self.config)
+        model.to_empty(device=w1.device)
         weights = [w1[:h, :INPUTS], w1[:h, INPUTS], w2[:h, :h], b2[:h, 0], w3[:, :h], b3[:, 0]]
         with torch.no_grad():
             for own, packed in zip(model.parameters(), weights, strict=True):
@@ -265,7 +267,7 @@ def _padded_weights(model: MLP) -> list[Tensor]:
 
 
 def _groups(lanes: list[Lane]) -> list[tuple[list[Lane], int]]:
-    """Return who shares a stack, and its number of slots: the second and third rule of the module's docstring."""
+    """Return who shares a stack, and its number of slots: the third rule of the module's docstring."""
     groups: list[tuple[list[Lane], int]] = []
     for units, same in groupby(sorted(lanes, key=lambda lane: lane.units), key=lambda lane: lane.units):
         members = list(same)
