@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model.data import Images, Mnist, default_data_dir, load
+from model.fleet import padded
 from model.mlp import MLP
 from model.training import choose_device, describe, evaluate
 from search import cli
@@ -23,7 +24,7 @@ from search.storage import open_storage, parse_url, shown
 from search.summary import ranking, trial_json
 from studies.baseline import ARTICLE
 from studies.baseline import baseline as baseline_study
-from studies.sweet_spot import ARTICLE_EPOCHS
+from studies.sweet_spot import ARTICLE_EPOCHS, BASELINE
 
 EVERY = 10  # epochs between two lines, as in the article
 
@@ -31,8 +32,8 @@ EVERY = 10  # epochs between two lines, as in the article
 class Printer:
     """Prints the first seed's progress as the article did: its last-batch figures, and the whole set's beside them."""
 
-    def __init__(self, data: Mnist, console: Console, epochs: int, batch: int) -> None:
-        self.data, self.console, self.epochs = data, console, epochs
+    def __init__(self, data: Mnist, console: Console, batch: int) -> None:
+        self.data, self.console = data, console
         last = len(data.test) % batch or batch
         self.last_test = Images(data.test.pixels[-last:], data.test.labels[-last:])
         self.leader: Run | None = None
@@ -92,11 +93,11 @@ def baseline(  # noqa: PLR0917  # Typer passes options by name
     console.print(f"device {describe(place)} · data {directory} · storage {shown(url)}", markup=False)
     data = load(directory, place, cli.err.print)
     ledger = open_ledger(open_storage(storage, create=True), baseline_study(name, epochs))
-    printer = Printer(data, console, epochs, ledger.spec.batch)
+    printer = Printer(data, console, ledger.spec.batch)
     known = {trial.number for trial in ranking(ledger.study)}
+    room = max(ROOM[place.type], seeds * padded(int(BASELINE["hidden_units"])))  # all seeds side by side
     with Stop(None) as stop:
-        engine = Engine(ledger, data, max(ROOM[place.type], 32 * seeds), printer)
-        engine.search(len(known) + seeds, stop)
+        Engine(ledger, data, room, printer).search(len(known) + seeds, stop)
     new = [trial for trial in ranking(ledger.study) if trial.number not in known]
     _report(ledger, new, printer, plot, as_json)
     return 0 if stop.signal is None else 128 + stop.signal

@@ -9,10 +9,9 @@ from optuna.trial import FrozenTrial
 from rich.table import Table
 
 from search import cli
-from search.errors import NotFoundError
 from search.ledger import load_study
 from search.storage import Storage, open_storage
-from search.summary import ranking, trial_json
+from search.summary import completed, trial_json
 
 
 def best_trial(storage: Storage | str, study: str = cli.STUDY) -> dict[str, Any]:
@@ -20,7 +19,7 @@ def best_trial(storage: Storage | str, study: str = cli.STUDY) -> dict[str, Any]
 
     `storage` is a URL or an open storage. Raises `NotFoundError` for no database, no study or nothing completed.
     """
-    return trial_json(_ranked(_load(storage, study))[0])
+    return trial_json(completed(_load(storage, study))[0])
 
 
 def best(
@@ -32,7 +31,7 @@ def best(
 ) -> None:
     """Show the best completed trial of a study; trials that the pruner stopped do not count."""
     cli.set_up_logging(verbose)
-    ranked = _ranked(_load(storage, study))
+    ranked = completed(_load(storage, study))
     tied = [trial for trial in ranked if trial.value == ranked[0].value]
     if as_json:
         trials = [trial_json(trial) for trial in ranked[:top]]
@@ -46,13 +45,6 @@ def best(
 def _load(storage: Storage | str, study: str) -> optuna.Study:
     opened = open_storage(storage, create=False) if isinstance(storage, str) else storage
     return load_study(opened, study)
-
-
-def _ranked(study: optuna.Study) -> list[FrozenTrial]:
-    ranked = ranking(study)
-    if not ranked:
-        raise NotFoundError(f"study {study.study_name!r} has no completed trial yet; go on with: python -m search.run")
-    return ranked
 
 
 def _table(trials: list[FrozenTrial]) -> Table:

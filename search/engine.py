@@ -187,14 +187,10 @@ class Engine:
         """Return what a trial that ends leaves behind: its figures, and all that a replay needs."""
         assert run.last is not None
         train, spec = evaluate(run.lane.network(), self.train_set), self.ledger.spec
-        scored = SHORT[spec.score_on]
         return {
             "parameters": run.lane.config.parameters,
             "epochs": run.lane.age,
-            "train_accuracy": train.accuracy,
-            "train_loss": train.loss,
-            f"{scored}_accuracy": run.last.accuracy,
-            f"{scored}_loss": run.last.loss,
+            **scores(spec.score_on, train, run.last),
             "gap": train.accuracy - run.last.accuracy,
             "before_accuracy": run.before.accuracy,
             "before_loss": run.before.loss,
@@ -207,6 +203,17 @@ class Engine:
             "score_on": spec.score_on,
             **environment(self.train_set.pixels.device),
         }
+
+
+def scores(score_on: str, train: Score, scored: Score) -> dict[str, float]:
+    """Return a trial's four figures under the names they are stored by; a rerun compares the same ones."""
+    prefix = SHORT[score_on]
+    return {
+        "train_accuracy": train.accuracy,
+        "train_loss": train.loss,
+        f"{prefix}_accuracy": scored.accuracy,
+        f"{prefix}_loss": scored.loss,
+    }
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -64,10 +64,7 @@ def findings(storage: Storage, name: str) -> Findings:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     _check_finished(name, trials, complete)
     timing = study.user_attrs.get(TIMING, {})
-    rows = [
-        _row(arm, trial) for arm in drawn.arms for trial in complete if arm_of(trial) == arm_key(drawn.trained(arm))
-    ]
-    verdict = judge(rows, [Timing(**row) for row in timing.get("widths", [])])
+    verdict = judge(_rows(drawn, complete), [Timing(**row) for row in timing.get("widths", [])])
     diverged = sum("diverged" in trial.user_attrs.get("reason", "") for trial in trials)
     return Findings(search, study, drawn, complete, diverged, timing, verdict)
 

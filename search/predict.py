@@ -15,11 +15,10 @@ from model.mlp import MLP
 from model.training import choose_device
 from search import cli
 from search.artifacts import Artifacts, artifact_dir
-from search.errors import NotFoundError
 from search.ledger import load_study
 from search.rerun import finished_trial, replayed
 from search.storage import open_storage
-from search.summary import ranking, value
+from search.summary import completed, value
 
 BAR = 30  # characters
 
@@ -48,7 +47,7 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
     place, digit = choose_device(device), read_digit(image)
     opened = open_storage(storage, create=False)
     shelf = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
-    chosen = finished_trial(shelf.study, _best(shelf) if trial is None else trial)
+    chosen = finished_trial(shelf.study, completed(shelf.study)[0].number if trial is None else trial)
     model, source = network(shelf, chosen, place, data_dir)
     said = answer(model, digit)
     if as_json:
@@ -56,15 +55,6 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
         cli.out.print_json(json.dumps({**document, "polarity": digit.polarity, "weights": source}))
     else:
         _show(said, digit, chosen, source)
-
-
-def _best(shelf: Artifacts) -> int:
-    ranked = ranking(shelf.study)
-    if not ranked:
-        raise NotFoundError(
-            f"study {shelf.study.study_name!r} has no completed trial yet; go on with: python -m search.run"
-        )
-    return ranked[0].number
 
 
 @torch.no_grad()
@@ -82,8 +72,6 @@ def network(shelf: Artifacts, trial: FrozenTrial, place: torch.device, data_dir:
         return stored, "stored weights"
     cli.err.print(f"no weights of trial {trial.number} in {shelf.directory}: training it again", markup=False)
     data = load(data_dir, place, cli.err.print)
-    if place.type == "cpu":
-        torch.set_num_threads(trial.user_attrs["threads"])  # another count may round differently
     replay = replayed(trial, data)
     if not replay.repeats(trial):
         return replay.network, "trained again; not identical to the stored figures"

@@ -18,7 +18,7 @@ from model.mlp import MLP, MLPConfig, initialised
 from model.seeds import derive
 from model.training import choose_device, evaluate
 from search import cli
-from search.engine import SHORT
+from search.engine import SHORT, scores
 from search.errors import NotFoundError
 from search.ledger import load_study
 from search.storage import open_storage
@@ -54,8 +54,6 @@ def rerun(  # noqa: PLR0917  # Typer passes options by name
     place = choose_device(device)
     trial = finished_trial(load_study(open_storage(storage, create=False), study), number)
     data = load(data_dir, place, cli.err.print)
-    if place.type == "cpu":
-        torch.set_num_threads(trial.user_attrs["threads"])  # another count may round differently
     replay = replayed(trial, data)
     verdict, noise = compare(trial, replay, data)
     _print(trial, replay, verdict, noise, as_json)
@@ -74,8 +72,10 @@ def finished_trial(study: Study, number: int) -> FrozenTrial:
 
 
 def replayed(trial: FrozenTrial, data: Mnist) -> Replay:
-    """Train a trial as it was trained, from its own seeds."""
+    """Train a trial as it was trained, from its own seeds and, on a CPU, with as many threads."""
     attrs, (train, scored) = trial.user_attrs, _sets(trial, data)
+    if train.pixels.device.type == "cpu":
+        torch.set_num_threads(attrs["threads"])  # another count may round differently
     fleet = Fleet(train, attrs["order_seed"], attrs["batch"], attrs["first_epoch"])
     lane = _join(fleet, trial, attrs["init_seed"])
     by_epoch: dict[int, float] = {}
@@ -129,14 +129,8 @@ def _accuracy_name(trial: FrozenTrial) -> str:
 
 
 def _figures(trial: FrozenTrial, lane: Lane, train: Images, scored: Images) -> dict[str, float]:
-    prefix, network = SHORT[trial.user_attrs["score_on"]], lane.network()
-    own, other = evaluate(network, train), evaluate(network, scored)
-    return {
-        "train_accuracy": own.accuracy,
-        "train_loss": own.loss,
-        f"{prefix}_accuracy": other.accuracy,
-        f"{prefix}_loss": other.loss,
-    }
+    network = lane.network()
+    return scores(trial.user_attrs["score_on"], evaluate(network, train), evaluate(network, scored))
 
 
 def _print(trial: FrozenTrial, replay: Replay, verdict: str, noise: tuple[float, float] | None, as_json: bool) -> None:

@@ -9,6 +9,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
+from search.errors import NotFoundError
+
 BINS = (4, 8, 16, 32, 64, 128, 257)  # edges of the width curve: a doubling each, as widths are sampled by their log
 BAR = 40  # characters
 
@@ -46,6 +48,14 @@ def ranking(study: optuna.Study) -> list[FrozenTrial]:
     """Return the completed trials, best first, ties by number; a pruned trial's value is only its last report."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return sorted(complete, key=lambda trial: (-value(trial), trial.number))
+
+
+def completed(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the ranking of a study that has one. Raises `NotFoundError` where nothing is completed yet."""
+    ranked = ranking(study)
+    if not ranked:
+        raise NotFoundError(f"study {study.study_name!r} has no completed trial yet; go on with: python -m search.run")
+    return ranked
 
 
 def baseline_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
