@@ -45,12 +45,8 @@ class ConfirmLedger(Ledger):
         return self.seed_index if waiting else None
 
     def claim(self, budget: int) -> optuna.Trial | None:  # noqa: ARG002  # the list is the budget
-        """Take the first waiting trial, or return None if it belongs to another seed."""
-        with self.storage.lock(self.study.study_name):
-            waiting = self.storage.patiently(self._waiting)
-            if not waiting or waiting[0].user_attrs["seed_index"] != self.seed_index:
-                return None
-            return self._ask()
+        """Take the first waiting trial of the seed, or return None if none waits."""
+        return self._ask(None, {"seed_index": self.seed_index})
 
     def _waiting(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
@@ -107,10 +107,10 @@ class Ledger:
         return self._ask(budget)
 
     @_patient
-    def _ask(self, budget: int | None = None) -> optuna.Trial | None:
-        """Claim a trial and give it its parameters; without a budget only one that waits."""
-        study_id = self.study._study_id
-        while (trial_id := self.storage.claim(study_id, budget, self.worker, self._held)) is not None:
+    def _ask(self, budget: int | None, wanted: Mapping[str, Any] | None = None) -> optuna.Trial | None:
+        """Claim a trial and give it its parameters; without a budget only one that waits, with `wanted` attributes."""
+        claim = partial(self.storage.claim, self.study._study_id, budget, self.worker, wanted=wanted)
+        while (trial_id := claim(self._held)) is not None:
             try:
                 trial = self._sampled(trial_id)
                 self._held.add(trial_id)

@@ -45,8 +45,8 @@ def still_running(connection: sa.Connection, trial_ids: Iterable[int]) -> list[i
 
 def running_of(connection: sa.Connection, study_id: int, worker: str) -> Iterable[int]:
     """Return the running trials that a worker has claimed."""
-    mine = sa.select(USER.c.trial_id).where(USER.c.key == "worker", USER.c.value_json == json.dumps(worker))
-    running = sa.select(TRIALS.c.trial_id).where(in_state(study_id, "RUNNING"), TRIALS.c.trial_id.in_(mine))
+    mine = TRIALS.c.trial_id.in_(_having("worker", worker))
+    running = sa.select(TRIALS.c.trial_id).where(in_state(study_id, "RUNNING"), mine)
     return connection.scalars(running)
 
 
@@ -56,10 +56,16 @@ def under_way(connection: sa.Connection, study_id: int) -> int:
     return connection.scalar(counted) or 0
 
 
-def first_waiting(connection: sa.Connection, study_id: int) -> int | None:
-    """Return the trial that has waited longest, if one waits."""
-    waiting = sa.select(TRIALS.c.trial_id).where(in_state(study_id, "WAITING")).order_by(TRIALS.c.trial_id)
-    return connection.scalars(waiting).first()
+def first_waiting(connection: sa.Connection, study_id: int, attrs: Mapping[str, Any]) -> int | None:
+    """Return the trial that has waited longest, of those with these user attributes, if one waits."""
+    waiting = sa.select(TRIALS.c.trial_id).where(in_state(study_id, "WAITING"))
+    for key, value in attrs.items():
+        waiting = waiting.where(TRIALS.c.trial_id.in_(_having(key, value)))
+    return connection.scalars(waiting.order_by(TRIALS.c.trial_id)).first()
+
+
+def _having(key: str, value: Any) -> sa.Select[Any]:
+    return sa.select(USER.c.trial_id).where(USER.c.key == key, USER.c.value_json == json.dumps(value))
 
 
 def start(connection: sa.Connection, trial_id: int, worker: str) -> None:

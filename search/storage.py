@@ -57,10 +57,19 @@ class Storage:
         with _lock(self.url, name):
             yield
 
-    def claim(self, study_id: int, budget: int | None, worker: str, held: Collection[int]) -> int | None:
+    def claim(
+        self,
+        study_id: int,
+        budget: int | None,
+        worker: str,
+        held: Collection[int],
+        *,
+        wanted: Mapping[str, Any] | None = None,
+    ) -> int | None:
         """Make the first waiting trial, or else a new one, a running trial of `worker`; return its id.
 
-        None if `budget` trials are finished or running; without a budget only a waiting trial will do. A trial that
+        None if `budget` trials are finished or running; without a budget only a waiting trial will do, and one with
+        the `wanted` user attributes if there are any. A trial that
         already runs in the worker's name, though it is not among those it holds, is returned as it is: the connection
         broke when it was claimed.
         """
@@ -70,7 +79,7 @@ class Storage:
                 return min(orphans)
             if budget is not None and rows.under_way(connection, study_id) >= budget:
                 return None
-            trial_id = rows.first_waiting(connection, study_id)
+            trial_id = rows.first_waiting(connection, study_id, wanted or {})
             if trial_id is None and budget is not None:
                 trial_id = rows.new_trial(connection, study_id, "RUNNING")
             if trial_id is not None:

@@ -130,6 +130,19 @@ def test_without_a_budget_only_waiting_trials_are_claimed(storage: Storage, stud
     assert storage.claim(study._study_id, None, "another", set()) is None
 
 
+def test_only_trials_with_the_wanted_attributes_are_claimed(storage: Storage, study: optuna.Study) -> None:
+    for index in (0, 1, 0):
+        enqueue(study, SPACE, {"hidden_units": 4, "lr": 0.01}, seed_index=index)
+    wanted = {"seed_index": 0}
+    first = storage.claim(study._study_id, None, "me", set(), wanted={"seed_index": 1})
+    second = storage.claim(study._study_id, None, "another", set(), wanted=wanted)
+    storage.give_back([first])  # the first to be waiting again, and of another seed
+    third = storage.claim(study._study_id, None, "a third", set(), wanted=wanted)
+    taken = [storage.optuna.get_trial(trial_id).number for trial_id in (first, second, third)]
+    assert taken == [1, 0, 2]
+    assert storage.claim(study._study_id, None, "a fourth", set(), wanted=wanted) is None
+
+
 def test_attributes_are_replaced_and_never_written_to_a_finished_trial(storage: Storage, study: optuna.Study) -> None:
     trial = study.ask(dict(SPACE))
     storage.set_attrs(trial._trial_id, {"a": 1, "b": [None, "ü", 1.5]})
