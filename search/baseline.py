@@ -122,8 +122,8 @@ def _report(ledger: Ledger, new: list[FrozenTrial], printer: Printer, plot: Path
         cli.out.print(
             f"{len(new)} runs, {len(ranking(ledger.study))} in the study {ledger.study.study_name!r}; runs differ in "
             "their initial weights and share the order of batches. The article's figures after training are those of a "
-            "last batch; ours are of whole sets. Its seconds are of one run alone on an RTX 2080, tests included; ours are a "
-            "run's share, by units, of the time in which all trained side by side.",
+            "last batch; ours are of whole sets. Its seconds are of one run alone on an RTX 2080, tests included; "
+            "ours are a run's share, by units, of the time in which all trained side by side.",
             markup=False,
         )
 
