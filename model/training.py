@@ -8,7 +8,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from model.data import Images
 from model.errors import DeviceError
-from model.fleet import CLASSES
+from model.lane import CLASSES
 from model.mlp import MLP
 
 CHUNK = 10_000  # images scored at once: a fixed shape, so that a score never depends on how it was asked for

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model.data import Images, Mnist, default_data_dir, load
-from model.fleet import padded
+from model.lane import padded
 from model.mlp import MLP
 from model.training import choose_device, describe, evaluate
 from search import cli

@@ -19,7 +19,8 @@ import optuna
 import torch
 
 from model.data import Images, Mnist
-from model.fleet import Fleet, Lane
+from model.fleet import Fleet
+from model.lane import Lane
 from model.mlp import MLPConfig, initialised
 from model.seeds import derive
 from model.training import Score, before_training, evaluate

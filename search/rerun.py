@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import t as student
 
 from model.data import Images, Mnist, load
-from model.fleet import Fleet, Lane
+from model.fleet import Fleet
+from model.lane import Lane
 from model.mlp import MLP, MLPConfig, initialised
 from model.seeds import derive
 from model.training import choose_device, evaluate

@@ -1,0 +1,93 @@
+"""One network's place in a fleet: its padded weights, its learning rate, its Adam state and its age.
+
+Conventions: a weight matrix is `(out, in)`; the bias of the first layer is the 785th column of its weights. Widths are
+padded with zeros to a multiple of `ALIGN`. A padded unit stays at exactly zero: ReLU'(0) is 0, so its gradients and
+Adam's moments are 0.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.mlp import MLP, MLPConfig
+
+ALIGN = 4  # rows of a network start on, and are padded to, a multiple of this: 64 bytes at the article's batch
+INPUTS, CLASSES = 784, 10
+
+
+def padded(hidden_units: int) -> int:
+    """Return the rows a network of this width takes in a fleet."""
+    return -(-hidden_units // ALIGN) * ALIGN
+
+
+@dataclass(eq=False)
+class Lane:
+    """One network's place in a fleet, from joining to leaving."""
+
+    config: MLPConfig
+    first_epoch: int  # the fleet's clock when it joined; with the fleet's seed it names every minibatch seen
+    lr: float
+    values: list[Tensor]  # w1 (p, 785), w2 (p, p), b2 (p, 1), w3 (10, p), b3 (10, 1); views once packed
+    grads: list[Tensor]  # the same shapes, as are Adam's moments
+    moments: list[Tensor]
+    squares: list[Tensor]
+    steps: Tensor  # () float32, Adam's count
+    age: int = 0  # epochs trained
+    loss: float = float("nan")  # mean training loss over the last epoch's samples, each before its own update
+    last_batch: tuple[float, float] = (float("nan"), float("nan"))  # accuracy and loss of the epoch's last batch
+    slot: int = -1  # index of its logits
+
+    @property
+    def units(self) -> int:
+        """Rows it takes."""
+        return padded(self.config.hidden_units)
+
+    def network(self) -> MLP:
+        """Return a copy of its weights as a plain module on the same device."""
+        h = self.config.hidden_units
+        w1, w2, b2, w3, b3 = self.values
+        with torch.device("meta"):  # no initial weights to be drawn, only to be overwritten
+            model = MLP(self.config)
+        model.to_empty(device=w1.device)
+        weights = [w1[:h, :INPUTS], w1[:h, INPUTS], w2[:h, :h], b2[:h, 0], w3[:, :h], b3[:, 0]]
+        with torch.no_grad():
+            for own, packed in zip(model.parameters(), weights, strict=True):
+                own.copy_(packed)
+        return model
+
+    def update(self) -> None:
+        """Take one step of Adam at PyTorch's defaults: the kernel behind `torch.optim.Adam(fused=True)`.
+
+        Called by itself, since the optimizer around it costs six times the kernel at this size. Its rounding depends
+        on a tensor's own shape alone, not on what lies beside it in memory.
+        """
+        self.steps += 1
+        counts = [self.steps] * len(self.values)
+        torch._fused_adam_(
+            self.values,
+            self.grads,
+            self.moments,
+            self.squares,
+            [],
+            counts,
+            lr=self.lr,
+            beta1=0.9,
+            beta2=0.999,
+            eps=1e-8,
+            weight_decay=0.0,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+def padded_weights(model: MLP) -> list[Tensor]:
+    """Copy a network's weights into zero-padded tensors, in the order of `Lane.values`."""
+    h, p = model.config.hidden_units, padded(model.config.hidden_units)
+    w1, w2, b2 = torch.zeros(p, INPUTS + 1), torch.zeros(p, p), torch.zeros(p, 1)
+    w3, b3 = torch.zeros(CLASSES, p), torch.zeros(CLASSES, 1)
+    with torch.no_grad():
+        w1[:h, :INPUTS], w1[:h, INPUTS] = model.input.weight, model.input.bias
+        w2[:h, :h], b2[:h, 0] = model.hidden.weight, model.hidden.bias
+        w3[:, :h], b3[:, 0] = model.output.weight, model.output.bias
+    return [w1, w2, b2, w3, b3]
