@@ -119,11 +119,12 @@ class Screen(Lines):
 
     def render(self) -> Group:
         """Draw the display."""
-        bar = ProgressBar(total=self.budget, completed=self.finished, width=40)
+        head = Table.grid(padding=(0, 1))
+        head.add_row(ProgressBar(self.budget, self.finished, width=40), f"{self.finished}/{self.budget} trials")
+        by = self.ended_by
         state = Text(
-            f"{self.finished}/{self.budget} trials: {self.ended_by['complete']} complete, "
-            f"{self.ended_by['pruned']} pruned, {self.ended_by['failed']} failed · best {self.best} · "
-            f"{self.rate():.1f} model-epochs/s · time left {self.time_left()}"
+            f"{by['complete']} complete, {by['pruned']} pruned, {by['failed']} failed · best {self.best}\n"
+            f"{self.rate():.1f} model-epochs/s · time left: {self.time_left()}"
         )
         running = Table(box=None, pad_edge=False)
         for title in ("running", "units", "lr", "epoch", "validation"):
@@ -135,4 +136,4 @@ class Screen(Lines):
             running.add_row(
                 name, str(params["hidden_units"]), f"{params['lr']:.5f}", f"{run.lane.age}/{self.epochs}", figure
             )
-        return Group(bar, state, running)
+        return Group(head, state, running)

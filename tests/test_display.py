@@ -1,0 +1,69 @@
+"""What a search shows on a terminal while it runs."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmarks.faults import made_up_mnist
+from search.display import Lines, Screen, watch
+from search.engine import Engine, Run
+from search.ledger import open_ledger
+from search.storage import open_storage
+from studies.sweet_spot import sweet_spot
+
+
+class Watched(Screen):
+    """Keeps the picture as it was after every epoch."""
+
+    def __init__(self, *args: object, **options: bool) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.pictures: list[str] = []
+
+    def trained(self, runs: list[Run]) -> None:
+        super().trained(runs)
+        aside = terminal()  # that of the live display would add what it draws by itself
+        aside.print(self.render())
+        self.pictures.append(aside.file.getvalue())  # type: ignore[attr-defined]
+
+
+def terminal() -> Console:
+    return Console(
+        file=io.StringIO(), force_terminal=True, width=80, soft_wrap=True, highlight=False, color_system=None
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    storage = open_storage(f"sqlite:///{tmp_path_factory.mktemp('display')}/study.db", create=True)
+    ledger = open_ledger(storage, sweet_spot("study", 4))
+    ledger.aim(8)
+    with Watched(ledger, 8, terminal()) as screen:
+        Engine(ledger, made_up_mnist(), 64, screen).search(8, lambda: False)
+    return screen.pictures
+
+
+def test_everything_asked_of_a_search_in_progress_is_on_an_80_column_terminal(pictures: list[str]) -> None:
+    for picture in pictures:
+        assert all(len(line.rstrip()) <= 80 for line in picture.splitlines())
+        for part in ("/8 trials", "complete", "pruned", "failed", "best", "model-epochs/s", "time left"):
+            assert part in picture
+
+
+def test_a_running_trial_is_shown_with_its_epoch_and_its_latest_figure(pictures: list[str]) -> None:
+    baseline = [line for picture in pictures for line in picture.splitlines() if "baseline" in line]
+    assert [line.split()[4] for line in baseline[:3]] == ["1/4", "2/4", "3/4"]
+    assert all("%" in line for line in baseline)
+
+
+def test_the_time_left_is_unknown_at_first_and_then_counts_down_to_nothing(pictures: list[str]) -> None:
+    assert "time left: unknown yet" in pictures[0]
+    assert "time left: about 0 s" in pictures[-1]
+
+
+def test_lines_stand_in_where_there_is_no_terminal(tmp_path: Path) -> None:
+    ledger = open_ledger(open_storage(f"sqlite:///{tmp_path}/study.db", create=True), sweet_spot("study", 4))
+    for console, kind in ((Console(file=io.StringIO()), Lines), (terminal(), Screen)):
+        with watch(ledger, 8, console) as listener:
+            assert type(listener) is kind
