@@ -39,7 +39,7 @@ def made_up_mnist(images: int = 100) -> Mnist:
         pixels[labels == k, 70 * k : 70 * k + 70] += 100
     full = Images(pixels, labels)
     held_out = torch.arange(images) // 10 % 5 == 0
-    return Mnist(full.take(~held_out), full.take(held_out), full, lambda: full)
+    return Mnist(full.take(~held_out), full.take(held_out), lambda: full, lambda: full)
 
 
 @dataclass

@@ -73,14 +73,19 @@ class Images:
 class Mnist:
     """All of MNIST; every part keeps the order of the original files.
 
-    `test` is read from disk when first asked for and not before, so that a search which never names it never holds it:
-    `"test" in vars(mnist)` tells whether anyone did.
+    `full` and `test` are read from disk when first asked for and not before, so that a search, which never names
+    them, never holds them: `"test" in vars(mnist)` tells whether anyone did.
     """
 
     train: Images  # 50,000, what a trial learns from
     validation: Images  # 10,000, what the search selects on
-    full: Images  # 60,000, train and validation together, for the article's protocol
+    read_full: Callable[[], Images] = field(repr=False)
     read_test: Callable[[], Images] = field(repr=False)
+
+    @cached_property
+    def full(self) -> Images:
+        """The 60,000, train and validation together, for the article's protocol. Raises as `test` does."""
+        return self.read_full()
 
     @cached_property
     def test(self) -> Images:
@@ -107,7 +112,8 @@ def load(
     directory = provide(data_dir, progress, sources)
     full = _read(directory, "train", device)
     train, validation = (rows.to(device) for rows in stratified_split(full.labels.cpu(), VALIDATION, SPLIT_SEED))
-    return Mnist(full.take(train), full.take(validation), full, partial(_read, directory, "t10k", device))
+    later = (partial(_read, directory, part, device) for part in ("train", "t10k"))
+    return Mnist(full.take(train), full.take(validation), *later)
 
 
 def _read(directory: Path, part: str, device: torch.device | str) -> Images:

@@ -107,11 +107,12 @@ def test_images_and_labels_are_the_original_ones_in_the_original_order(mnist: Mn
     assert mnist.test.pixels.numpy().tobytes() == (mnist_dir / "t10k-images-idx3-ubyte").read_bytes()[16:]
 
 
-def test_the_test_set_is_not_read_until_it_is_named(mnist_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["full", "test"])
+def test_what_no_search_needs_is_not_read_until_it_is_named(mnist_dir: Path, tmp_path: Path, part: str) -> None:
     loaded = load(furnish(tmp_path, mnist_dir))
-    assert "test" not in vars(loaded)
-    assert loaded.test is loaded.test
-    assert "test" in vars(loaded)
+    assert part not in vars(loaded)
+    assert getattr(loaded, part) is getattr(loaded, part)
+    assert part in vars(loaded)
 
 
 def test_a_test_file_that_went_bad_after_loading_is_refused(mnist_dir: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def images(n: int, seed: int) -> Images:
 
 def tiny_mnist() -> Mnist:
     """MNIST's parts in miniature; the test images are read when asked for, as the real ones are."""
-    return Mnist(images(120, 1), images(60, 2), images(180, 3), lambda: images(60, 4))
+    return Mnist(images(120, 1), images(60, 2), lambda: images(180, 3), lambda: images(60, 4))
 
 
 def url_of(path: Path) -> str:
