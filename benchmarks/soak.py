@@ -31,7 +31,8 @@ WORKERS = 4
 BUDGET = 16  # finished trials of a round
 GRACE = 5.0  # seconds without a heartbeat until a trial is stale; 60 where it is not hurried
 PACE = 0.05  # seconds an epoch takes at least, so that faults find trials running
-LIMIT = 180.0  # seconds after which a round counts as hung
+FAULTS = 10  # of a round at most: a slow machine could not finish between faults that never end
+LIMIT = 300.0  # seconds after which a round counts as hung
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Round:
                 raise RuntimeError(f"hung: {ledger.counts()}")
             time.sleep(self.chance.uniform(0.2, 1.0))
             self._rehire()
-            if ledger.counts().finished < BUDGET:
+            if ledger.counts().finished < BUDGET and self.faults.total() < FAULTS:
                 self.chance.choice(self._kinds())()
         failed = [worker.exitcode for worker in self.workers if worker.exitcode not in (0, -9)]
         if failed:
