@@ -44,8 +44,13 @@ format: $(READY) ## let ruff mend what it can
 gallery: $(READY) ## make the README's pictures from the finished study in this directory
 	$(BIN)/python -m docs.gallery
 
-bench: $(READY) ## measure again what a model-epoch costs: benchmarks/RESULTS.md
+bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; takes hours, goes on where it stopped
+	$(BIN)/python -m pip install -c constraints.txt -e '.[test,bench]'
 	$(BIN)/python -m benchmarks.model_epoch
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.sql_share --epochs 30
+	$(BIN)/python -m benchmarks.whole_job --rounds 5
 
 calibrate: $(READY) ## simulate again how sure the verdict is: docs/calibration.md; takes 20 minutes
 	$(BIN)/python -m benchmarks.calibration
@@ -56,9 +61,9 @@ soak: $(READY) ## kill workers and crash databases for two minutes; must lose no
 lock: ## take the newest versions that fit into constraints.txt; run the tests before committing it
 	rm -rf $(LOCK)
 	$(PYTHON) -m venv $(LOCK)
-	$(LOCK)/bin/python -m pip install -e '.[test]'
+	$(LOCK)/bin/python -m pip install -e '.[test,bench]'
 	$(LOCK)/bin/python -m pip freeze --exclude-editable > $(LOCK)/freeze.txt
-	{ echo "# The versions that were tested: all that pip install -e '.[test]' brings, on $$($(LOCK)/bin/python -V)."; \
+	{ echo "# The versions that were tested: all that pip install -e '.[test,bench]' brings, on $$($(LOCK)/bin/python -V)."; \
 	  echo "# Written by 'make lock'. CUDA's packages are left out: each PyTorch pins its own, and only on some platforms."; \
 	  sed -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' -e 's/+[^ ]*$$//' $(LOCK)/freeze.txt; } > $(LOCK)/constraints.txt
 	mv $(LOCK)/constraints.txt constraints.txt

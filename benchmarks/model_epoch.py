@@ -1,6 +1,6 @@
 """What does one epoch of one network cost: in the article's loop, alone on resident tensors, and in a fleet?
 
-    python -m benchmarks.model_epoch           writes benchmarks/RESULTS.md (make bench)
+    python -m benchmarks.model_epoch           writes its section of benchmarks/RESULTS.md (make bench)
 
 Width 25, batch 1028, all 60,000 images, fp32. Every round measures every contender once, in turn, so that a busy moment
 of the machine meets all of them; quoted are medians over rounds and ratios of medians. Beside them stands the rate of
@@ -8,8 +8,6 @@ plain matrix products (SGEMM) of the fleet's own shapes, measured in the same ro
 """
 
 import argparse
-import platform
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,14 +20,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+from benchmarks import results
+from benchmarks.results import machine
 from model.data import FILES, Images, load, provide
 from model.fleet import ARTICLE_BATCH, Fleet
 from model.mlp import MLPConfig, initialised
-from model.training import describe
 
 WIDTH, LR = 25, 0.02
 FLEETS = (8, 16, 32)
-RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
 @dataclass(frozen=True)
@@ -126,33 +124,16 @@ def report(times: dict[str, float], rounds: int) -> str:
     """Return the table in Markdown."""
     article, alone, *_ = times.values()
     lines = [
-        "# What a model-epoch costs",
-        "",
-        "Written by `python -m benchmarks.model_epoch` (`make bench`). Width 25, batch 1028, 60,000 images, fp32;",
+        "Width 25, batch 1028, 60,000 images, fp32;",
         f"medians of {rounds} rounds, each contender once a round.",
         "",
-        f"{processor()}, {describe(torch.device('cpu'))}, torch {torch.__version__}, {platform.system()},"
-        f" commit {commit()}.",
+        machine(),
         "",
         "| contender | ms per model-epoch | the article's loop costs | one resident network costs |",
         "|---|--:|--:|--:|",
         *(f"| {name} | {t * 1e3:.1f} | {article / t:.1f} x | {alone / t:.1f} x |" for name, t in times.items()),
     ]
     return "\n".join(lines) + "\n"
-
-
-def processor() -> str:
-    """Return the processor's name."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    best = torch.backends.cpu.get_cpu_capability()
-    return f"{names[0] if names else platform.processor()} ({best})"
-
-
-def commit() -> str:
-    """Return the commit that was measured."""
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def main() -> None:
@@ -167,8 +148,7 @@ def main() -> None:
         for file in FILES:
             (raw / file).symlink_to(source / file)
         times = measure(contenders(Path(name), load(source).full), rounds)
-    RESULTS.write_text(report(times, rounds), encoding="utf-8")
-    print(RESULTS.read_text(encoding="utf-8"))
+    results.write("model-epoch", report(times, rounds))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""The job that ours and the peers are given, and what each prints when it has done it."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+Outcome = Mapping[str, Any]
+"""What a program told of its job."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A trial that ended."""
+
+    width: int
+    epochs: int
+    accuracy: float  # on validation, when it ended
+    state: str  # complete, pruned or failed
+
+
+def asked(about: str, arguments: list[str] | None = None, **defaults: Any) -> argparse.Namespace:
+    """Parse the options that every program of the comparison has; `defaults` add to them, all are numbers or text."""
+    parser = argparse.ArgumentParser(description=about)
+    for name, default in {"trials": 50, "epochs": 100, "seed": 0, **defaults}.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=f"[{default}]")
+    return parser.parse_args(arguments)
+
+
+def ran(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Ran]:
+    """Return what became of an Optuna study's finished trials."""
+    return [
+        Ran(t.params["hidden_units"], t.last_step or 0, t.value or 0.0, t.state.name.lower())
+        for t in trials
+        if t.state.is_finished()
+    ]
+
+
+def tell(name: str, options: argparse.Namespace, seconds: float, trials: list[Ran], **more: Any) -> None:
+    """Print how a job went, as the last line of the output: one line of JSON."""
+    states = Counter(trial.state for trial in trials)
+    result = {
+        "name": name,
+        **vars(options),
+        "seconds": seconds,
+        "complete": states["complete"],
+        "pruned": states["pruned"],
+        "failed": states["failed"],
+        "best": max((trial.accuracy for trial in trials if trial.state == "complete"), default=None),
+        "runs": [(trial.width, trial.epochs) for trial in trials],
+        **more,
+    }
+    print(json.dumps(result), flush=True)
+
+
+def outcome(module: str, *options: object) -> dict[str, Any]:
+    """Run a program of the comparison in a process of its own; return what it told in its last line.
+
+    How threads wait is for each program to say: `model` sets it for ours, peers have PyTorch's default.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, options)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    return dict(json.loads(done.stdout.splitlines()[-1]))

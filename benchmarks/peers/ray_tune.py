@@ -1,0 +1,92 @@
+"""The job as a careful user of Ray Tune writes it: OptunaSearch, ASHA, the tensors shared by all trials.
+
+    python -m benchmarks.peers.ray_tune --trials 50 --epochs 100
+
+Needs the extra `bench`. A trial is a process with so many threads, and as many run at a time as cores allow. Tuned for
+short trials: actors are used again, Ray's own log files are off, and a trial waits ready for each core (with Ray's
+default of one, a single core was busy here: an actor takes longer to start than a short trial to end).
+"""
+
+import logging
+import os
+import tempfile
+import time
+import warnings
+from typing import Any
+
+import optuna
+import ray
+import torch
+from optuna.storages import RDBStorage
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from benchmarks.peers.job import Ran, asked, tell
+from benchmarks.peers.resident import Data, resident, train
+from studies.sweet_spot import BASELINE, sampler
+
+CORES = os.cpu_count() or 1
+SETTINGS = {
+    "RAY_AUTH_MODE": "disabled",  # it listens on this machine only
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_MAX_PENDING_TRIALS_PG": str(CORES),
+}
+
+
+def trainable(config: dict[str, Any], data: dict[str, Any]) -> None:
+    """Train one trial; ASHA ends it from outside."""
+    warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # shared with the other trials
+    tensors = Data(**{name: torch.from_numpy(array) for name, array in data.items()})
+    for epoch, accuracy in train(config["hidden_units"], config["lr"], config["epochs"], tensors):
+        tune.report({"accuracy": accuracy, "epoch": epoch})
+
+
+def main() -> None:
+    """Run the job and print how it went."""
+    options = asked("Ray Tune.", threads=1)
+    data = {name: tensor.numpy() for name, tensor in vars(resident()).items()}
+    os.environ.update(SETTINGS)
+    os.environ.pop("OMP_WAIT_POLICY", None)  # set by `model` for fleets; alone, PyTorch's default is faster
+    ray.init(num_cpus=CORES, include_dashboard=False, log_to_driver=False, logging_level="warning")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the log files
+    with tempfile.TemporaryDirectory() as directory:
+        start = time.perf_counter()
+        search = OptunaSearch(
+            sampler=sampler(options.seed),
+            storage=RDBStorage(f"sqlite:///{directory}/study.db"),
+            points_to_evaluate=[BASELINE],
+        )
+        tuner = tune.Tuner(
+            tune.with_resources(tune.with_parameters(trainable, data=data), {"cpu": options.threads}),
+            param_space={
+                "hidden_units": tune.lograndint(4, 257),
+                "lr": tune.loguniform(1e-4, 1e-1),
+                "epochs": options.epochs,
+            },
+            tune_config=tune.TuneConfig(
+                metric="accuracy",
+                mode="max",
+                search_alg=search,
+                scheduler=ASHAScheduler("epoch", grace_period=3, reduction_factor=3, max_t=options.epochs),
+                num_samples=options.trials,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(storage_path=directory, verbose=0),
+        )
+        results = tuner.fit()
+        tell("ray_tune", options, time.perf_counter() - start, [_ran(r, options.epochs) for r in results])
+    ray.shutdown()
+
+
+def _ran(result: tune.Result, epochs: int) -> Ran:
+    end, width = result.metrics or {}, (result.config or {})["hidden_units"]
+    epoch = end.get("epoch", 0)
+    state = "failed" if result.error else "complete" if epoch == epochs else "pruned"
+    return Ran(width, epoch, end.get("accuracy", 0.0), state)
+
+
+if __name__ == "__main__":
+    main()

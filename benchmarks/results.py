@@ -1,0 +1,76 @@
+"""`benchmarks/RESULTS.md`: what was measured, a section for each benchmark. Each writes its own and leaves the others.
+
+results.write("memory", "figures, as Markdown")
+"""
+
+import platform
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from model.training import choose_device, describe
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+SECTIONS = {  # in this order, with the command that measures each
+    "model-epoch": ("What a model-epoch costs", "benchmarks.model_epoch"),
+    "whole-job": ("The whole job", "benchmarks.whole_job"),
+    "sql-share": ("The share of SQL and sampler", "benchmarks.sql_share"),
+    "scaling": ("A trial's cost in SQL as the study grows", "benchmarks.scaling"),
+    "memory": ("Memory", "benchmarks.memory"),
+}
+HEAD = "# Results\n\nWritten by `make bench`, a section by each command named below."
+MISSING = "Not measured yet."
+
+
+def write(section: str, text: str, path: Path = RESULTS) -> None:
+    """Renew one section of the file, and show it."""
+    found = sections(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(document({**found, section: text.strip()}), encoding="utf-8")
+    print(text.strip())
+
+
+def sections(document: str) -> dict[str, str]:
+    """Return the text of each section that a document has."""
+    marked = re.compile(r"<!-- section: ([\w-]+) -->\n(.*?)\n<!-- end: \1 -->", re.DOTALL)
+    return {found[1]: found[2].strip() for found in marked.finditer(document)}
+
+
+def document(texts: Mapping[str, str]) -> str:
+    """Return the whole file; a section without text says that it was not measured."""
+    parts = [
+        f"## {title}\n\n`python -m {command}`\n\n<!-- section: {name} -->\n\n{texts.get(name, MISSING)}\n\n"
+        f"<!-- end: {name} -->"
+        for name, (title, command) in SECTIONS.items()
+    ]
+    return "\n\n".join([HEAD, *parts]) + "\n"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table; the first column is text, the others are numbers."""
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def machine(*packages: str) -> str:
+    """Return what was measured on and with: processor, device, versions, commit."""
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    parts = [processor(), describe(choose_device()), f"torch {torch.__version__}", versions, platform.system()]
+    return f"{', '.join(part for part in parts if part)}, commit {commit()}."
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    best = torch.backends.cpu.get_cpu_capability()
+    return f"{names[0] if names else platform.processor()} ({best})"
+
+
+def commit() -> str:
+    """Return the commit that was measured."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"

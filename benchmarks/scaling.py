@@ -1,0 +1,108 @@
+"""Does a trial cost more in SQL when the study has thousands? Claim, reports and the end, at 50 and at 5,000 trials.
+
+    python -m benchmarks.scaling
+
+The real ledger, without training: a stand-in for the engine claims a trial, reports a made-up accuracy at the rungs,
+and completes or prunes it with as many figures as a real trial has.
+"""
+
+import itertools
+import random
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+import optuna
+
+from benchmarks import results
+from benchmarks.clocked import Clocked
+from benchmarks.faults import Postgres, ledger_at
+from benchmarks.fill import FIGURES, fill, made_up
+from benchmarks.peers.job import asked
+from search.ledger import Ledger
+from studies.sweet_spot import ARTICLE_EPOCHS
+
+UNBOUNDED = 10**9
+
+
+def one_trial(ledger: Clocked | Ledger, chance: random.Random) -> None:
+    """Claim a trial, report at its rungs, end it."""
+    trial = ledger.claim(UNBOUNDED)
+    assert trial is not None
+    for epoch in ledger.spec.rungs:
+        value = made_up(trial.params["hidden_units"], trial.params["lr"], epoch, chance)
+        if ledger.report(trial, value, epoch) and epoch < ledger.spec.epochs:
+            return ledger.prune(trial, FIGURES)
+    return ledger.complete(trial, value, FIGURES)
+
+
+def measure(url: str, sizes: Sequence[int], trials: int) -> Iterator[Clocked]:
+    """Yield, for each size of the study, what the next trials cost a worker that has just started."""
+    chance = random.Random(0)
+    ledger = ledger_at(url, ARTICLE_EPOCHS)
+    for size in sizes:
+        fill(ledger, size, chance)
+        worker = Clocked(ledger_at(url, ARTICLE_EPOCHS))
+        one_trial(worker, chance)  # the first reads the whole study, once for each worker
+        worker.seconds.clear()
+        for _ in range(trials):
+            one_trial(worker, chance)
+        yield worker
+
+
+def cost(worker: Clocked, reports: float) -> dict[str, float]:
+    """Return the milliseconds of a trial, by its parts, at this many reports for each."""
+    ends = [*worker.seconds.get("complete", []), *worker.seconds.get("prune", [])]
+    ms = {
+        "claim": median(worker.seconds["claim"]),
+        "reports": reports * median(worker.seconds["report"]),
+        "end": median(ends),
+    }
+    return {name: 1e3 * seconds for name, seconds in {**ms, "trial": sum(ms.values())}.items()}
+
+
+def mean_reports(workers: Sequence[Clocked]) -> float:
+    """Return how many reports a trial made, over all that were measured."""
+    return sum(len(w.seconds["report"]) for w in workers) / sum(len(w.seconds["claim"]) for w in workers)
+
+
+def report(found: Mapping[str, Mapping[int, Mapping[str, float]]], trials: int, reports: float) -> str:
+    """Return the section: a row for each database and size."""
+    rows = []
+    for database, sizes in found.items():
+        first = next(iter(sizes.values()))["trial"]
+        rows += [
+            [f"{database}, {size:,} trials", *(f"{ms:.1f}" for ms in at.values()), f"{at['trial'] / first:.2f} x"]
+            for size, at in sizes.items()
+        ]
+    return "\n\n".join(
+        [
+            f"Milliseconds of a trial with {reports:.1f} reports, medians over {trials} trials of one worker.",
+            results.machine("optuna", "sqlalchemy", "psycopg"),
+            results.table(["study", "claim", "reports", "end", "trial", "against the smallest"], rows),
+        ]
+    )
+
+
+def main() -> None:
+    """Measure on both databases and write the section."""
+    options = asked(__doc__.splitlines()[0], sizes="50,5000", measured=30)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sizes = [int(size) for size in options.sizes.split(",")]
+    with tempfile.TemporaryDirectory() as directory, Postgres.running(Path(directory) / "postgres") as server:
+        urls = {"SQLite": f"sqlite:///{directory}/study.db", "PostgreSQL": server.fresh()}
+        start = time.perf_counter()
+        workers = {name: list(measure(url, sizes, options.measured)) for name, url in urls.items()}
+        print(f"{time.perf_counter() - start:.0f} s")
+    reports = mean_reports(list(itertools.chain.from_iterable(workers.values())))
+    costs = {
+        name: {size: cost(worker, reports) for size, worker in zip(sizes, each, strict=True)}
+        for name, each in workers.items()
+    }
+    results.write("scaling", report(costs, options.measured, reports))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The table of `benchmarks.whole_job`: from the lines that were measured to Markdown."""
+
+from bisect import bisect
+from collections.abc import Mapping, Sequence
+from statistics import mean, median
+from typing import Any
+
+from benchmarks import results
+from model.timing import epoch_flops
+
+Line = Mapping[str, Any]
+IMAGES = 50_000  # of an epoch
+NAMES = {
+    "ours": "sweetspot",
+    "optuna_tuned": "Optuna, resident tensors, fused Adam",
+    "ray_tune": "Ray Tune, OptunaSearch, ASHA",
+    "optuna_example": "Optuna, as its example (extrapolated)",
+}
+
+
+def by_seed(lines: Sequence[Line], name: str) -> dict[int, Line]:
+    """Return a contender's lines by their seed."""
+    return {line["seed"]: line for line in lines if line["name"] == name}
+
+
+def interpolated(width: float, points: Sequence[tuple[float, float]]) -> float:
+    """Return the value at a width, on straight lines between the points; beyond them it goes on like the last two."""
+    k = min(max(bisect([x for x, _ in points], width), 1), len(points) - 1)
+    (x0, y0), (x1, y1) = points[k - 1 : k + 1]
+    return y0 + (y1 - y0) * (width - x0) / (x1 - x0)
+
+
+def extrapolated(example: Line, tuned: Line) -> dict[str, Any]:
+    """Return the example's line as if it had trained what the tuned script trained at the same seed."""
+    points = example["seconds_at"]
+    seconds = sum(epochs * interpolated(width, points) for width, epochs in tuned["runs"])
+    return {**tuned, "name": "optuna_example", "seconds": seconds}
+
+
+def floor(line: Line, rate: float) -> float:
+    """Return the seconds that the matrix products of a job take at this rate of FLOP per second."""
+    return sum(epochs * epoch_flops(width, IMAGES) for width, epochs in line["runs"]) / rate
+
+
+def model_epochs(line: Line) -> int:
+    """Return how many epochs a job trained, over all its trials."""
+    return sum(epochs for _, epochs in line["runs"])
+
+
+def jobs(lines: Sequence[Line]) -> dict[str, dict[int, Line]]:
+    """Return the jobs of each contender by seed, the example's extrapolated."""
+    found = {name: by_seed(lines, name) for name in NAMES}
+    tuned = found["optuna_tuned"]
+    found["optuna_example"] = {
+        seed: extrapolated(line, tuned[seed]) for seed, line in found["optuna_example"].items() if seed in tuned
+    }
+    return {name: runs for name, runs in found.items() if runs}
+
+
+def report(lines: Sequence[Line]) -> str:
+    """Return the section."""
+    found, rates = jobs(lines), by_seed(lines, "sgemm")
+    if not found or not rates:
+        return results.MISSING
+    job = lines[0]
+    gflops = median(line["flops_per_second"] for line in rates.values()) / 1e9
+    ours = found.get("ours", {})
+    return "\n\n".join(
+        [
+            f"{job['trials']} trials of at most {job['epochs']} epochs, batch 1028, 50,000 images, fp32, SQLite; one"
+            " seed a round, medians over rounds (n); ratios are of runs of one round, with their range.",
+            job["machine"],
+            f"Floor: the job's own matrix products at {gflops:.0f} GFLOP/s, the rate of plain products of the fleet's"
+            " shapes in the same rounds.",
+            results.table(_HEAD, [_row(name, runs, ours, rates) for name, runs in found.items()]),
+            "The example is extrapolated: seconds of one epoch at four widths, on straight lines between them, for the"
+            " trials that the tuned script trained at the same seed.",
+        ]
+    )
+
+
+_HEAD = (
+    "contender",
+    "n",
+    "wall time, s",
+    "against ours",
+    "model-epochs",
+    "ms each",
+    "best accuracy",
+    "complete, pruned, failed",
+    "floor, s",
+    "wall / floor",
+)
+
+
+def _row(name: str, runs: Mapping[int, Line], ours: Mapping[int, Line], rates: Mapping[int, Line]) -> list[object]:
+    every = list(runs.values())
+    floors = [floor(line, rates[seed]["flops_per_second"]) for seed, line in runs.items() if seed in rates]
+    above = [line["seconds"] / f for line, f in zip(every, floors, strict=False)]
+    states = ", ".join(f"{median(line[state] for line in every):.0f}" for state in ("complete", "pruned", "failed"))
+    best = [line["best"] for line in every if line["best"] is not None]
+    return [
+        NAMES[name],
+        len(every),
+        f"{median(line['seconds'] for line in every):.0f}",
+        _ratio([line["seconds"] / ours[seed]["seconds"] for seed, line in runs.items() if seed in ours]),
+        f"{median(map(model_epochs, every)):.0f}",
+        f"{median(1e3 * line['seconds'] / model_epochs(line) for line in every):.0f}",
+        "not run" if name == "optuna_example" else f"{100 * mean(best):.2f} %" if best else "none",
+        states,
+        f"{median(floors):.0f}" if floors else "",
+        f"{median(above):.1f} x" if above else "",
+    ]
+
+
+def _ratio(ratios: Sequence[float]) -> str:
+    if not ratios:
+        return ""
+    return f"{median(ratios):.2f} x ({min(ratios):.2f} to {max(ratios):.2f})"

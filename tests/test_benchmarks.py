@@ -1,0 +1,103 @@
+"""The benchmarks' own arithmetic and tables; what they measure is not tested here."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import results, whole_job
+from benchmarks.clocked import Clocked
+from benchmarks.faults import ledger_at
+from benchmarks.peers.job import Ran, asked, tell
+from benchmarks.whole_job_table import extrapolated, floor, interpolated, jobs, report
+
+JOB = {"trials": 2, "epochs": 10, "machine": "a machine", "complete": 1, "pruned": 1, "failed": 0}
+LINES = [
+    line
+    for seed in (0, 1)
+    for line in (
+        {**JOB, "name": "sgemm", "seed": seed, "flops_per_second": 1e11},
+        {**JOB, "name": "ours", "seed": seed, "seconds": 2.0, "best": 0.95, "runs": [[25, 10], [100, 3]]},
+        {**JOB, "name": "optuna_tuned", "seed": seed, "seconds": 6.0 + seed, "best": 0.95, "runs": [[25, 10], [50, 3]]},
+        {**JOB, "name": "optuna_example", "seed": seed, "seconds_at": [[25, 8.0], [75, 10.0]]},
+    )
+]
+
+
+def test_a_section_is_renewed_and_the_others_stay(tmp_path: Path):
+    path = tmp_path / "RESULTS.md"
+    results.write("memory", "so much", path)
+    results.write("scaling", "| a |", path)
+    results.write("memory", "more\n\nthan that", path)
+    found = results.sections(path.read_text(encoding="utf-8"))
+    assert (found["memory"], found["scaling"], found["model-epoch"]) == ("more\n\nthan that", "| a |", results.MISSING)
+
+
+def test_the_results_that_are_kept_are_as_the_generator_writes_them():
+    kept = results.RESULTS.read_text(encoding="utf-8")
+    assert results.document(results.sections(kept)) == kept
+
+
+def test_every_benchmark_that_the_results_name_is_there():
+    folder = results.RESULTS.parent.parent
+    assert all((folder / f"{command.replace('.', '/')}.py").exists() for _, command in results.SECTIONS.values())
+
+
+def test_between_and_beyond_the_widths_that_were_measured_the_lines_go_on():
+    points = [(10, 1.0), (20, 3.0), (40, 4.0)]
+    assert [interpolated(width, points) for width in (5, 10, 15, 20, 30, 50)] == [0.0, 1.0, 2.0, 3.0, 3.5, 4.5]
+
+
+def test_the_example_is_extrapolated_to_what_the_tuned_script_trained():
+    example, tuned = LINES[3], LINES[2]
+    assert extrapolated(example, tuned)["seconds"] == 10 * 8.0 + 3 * 9.0
+
+
+def test_the_floor_is_the_products_of_the_job_at_the_measured_rate():
+    of_25 = 2 * 50_000 * (2 * 784 * 25 + 3 * (25 * 25 + 25 * 10))  # forward and backward, by hand
+    assert floor({"runs": [[25, 3]]}, 1e9) == pytest.approx(3 * of_25 / 1e9)
+
+
+def test_the_table_compares_runs_of_the_same_seed():
+    text = report(LINES)
+    assert "| Optuna, resident tensors, fused Adam | 2 | 6 | 3.25 x (3.00 to 3.50) | 13 |" in text
+    assert "| sweetspot | 2 | 2 | 1.00 x (1.00 to 1.00) | 13 | 154 | 95.00 % | 1, 1, 0 |" in text
+
+
+def test_without_measurements_the_table_says_so():
+    assert report([]) == results.MISSING
+    assert "optuna_example" not in jobs([LINES[3]])  # nothing to extrapolate to
+
+
+def test_a_job_tells_what_the_table_reads(capsys):
+    options = asked("", ["--trials", "2", "--epochs", "10"])
+    tell("ours", options, 1.5, [Ran(25, 10, 0.9, "complete"), Ran(50, 3, 0.95, "pruned")])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["best"], told["complete"], told["pruned"]) == (0.9, 1, 1)
+    assert told["runs"] == [[25, 10], [50, 3]]
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path: Path):
+    path, ran = tmp_path / "lines.jsonl", []
+    options = argparse.Namespace(trials=2, epochs=10, seed=0, rounds=1, only="ours")
+
+    def everybody(_options, seed):
+        return {"ours": lambda: {"number": ran.append(seed)}}
+
+    for options.rounds in (1, 1, 2):
+        whole_job.measure(options, path, everybody)
+    assert ran == [0, 1]
+    assert [whole_job.key(line) for line in whole_job.measured(path)] == [("ours", 0, 2, 10), ("ours", 1, 2, 10)]
+
+
+def test_another_contender_comes_first_each_round():
+    assert [whole_job.in_turn("abc", turn)[0] for turn in range(4)] == ["a", "b", "c", "a"]
+
+
+def test_a_clocked_ledger_does_what_a_ledger_does_and_counts_its_calls(tmp_path: Path):
+    ledger = Clocked(ledger_at(f"sqlite:///{tmp_path}/study.db"))
+    trial = ledger.claim(1)
+    ledger.give_back([trial])
+    assert ledger.counts().waiting == 1
+    assert {name: calls for name, (calls, _) in ledger.summary().items()} == {"claim": 1, "give_back": 1, "counts": 1}
