@@ -6,8 +6,9 @@ Real MNIST, the real engine; the time is taken around every call of the ledger's
 Optuna and the database. A shorter job has a larger share: a trial is claimed and told once, however long it trains.
 """
 
+import argparse
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from benchmarks import results
 from benchmarks.faults import Postgres
 from benchmarks.peers.job import Outcome, asked, outcome
+from benchmarks.rounds import measure
 
 
 def share(ours: Outcome) -> float:
@@ -52,14 +54,19 @@ def _cost(runs: Sequence[Outcome], method: str) -> str:
 
 def main() -> None:
     """Measure on both databases, in turn, and write the section."""
-    options = asked(__doc__.splitlines()[0], rounds=1)
-    found: dict[str, list[Outcome]] = {"SQLite": [], "PostgreSQL": []}
-    job = ("--trials", options.trials, "--epochs", options.epochs, "--seed")
+    options = asked(__doc__.splitlines()[0], rounds=1, only="SQLite,PostgreSQL", results="build/sql_share.jsonl")
     with tempfile.TemporaryDirectory() as directory, Postgres.running(Path(directory)) as server:
-        for seed in range(options.seed, options.seed + options.rounds):
-            found["SQLite"].append(outcome("ours", *job, seed))
-            found["PostgreSQL"].append(outcome("ours", *job, seed, "--storage", server.fresh()))
-    results.write("sql-share", report(found))
+
+        def contenders(options: argparse.Namespace, seed: int) -> dict[str, Callable[[], Outcome]]:
+            job = ("--trials", options.trials, "--epochs", options.epochs, "--seed", seed)
+            return {
+                "SQLite": lambda: outcome("ours", *job),
+                "PostgreSQL": lambda: outcome("ours", *job, "--storage", server.fresh()),
+            }
+
+        lines = measure(options, Path(options.results), contenders)
+    found = {name: [line for line in lines if line["name"] == name] for name in options.only.split(",")}
+    results.write("sql-share", report({name: runs for name, runs in found.items() if runs}))
 
 
 if __name__ == "__main__":

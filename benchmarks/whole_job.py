@@ -9,11 +9,8 @@ measured again, so the command goes on where it was interrupted. Wall time begin
 """
 
 import argparse
-import importlib.util
-import json
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +18,11 @@ import torch
 
 from benchmarks import results
 from benchmarks.peers.job import asked, outcome
+from benchmarks.rounds import measure
 from benchmarks.whole_job_table import report
 from model.fleet import ARTICLE_BATCH
 
 WIDTHS = "8,25,80,250"  # at which the example's epochs are measured, to extrapolate
-Contenders = Callable[[argparse.Namespace, int], Mapping[str, Callable[[], Mapping[str, Any]]]]
 UNITS = 512  # rows of the wide product whose rate is the arithmetic's limit
 
 
@@ -55,56 +52,11 @@ def contenders(options: argparse.Namespace, seed: int) -> dict[str, Callable[[],
     }
 
 
-def key(line: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what makes a measurement: two with the same one are the same."""
-    return line["name"], line["seed"], line["trials"], line["epochs"]
-
-
-def measured(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a results file, none if there is no file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-
-
-def in_turn(names: Sequence[str], turn: int) -> list[str]:
-    """Return the names in another order each round, so that none always comes first."""
-    start = turn % len(names)
-    return [*names[start:], *names[:start]]
-
-
-def measure(options: argparse.Namespace, path: Path, everybody: Contenders) -> None:
-    """Run what is missing of the rounds, and append it."""
-    done = {key(line) for line in measured(path)}
-    wanted = [name for name in options.only.split(",") if name != "ray_tune" or importlib.util.find_spec("ray")]
-    for turn in range(options.rounds):
-        seed = options.seed + turn
-        runs = everybody(options, seed)
-        for name in in_turn(wanted, turn):
-            job = {"name": name, "seed": seed, "trials": options.trials, "epochs": options.epochs}
-            if key(job) not in done:
-                line = {**runs[name](), **job, "commit": results.commit(), "machine": machine()}
-                with path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-                print({k: v for k, v in line.items() if k in ("name", "seed", "seconds", "best")}, file=sys.stderr)
-
-
-def machine() -> str:
-    """Return what is measured on and with."""
-    ray = ["ray"] if importlib.util.find_spec("ray") else []
-    return results.machine("optuna", "sqlalchemy", *ray)
-
-
 def main() -> None:
-    """Measure what is missing, then write the section. Raises `SystemExit` if the file is of another commit."""
+    """Measure what is missing, then write the section."""
     everybody = ",".join(contenders(argparse.Namespace(trials=0, epochs=0), 0))
     options = asked(__doc__.splitlines()[0], rounds=5, only=everybody, results="build/whole_job.jsonl")
-    path = Path(options.results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    others = {line["commit"] for line in measured(path)} - {results.commit()}
-    if others and options.rounds:
-        sys.exit(f"error: {path} holds runs of commit {', '.join(others)}; remove it or name another with --results")
-    measure(options, path, contenders)
-    lines = [line for line in measured(path) if (line["trials"], line["epochs"]) == (options.trials, options.epochs)]
-    results.write("whole-job", report(lines))
+    results.write("whole-job", report(measure(options, Path(options.results), contenders)))
 
 
 if __name__ == "__main__":

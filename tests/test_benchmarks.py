@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import results, whole_job
+from benchmarks import results, rounds
 from benchmarks.clocked import Clocked
 from benchmarks.faults import ledger_at
 from benchmarks.peers.job import Ran, asked, tell
@@ -86,13 +86,13 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path):
         return {"ours": lambda: {"number": ran.append(seed)}}
 
     for options.rounds in (1, 1, 2):
-        whole_job.measure(options, path, everybody)
+        rounds.measure(options, path, everybody)
     assert ran == [0, 1]
-    assert [whole_job.key(line) for line in whole_job.measured(path)] == [("ours", 0, 2, 10), ("ours", 1, 2, 10)]
+    assert [rounds.key(line) for line in rounds.measured(path)] == [("ours", 0, 2, 10), ("ours", 1, 2, 10)]
 
 
 def test_another_contender_comes_first_each_round():
-    assert [whole_job.in_turn("abc", turn)[0] for turn in range(4)] == ["a", "b", "c", "a"]
+    assert [rounds.in_turn("abc", turn)[0] for turn in range(4)] == ["a", "b", "c", "a"]
 
 
 def test_a_clocked_ledger_does_what_a_ledger_does_and_counts_its_calls(tmp_path: Path):
