@@ -18,6 +18,7 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 SECTIONS = {  # in this order, with the command that measures each
     "model-epoch": ("What a model-epoch costs", "benchmarks.model_epoch"),
     "whole-job": ("The whole job", "benchmarks.whole_job"),
+    "splits": ("How the peers share out the cores", "benchmarks.peers.splits"),
     "sql-share": ("The share of SQL and sampler", "benchmarks.sql_share"),
     "scaling": ("A trial's cost in SQL as the study grows", "benchmarks.scaling"),
     "memory": ("Memory", "benchmarks.memory"),
