@@ -25,6 +25,7 @@ from model.seeds import derive
 from search.errors import NotFoundError, SearchError, StorageError, StudyMismatchError
 from search.queueing import GRACE_SECONDS, enqueue, misfit, sweep
 from search.storage import Storage, shown
+from search.stored import check_study
 from studies.spec import StudySpec
 
 __all__ = ["Counts", "Ledger", "TrialLostError", "count", "enqueue", "load_study", "open_ledger", "stored_epochs"]
@@ -221,6 +222,7 @@ def _open(storage: Storage, spec: StudySpec, seed: int | None) -> Ledger:
             pruner=spec.pruner,
             load_if_exists=True,
         )
+        check_study(study)
         if "fingerprint" not in study.user_attrs:
             _state(study, spec, seed or 0)
         stored = study.user_attrs
@@ -241,10 +243,12 @@ def count(study: optuna.Study) -> Counts:
 def load_study(storage: Storage, name: str) -> optuna.Study:
     """Return a stored study for reading; raises `NotFoundError`, naming those there are."""
     try:
-        return optuna.load_study(study_name=name, storage=storage.optuna)
+        study = optuna.load_study(study_name=name, storage=storage.optuna)
     except KeyError:
         names = ", ".join(optuna.get_all_study_names(storage.optuna)) or "none"
         raise NotFoundError(f"no study {name!r} in {shown(storage.url)}; there are: {names}") from None
+    check_study(study)
+    return study
 
 
 def stored_epochs(storage: Storage, name: str) -> int | None:
