@@ -20,7 +20,7 @@ from model.data import Images, Mnist
 from search.engine import Engine, Run
 from search.errors import SweetspotError
 from search.ledger import Ledger, open_ledger
-from search.stop import Stop
+from search.signals import Stop
 from search.storage import open_storage
 from studies.sweet_spot import sweet_spot
 

@@ -19,7 +19,7 @@ from search.engine import ROOM, Engine, Run
 from search.errors import UsageError
 from search.ledger import Ledger, open_ledger
 from search.pictures import prediction_grid
-from search.stop import Stop
+from search.signals import Stop
 from search.storage import open_storage, parse_url, shown
 from search.summary import ranking, trial_json
 from studies.baseline import ARTICLE

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from search.errors import SearchError
 from search.ledger import Counts, Ledger
-from search.stop import PARENT
+from search.signals import PARENT
 
 REPLACEMENTS = 3  # workers started anew, per worker asked for
 POLL_SECONDS = 0.2

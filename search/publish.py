@@ -27,7 +27,7 @@ from search.findings import Findings, findings
 from search.overview import overview
 from search.pictures import prediction_grid
 from search.plots import Picture
-from search.stop import PARENT
+from search.signals import PARENT
 from search.storage import Storage
 from search.summary import baseline_of, curve_text, ranking, value, width_curve
 

@@ -21,7 +21,7 @@ from search.findings import document, findings
 from search.ledger import Ledger, open_ledger, stored_epochs
 from search.publish import publish_run
 from search.report import show
-from search.stop import Stop
+from search.signals import Stop
 from search.storage import open_storage, parse_url, shown
 from search.summary import baseline_of, curve_text, ranking, table, trial_json, value, width_curve
 from studies.confirm import EPOCHS, SEEDS
