@@ -56,15 +56,16 @@ class Pace:
     def ended(self, run: Run, state: str) -> None: ...
 
 
-def ledger_at(url: str, epochs: int = EPOCHS, seed: int | None = None) -> Ledger:
-    return open_ledger(open_storage(url, create=True), sweet_spot("study", epochs), seed)
+def ledger_at(url: str, epochs: int = EPOCHS, seed: int | None = None, name: str = "study") -> Ledger:
+    return open_ledger(open_storage(url, create=True), sweet_spot(name, epochs), seed)
 
 
 def search(
     ledger: Ledger, budget: int, room: int = 64, pace: float = 0.0, stop: Callable[[], bool] | None = None
 ) -> None:
     """Run the real engine on made-up data."""
-    Engine(ledger, made_up_mnist(), room, Pace(pace)).search(budget, stop or (lambda: False))
+    ledger.aim(budget)
+    Engine(ledger, made_up_mnist(), room, Pace(pace)).search(stop or (lambda: False))
 
 
 def work(
@@ -77,7 +78,7 @@ def work(
     try:
         with Stop(None) as stop:
             ledger = ledger_at(url, epochs)
-            ledger.storage.patiently.seconds = patience
+            ledger.storage.patiently.seconds, ledger.storage.patiently.stop = patience, stop
             ledger.grace_seconds, ledger.beat_seconds = grace, grace / 6
             search(ledger, budget, pace=pace, stop=stop)
     except SweetspotError as error:

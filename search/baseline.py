@@ -96,8 +96,10 @@ def baseline(  # noqa: PLR0917  # Typer passes options by name
     printer = Printer(data, console, ledger.spec.batch)
     known = {trial.number for trial in ranking(ledger.study)}
     room = max(ROOM[place.type], seeds * padded(int(BASELINE["hidden_units"])))  # all seeds side by side
+    ledger.aim(len(known) + seeds)
     with Stop(None) as stop:
-        Engine(ledger, data, room, printer).search(len(known) + seeds, stop)
+        ledger.storage.patiently.stop = stop
+        Engine(ledger, data, room, printer).search(stop)
     new = [trial for trial in ranking(ledger.study) if trial.number not in known]
     _report(ledger, new, printer, plot, as_json)
     return 0 if stop.signal is None else 128 + stop.signal

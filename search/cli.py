@@ -51,6 +51,10 @@ ArtifactOption = Annotated[
         help="Directory of weights and pictures.  [default: SWEETSPOT_ARTIFACTS or beside the database]",
     ),
 ]
+FleetOption = Annotated[
+    int | None, typer.Option(min=16, max=65_536, help="Hidden units trained side by side.  [default: by device]")
+]
+TimeoutOption = Annotated[float | None, typer.Option(min=0, help="Seconds after which to give open trials back.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines, instead of tables.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Optuna and the engine log.")]
 

@@ -44,9 +44,9 @@ class ConfirmLedger(Ledger):
         self.seed_index = waiting[0].user_attrs["seed_index"] if waiting else -1
         return self.seed_index if waiting else None
 
-    def claim(self, budget: int) -> optuna.Trial | None:  # noqa: ARG002  # the list is the budget
+    def claim(self) -> optuna.Trial | None:
         """Take the first waiting trial of the seed, or return None if none waits."""
-        return self._ask(None, {"seed_index": self.seed_index})
+        return self._ask({"seed_index": self.seed_index})
 
     def _waiting(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
@@ -62,10 +62,10 @@ class Cohort(Engine):
         self.fleet = Fleet(self.train_set, order, ledger.spec.batch)
         self.gaps: dict[int, dict[int, float]] = {}  # by trial number, then epoch
 
-    def search(self, budget: int, stop: Callable[[], bool]) -> None:
+    def search(self, stop: Callable[[], bool]) -> None:
         """Fill the fleet once and train it; open trials are given back on `stop()`."""
         try:
-            self._refill(budget)
+            self._refill()
             while self.runs and not stop():
                 self._train()
         except torch.OutOfMemoryError as error:
@@ -164,7 +164,6 @@ def confirm(ledger: ConfirmLedger, data: Mnist, room: int, console: Console, sto
 
     Several processes share the work; each returns when no trial is left, and the last one times.
     """
-    ledger.storage.patiently.stop = stop
     counts = ledger.counts()
     total = counts.finished + counts.waiting + counts.running
     if counts.finished < total:
@@ -186,7 +185,7 @@ def _train_all(ledger: ConfirmLedger, data: Mnist, room: int, listener: Lines, s
         seed_index = ledger.next_seed()
         if seed_index is not None:
             cohort = Cohort(ledger, data, room, listener)
-            cohort.search(0, stop)
+            cohort.search(stop)
             room = cohort.room  # what the device's memory has left of it
             if cohort.fleet.clock:  # it trained; another process may have been faster
                 listener.say(f"confirmed {ledger.counts().finished} of {listener.budget} runs")

@@ -40,7 +40,7 @@ class Crew:
         self.workers: list[subprocess.Popen[bytes]] = []
         self.failed = 0
 
-    def work(self, budget: int, console: Console, stop: Callable[[], bool]) -> None:
+    def work(self, console: Console, stop: Callable[[], bool]) -> None:
         """Return when all workers have ended; on `stop()` they give their trials back first.
 
         Raises `SearchError` when workers failed and the study has not got its trials.
@@ -53,13 +53,13 @@ class Crew:
                     self._end()
                     told = True
                 self._look_after(stop)
-                last = _progress(self.ledger.counts(), last, budget, console, time.monotonic() - start)
+                last = self._progress(last, console, time.monotonic() - start)
                 time.sleep(POLL_SECONDS)
         finally:
             self._end()
             for worker in self.workers:
                 worker.wait()
-        if self.failed and not stop() and self.ledger.counts().finished < budget:
+        if self.failed and not stop() and self.ledger.counts().finished < self.ledger.budget():
             raise SearchError(f"{self.failed} workers failed, and said why above; run the same command to go on")
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -100,13 +100,9 @@ class Crew:
             if worker.poll() is None:
                 worker.terminate()
 
-
-def _progress(counts: Counts, last: Counts | None, budget: int, console: Console, seconds: float) -> Counts:
-    """Print a line whenever trials have ended."""
-    if last is None or counts.finished != last.finished:
-        console.print(
-            f"[{seconds:6.1f} s] {counts.finished:>3}/{budget} trials: {counts.complete} complete, "
-            f"{counts.pruned} pruned, {counts.failed} failed; {counts.running} running",
-            markup=False,
-        )
-    return counts
+    def _progress(self, last: Counts | None, console: Console, seconds: float) -> Counts:
+        """Print a line whenever trials have ended."""
+        counts = self.ledger.counts()
+        if last is None or counts.finished != last.finished:
+            console.print(f"[{seconds:6.1f} s] {counts.line(self.ledger.budget())}", markup=False)
+        return counts

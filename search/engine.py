@@ -82,16 +82,15 @@ class Engine:
         self.keep = keep  # called with every trial that is about to be completed, and its figures; must not raise
         self._ask_again = 0.0
 
-    def search(self, budget: int, stop: Callable[[], bool]) -> None:
-        """Work until the study has `budget` finished trials, or `stop()`; open trials are then given back."""
-        self.ledger.storage.patiently.stop = stop
+    def search(self, stop: Callable[[], bool]) -> None:
+        """Work until the study has all its trials, or `stop()`; open trials are then given back."""
         try:
             while not stop():
                 try:
-                    self._refill(budget)
+                    self._refill()
                     if self.runs:
                         self._train()
-                    elif self.ledger.counts().finished >= budget:
+                    elif self.ledger.counts().finished >= self.ledger.budget():
                         return
                     else:
                         time.sleep(POLL_SECONDS)
@@ -100,9 +99,9 @@ class Engine:
         finally:
             self.ledger.give_back(run.trial for run in self.runs)
 
-    def _refill(self, budget: int) -> None:
+    def _refill(self) -> None:
         while self.fleet.units < self.room and time.monotonic() >= self._ask_again:
-            trial = self.ledger.claim(budget)
+            trial = self.ledger.claim()
             if trial is None:
                 self._ask_again = time.monotonic() + POLL_SECONDS
             else:

@@ -53,6 +53,13 @@ class Counts:
         """Trials that count towards the budget."""
         return self.complete + self.pruned
 
+    def line(self, budget: int) -> str:
+        """Say it in a line."""
+        return (
+            f"{self.finished:>3}/{budget} trials: {self.complete} complete, {self.pruned} pruned, "
+            f"{self.failed} failed; {self.running} running"
+        )
+
 
 class TrialLostError(Exception):
     """A trial that we train was ended by somebody else; caught in the engine, never shown as an error."""
@@ -89,12 +96,17 @@ class Ledger:
 
     @_patient
     def aim(self, budget: int) -> None:
-        """Note how many finished trials the study is to have, for who looks on."""
-        self.study.set_user_attr("budget", budget)
+        """Store how many finished trials the study is to have; `claim` reads it."""
+        self.storage.amend(self.study._study_id, lambda _attrs, _finished: {"budget": budget})
 
     @_patient
-    def claim(self, budget: int) -> optuna.Trial | None:
-        """Return the next trial, or None when `budget` trials are finished or under way.
+    def budget(self) -> int:
+        """Return how many finished trials the study is to have; 0 if nobody has asked for any."""
+        return int(self.study.user_attrs.get("budget", 0))
+
+    @_patient
+    def claim(self) -> optuna.Trial | None:
+        """Return the next trial, or None when all that the study is to have are finished or under way.
 
         Waiting trials, the baseline first, go before sampled ones. "Count, then claim" is one transaction of the
         database, and each trial's draws come from the study's seed and its number. A queued trial whose parameters
@@ -105,12 +117,12 @@ class Ledger:
         if heard and now - self._last_sweep >= self.beat_seconds:
             self._sweep()
         _check_failures(self.study)
-        return self._ask(budget)
+        return self._ask()
 
     @_patient
-    def _ask(self, budget: int | None, wanted: Mapping[str, Any] | None = None) -> optuna.Trial | None:
-        """Claim a trial and give it its parameters; without a budget only one that waits, with `wanted` attributes."""
-        claim = partial(self.storage.claim, self.study._study_id, budget, self.worker, wanted=wanted)
+    def _ask(self, wanted: Mapping[str, Any] | None = None) -> optuna.Trial | None:
+        """Claim a trial, with these attributes if any are wanted, and give it its parameters."""
+        claim = partial(self.storage.claim, self.study._study_id, self.worker, wanted=wanted)
         while (trial_id := claim(self._held)) is not None:
             try:
                 trial = self._sampled(trial_id)
@@ -236,8 +248,7 @@ def _open(storage: Storage, spec: StudySpec, seed: int | None) -> Ledger:
 def count(study: optuna.Study) -> Counts:
     """Count a study's trials by state."""
     by_state = Counter(trial.state for trial in study.get_trials(deepcopy=False))
-    order = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
-    return Counts(*(by_state[state] for state in order))
+    return Counts(*(by_state[state] for state in (*FINISHED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)))
 
 
 def load_study(storage: Storage, name: str) -> optuna.Study:
@@ -253,9 +264,10 @@ def load_study(storage: Storage, name: str) -> optuna.Study:
 
 def stored_epochs(storage: Storage, name: str) -> int | None:
     """Return the epochs that a stored study was begun with, None for a new study."""
-    if name not in optuna.get_all_study_names(storage.optuna):
+    try:  # not by the list of all studies: one with a broken attribute would spoil it
+        fingerprint = optuna.load_study(study_name=name, storage=storage.optuna).user_attrs.get("fingerprint", {})
+    except KeyError:
         return None
-    fingerprint = load_study(storage, name).user_attrs.get("fingerprint", {})
     return fingerprint.get("epochs")  # type: ignore[no-any-return]  # attributes are untyped JSON
 
 

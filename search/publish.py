@@ -6,7 +6,6 @@ shows; the user attribute `baseline`; and a ring around it in our plots.
 
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +26,7 @@ from search.findings import Findings, findings
 from search.overview import overview
 from search.pictures import prediction_grid
 from search.plots import Picture
-from search.signals import PARENT
+from search.signals import hired
 from search.storage import Storage
 from search.summary import baseline_of, curve_text, ranking, value, width_curve
 
@@ -37,7 +36,7 @@ LAST = "sweetspot:note:"  # study attribute: a hash of the note that we wrote la
 
 def publish_run(artifacts: Artifacts, data: Mnist, confirmed: bool) -> None:
     """Publish what a run has found. Never raises; a worker leaves it to the process that started it."""
-    if PARENT in os.environ:
+    if hired():
         return
     try:
         publish_grids(artifacts, data.validation, "validation")

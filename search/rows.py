@@ -4,7 +4,7 @@ Optuna checks the version of its schema when a database is opened, so these tabl
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ def _table(name: str) -> sa.Table:
 
 
 STUDIES = _table("studies")
+STUDY_USER = _table("study_user_attributes")
 TRIALS = _table("trials")
 REPORTS = _table("trial_intermediate_values")
 USER = _table("trial_user_attributes")
@@ -50,10 +51,22 @@ def running_of(connection: sa.Connection, study_id: int, worker: str) -> Iterabl
     return connection.scalars(running)
 
 
-def under_way(connection: sa.Connection, study_id: int) -> int:
-    """Count the trials that are finished or will be, if nothing happens to them."""
-    counted = sa.select(sa.func.count()).where(in_state(study_id, "COMPLETE", "PRUNED", "RUNNING"))
-    return connection.scalar(counted) or 0
+def finished(connection: sa.Connection, study_id: int, *also: str) -> int:
+    """Count the trials that are finished, or in one of these states as well."""
+    return connection.scalar(sa.select(sa.func.count()).where(in_state(study_id, "COMPLETE", "PRUNED", *also))) or 0
+
+
+def study_attrs(connection: sa.Connection, study_id: int) -> dict[str, Any]:
+    """Return the user attributes of a study."""
+    asked = sa.select(STUDY_USER.c.key, STUDY_USER.c.value_json).where(STUDY_USER.c.study_id == study_id)
+    return {row.key: json.loads(row.value_json) for row in connection.execute(asked)}
+
+
+def budget(connection: sa.Connection, study_id: int) -> int | None:
+    """Return how many finished trials a study is to have, None if nobody has said so."""
+    asked = sa.select(STUDY_USER.c.value_json).where(STUDY_USER.c.study_id == study_id, STUDY_USER.c.key == "budget")
+    stored = connection.scalar(asked)
+    return None if stored is None else int(stored)
 
 
 def first_waiting(connection: sa.Connection, study_id: int, attrs: Mapping[str, Any]) -> int | None:
@@ -83,13 +96,12 @@ def new_trial(connection: sa.Connection, study_id: int, state: str) -> int:
     return int(connection.execute(row.returning(TRIALS.c.trial_id)).scalar_one())
 
 
-def set_attrs(connection: sa.Connection, table: sa.TableClause, trial_id: int, attrs: Mapping[str, Any]) -> None:
-    """Insert or replace attributes of a trial, in `USER` or `SYSTEM`."""
-    rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
+def set_attrs(connection: sa.Connection, table: sa.TableClause, owner: int, attrs: Mapping[str, Any]) -> None:
+    """Insert or replace attributes of a trial, in `USER` or `SYSTEM`, or of a study, in `STUDY_USER`."""
+    of = "study_id" if table is STUDY_USER else "trial_id"
+    rows = [{of: owner, "key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
     insert = _insert(connection, table)
-    new = insert.on_conflict_do_update(
-        index_elements=["trial_id", "key"], set_={"value_json": insert.excluded.value_json}
-    )
+    new = insert.on_conflict_do_update(index_elements=[of, "key"], set_={"value_json": insert.excluded.value_json})
     for row in rows:
         connection.execute(new.values(row))
 
@@ -101,6 +113,19 @@ def beat(connection: sa.Connection, trial_ids: Iterable[int]) -> None:
     )
     for trial_id in sorted(trial_ids):
         connection.execute(new.values(trial_id=trial_id, heartbeat=sa.func.now()))
+
+
+def studies_with(keys: Collection[str]) -> sa.Select[Any]:
+    """Study, name, key and JSON text of these user attributes, oldest study first."""
+    columns = (STUDIES.c.study_id, STUDIES.c.study_name, STUDY_USER.c.key, STUDY_USER.c.value_json)
+    joined = sa.select(*columns).join(STUDY_USER, STUDY_USER.c.study_id == STUDIES.c.study_id)
+    return joined.where(STUDY_USER.c.key.in_(sorted(keys))).order_by(STUDIES.c.study_id)
+
+
+def studies_running() -> sa.Select[Any]:
+    """Names of the studies that have running trials, oldest first."""
+    running = sa.select(TRIALS.c.study_id).where(TRIALS.c.state == "RUNNING")
+    return sa.select(STUDIES.c.study_name).where(STUDIES.c.study_id.in_(running)).order_by(STUDIES.c.study_id)
 
 
 def _insert(connection: sa.Connection, table: sa.TableClause) -> postgresql.Insert | sqlite.Insert:

@@ -12,16 +12,15 @@ from rich.console import Console
 from model.data import default_data_dir, load
 from model.training import choose_device, describe
 from search import cli
-from search.artifacts import Artifacts, artifact_dir
-from search.confirm import confirm_search
 from search.crew import Crew
-from search.display import watch
-from search.engine import ROOM, Engine
+from search.engine import ROOM
+from search.errors import UsageError
 from search.findings import document, findings
+from search.job import Halt, Job
 from search.ledger import Ledger, open_ledger, stored_epochs
-from search.publish import publish_run
+from search.orders import Order, place
 from search.report import show
-from search.signals import Stop
+from search.signals import Stop, hired
 from search.storage import open_storage, parse_url, shown
 from search.summary import baseline_of, curve_text, ranking, table, trial_json, value, width_curve
 from studies.confirm import EPOCHS, SEEDS
@@ -29,7 +28,9 @@ from studies.sweet_spot import ARTICLE_EPOCHS, sweet_spot
 
 
 def run(  # noqa: PLR0917  # Typer passes options by name
-    trials: Annotated[int, typer.Option(min=1, max=1_000_000, help="Finished trials the study is to have.")] = 50,
+    trials: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Finished trials the study is to have, at least.")
+    ] = 50,
     study: cli.StudyOption = cli.STUDY,
     storage: cli.StorageOption = cli.STORAGE,
     epochs: Annotated[
@@ -41,55 +42,88 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     ] = None,
     data_dir: cli.DataOption = None,
     artifacts: cli.ArtifactOption = None,
-    fleet_size: Annotated[
-        int | None,
-        typer.Option(min=16, max=65_536, help="Hidden units trained side by side.  [default: by device]"),
-    ] = None,
+    fleet_size: cli.FleetOption = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes of this machine that share the work.")] = 1,
     confirm_seeds: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Fresh seeds on which to confirm what was found; 0 skips it.")
-    ] = SEEDS,
+        int | None,
+        typer.Option(
+            min=0,
+            max=10_000,
+            help=f"Fresh seeds on which to confirm what was found; 0 skips it.  [default: the study's, or {SEEDS}]",
+        ),
+    ] = None,
     confirm_epochs: Annotated[
         int | None,
         typer.Option(min=1, max=10_000, help=f"Epochs of a confirming run.  [default: the study's, or {EPOCHS}]"),
     ] = None,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds after which to give open trials back.")] = None,
+    timeout: cli.TimeoutOption = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Only ask for it: search.worker does the work.")] = False,
     as_json: cli.JsonOption = False,
     verbose: cli.VerboseOption = False,
 ) -> int:
     """Search until the study has so many finished trials, then confirm on fresh seeds what was found, and judge it."""
     cli.set_up_logging(verbose)
-    place, name, url = choose_device(device), cli.check_study_name(study), parse_url(storage)
-    directory = data_dir or default_data_dir()
+    name, url = cli.check_study_name(study), parse_url(storage)
+    if detach:
+        _check_detached(workers, timeout, fleet_size, device)
+        ledger = _open(storage, name, epochs, seed)
+        _tell(ledger, place(ledger, trials, confirm_seeds, confirm_epochs), as_json)
+        return 0
+    where, directory = choose_device(device), data_dir or default_data_dir()
     if not as_json:
-        cli.out.print(f"device {describe(place)} · data {directory} · storage {shown(url)}", markup=False)
-    data = load(directory, place, cli.err.print)
+        cli.out.print(f"device {describe(where)} · data {directory} · storage {shown(url)}", markup=False)
+    data = load(directory, where, cli.err.print)
     ledger = _open(storage, name, epochs, seed)
     console = cli.err if as_json else cli.out
-    room = fleet_size or ROOM[place.type]
-    ledger.aim(trials)
-    shelf = Artifacts(ledger.storage, ledger.study, artifact_dir(ledger.storage, artifacts))
+    if not hired():
+        place(ledger, trials, confirm_seeds, confirm_epochs)
     with Stop(timeout) as stop:
+        ledger.storage.patiently.stop = stop
+        job = Job(ledger, data, fleet_size or ROOM[where.type], artifacts, console, stop)
         todo = _something_to_do(ledger, trials, console)
         if workers > 1:
-            options = crew_options(trials, name, place, directory, fleet_size, confirm_seeds, confirm_epochs)
-            Crew(ledger, [*options, f"--artifact-dir={shelf.directory}"], workers).work(trials, console, stop)
+            options = crew_options(ledger, where, directory, job.shelf.directory, fleet_size)
+            Crew(ledger, options, workers).work(console, job.halt)
         elif todo:
-            with watch(ledger, trials, console) as listener:
-                Engine(ledger, data, room, listener, shelf.keep).search(trials, stop)
+            job.search()
         if not as_json:
-            _report(ledger, trials, stop)
-        confirmed = confirm_search(ledger, data, confirm_seeds, confirm_epochs, room, console=console, stop=stop)
-    publish_run(shelf, data, confirmed)
-    _conclude(ledger, trials, confirmed, as_json)
+            _report(ledger, stop, job.halt)
+        confirmed = job.conclude()
+    _conclude(ledger, confirmed, as_json)
     return 0 if stop.signal is None else 128 + stop.signal
 
 
-def crew_options(trials: int, name: str, place: torch.device, directory: Path, *others: int | None) -> list[str]:
+def crew_options(ledger: Ledger, where: torch.device, data: Path, artifacts: Path, fleet_size: int | None) -> list[str]:
     """Return the options of a worker: those of this command without the storage, which `ps` would show."""
-    names = ("--fleet-size", "--confirm-seeds", "--confirm-epochs")
-    given = [f"{option}={value}" for option, value in zip(names, others, strict=True) if value is not None]
-    return [f"--trials={trials}", f"--study={name}", f"--device={place}", f"--data-dir={directory}", *given]
+    fleet = [] if fleet_size is None else [f"--fleet-size={fleet_size}"]
+    study = [f"--trials={ledger.budget()}", f"--study={ledger.study.study_name}"]
+    return [*study, f"--device={where}", f"--data-dir={data}", f"--artifact-dir={artifacts}", *fleet]
+
+
+def _check_detached(workers: int, timeout: float | None, fleet_size: int | None, device: str) -> None:
+    """Refuse what only a process that trains can heed."""
+    given = {"--workers": workers > 1, "--timeout": timeout is not None, "--fleet-size": fleet_size is not None}
+    wrong = [option for option, is_given in {**given, "--device": device != "auto"}.items() if is_given]
+    if wrong:
+        raise UsageError(f"--detach trains nothing: leave out {wrong[0]}, or give it to search.worker")
+
+
+def _tell(ledger: Ledger, order: Order, as_json: bool) -> None:
+    """Say what a detached study is called and how to follow it."""
+    name, options = ledger.study.study_name, _options(ledger)
+    commands = {
+        "follow": f"python -m search.status --watch{options}",
+        "work": f"python -m search.worker --storage {shlex.quote(shown(ledger.storage.url))}",
+    }
+    if as_json:
+        storage, confirm = shown(ledger.storage.url), {"seeds": order.seeds, "epochs": order.epochs}
+        document = {"study": name, "storage": storage, "budget": order.budget, "confirm": confirm, **commands}
+        cli.out.print_json(json.dumps(document))
+        return
+    cli.out.print(
+        f"study {name!r} is to have {order.budget} trials; any search.worker on its storage trains them", markup=False
+    )
+    cli.out.print(f"follow it:    {commands['follow']}\nwork on it:   {commands['work']}", markup=False)
 
 
 def _open(storage: str, name: str, epochs: int | None, seed: int | None) -> Ledger:
@@ -97,24 +131,26 @@ def _open(storage: str, name: str, epochs: int | None, seed: int | None) -> Ledg
     return open_ledger(database, sweet_spot(name, epochs or stored_epochs(database, name) or ARTICLE_EPOCHS), seed)
 
 
-def _something_to_do(ledger: Ledger, budget: int, console: Console) -> bool:
-    counts = ledger.counts()
-    if counts.finished >= budget:
-        console.print(f"the study already has {counts.finished} finished trials, --trials {budget} asks for no more")
+def _something_to_do(ledger: Ledger, trials: int, console: Console) -> bool:
+    counts, budget = ledger.counts(), ledger.budget()
+    if counts.finished >= trials:
+        console.print(f"the study already has {counts.finished} finished trials, --trials {trials} asks for no more")
     elif counts.finished or counts.waiting > 1:
         console.print(f"going on with {counts.finished} finished trials and {counts.waiting} given back")
-    return counts.finished < budget
+    if budget > trials and budget > counts.finished:
+        console.print(f"the study is to have {budget} trials, as somebody has asked; search.stop lowers that")
+    return counts.finished < trials
 
 
-def _report(ledger: Ledger, budget: int, stop: Stop) -> None:
+def _report(ledger: Ledger, stop: Stop, halt: Halt) -> None:
     counts = ledger.counts()
     ranked = ranking(ledger.study)
     cli.out.print(
-        f"\n{counts.finished} of {budget} trials: {counts.complete} complete, {counts.pruned} pruned; "
+        f"\n{counts.finished} of {ledger.budget()} trials: {counts.complete} complete, {counts.pruned} pruned; "
         f"{counts.failed} failed and replaced"
     )
-    if stop():
-        why = "interrupted" if stop.signal else "timeout reached"
+    if halt():
+        why = "interrupted" if stop.signal else "stopped by search.stop" if halt.called_off else "timeout reached"
         cli.out.print(f"{why}: {counts.waiting} open trials given back; run the same command to go on")
     cli.out.print(table(ranked[0] if ranked else None, baseline_of(ranked)))
     cli.out.print("\nbest validation accuracy by hidden units")
@@ -122,12 +158,12 @@ def _report(ledger: Ledger, budget: int, stop: Stop) -> None:
         cli.out.print(line, markup=False)
 
 
-def _conclude(ledger: Ledger, budget: int, confirmed: bool, as_json: bool) -> None:
+def _conclude(ledger: Ledger, confirmed: bool, as_json: bool) -> None:
     """Print the verdict, if there is one, and what to do next; or everything at once as JSON."""
     found = findings(ledger.storage, ledger.study.study_name) if confirmed else None
     if as_json:
         verdict = document(found) if found else None
-        cli.out.print_json(json.dumps({**summary(ledger, budget), "verdict": verdict}))
+        cli.out.print_json(json.dumps({**summary(ledger), "verdict": verdict}))
         return
     if found:
         show(found, cli.out)
@@ -136,14 +172,14 @@ def _conclude(ledger: Ledger, budget: int, confirmed: bool, as_json: bool) -> No
         cli.out.print(f"  {command}", markup=False)
 
 
-def summary(ledger: Ledger, budget: int) -> dict[str, Any]:
+def summary(ledger: Ledger) -> dict[str, Any]:
     """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve by width."""
     counts, ranked = ledger.counts(), ranking(ledger.study)
     best, baseline = (ranked[0] if ranked else None), baseline_of(ranked)
     return {
         "study": ledger.study.study_name,
         "storage": shown(ledger.storage.url),
-        "budget": budget,
+        "budget": ledger.budget(),
         "counts": {**vars(counts), "finished": counts.finished},
         "best": trial_json(best) if best else None,
         "baseline": trial_json(baseline) if baseline else None,
@@ -158,18 +194,22 @@ def summary(ledger: Ledger, budget: int) -> dict[str, Any]:
 
 def next_commands(ledger: Ledger) -> list[str]:
     """Return the commands a user is likely to want next, ready to paste; a password is not among them."""
-    url, study = ledger.storage.url, ledger.study.study_name
-    options = "" if study == cli.STUDY else f" --study {shlex.quote(study)}"
-    place = f" --storage {shlex.quote(shown(url))}"
-    best = ranking(ledger.study)
-    rerun = [f"python -m search.rerun {best[0].number}{options}{place}"] if best else []
+    best, options = ranking(ledger.study), _options(ledger)
+    rerun = [f"python -m search.rerun {best[0].number}{options}"] if best else []
     return [
-        f"python -m search.best{options}{place}",
-        f"python -m search.baseline{options}{place}",
+        f"python -m search.best{options}",
+        f"python -m search.baseline{options}",
         *rerun,
-        f"python -m search.report --html report.html{options}{place}",
-        f"python -m search.dashboard{options}{place}",
+        f"python -m search.report --html report.html{options}",
+        f"python -m search.dashboard{options}",
     ]
+
+
+def _options(ledger: Ledger) -> str:
+    """Return the options that name this study to any command."""
+    name = ledger.study.study_name
+    study = "" if name == cli.STUDY else f" --study {shlex.quote(name)}"
+    return f"{study} --storage {shlex.quote(shown(ledger.storage.url))}"
 
 
 main = cli.entry(run, "search.run")

@@ -6,6 +6,12 @@ import time
 from types import FrameType
 
 PARENT = "SWEETSPOT_PARENT"  # environment variable: the process that started this one as its worker
+NAP_SECONDS = 0.25  # a signal that comes while we rest is answered within these
+
+
+def hired() -> bool:
+    """Return whether this process was started by another one to share its work."""
+    return PARENT in os.environ
 
 
 def orphaned() -> bool:
@@ -33,6 +39,12 @@ class Stop:
         """Return whether to stop."""
         late = self.deadline is not None and time.monotonic() >= self.deadline
         return self.signal is not None or late or orphaned()
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing for a while, or until it is time to stop."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self():
+            time.sleep(min(left, NAP_SECONDS))
 
     def _caught(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number

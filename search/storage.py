@@ -14,7 +14,7 @@ Each transaction locks in the same order, study before trials, so that PostgreSQ
 import hashlib
 import logging
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from optuna.storages import RDBStorage
 
 from search import rows
 from search.errors import NotFoundError, StorageError
-from search.patience import Patience, is_restarting, reason
+from search.patience import Patience, is_away, is_restarting, reason
 from search.urls import parse_url, shown
 
 __all__ = ["DEFAULT_URL", "Storage", "open_storage", "parse_url", "shown"]
@@ -58,26 +58,21 @@ class Storage:
             yield
 
     def claim(
-        self,
-        study_id: int,
-        budget: int | None,
-        worker: str,
-        held: Collection[int],
-        *,
-        wanted: Mapping[str, Any] | None = None,
+        self, study_id: int, worker: str, held: Collection[int], *, wanted: Mapping[str, Any] | None = None
     ) -> int | None:
         """Make the first waiting trial, or else a new one, a running trial of `worker`; return its id.
 
-        None if `budget` trials are finished or running; without a budget only a waiting trial will do, and one with
-        the `wanted` user attributes if there are any. A trial that
-        already runs in the worker's name, though it is not among those it holds, is returned as it is: the connection
-        broke when it was claimed.
+        None if as many trials as the study's budget says are finished or running. In a study without a budget only a
+        waiting trial will do, and one with the `wanted` user attributes if there are any. A trial that already runs
+        in the worker's name, though it is not among those it holds, is returned as it is: the connection broke when
+        it was claimed.
         """
         with self.engine.begin() as connection:
             rows.lock_study(connection, study_id)
             if orphans := set(rows.running_of(connection, study_id, worker)) - set(held):
                 return min(orphans)
-            if budget is not None and rows.under_way(connection, study_id) >= budget:
+            budget = rows.budget(connection, study_id)
+            if budget is not None and rows.finished(connection, study_id, "RUNNING") >= budget:
                 return None
             trial_id = rows.first_waiting(connection, study_id, wanted or {})
             if trial_id is None and budget is not None:
@@ -85,6 +80,26 @@ class Storage:
             if trial_id is not None:
                 rows.start(connection, trial_id, worker)
             return trial_id
+
+    def amend(self, study_id: int, change: Callable[[dict[str, Any], int], Mapping[str, Any]]) -> None:
+        """Store what `change` makes of a study's user attributes and its number of finished trials; one transaction."""
+        with self.engine.begin() as connection:
+            rows.lock_study(connection, study_id)
+            new = change(rows.study_attrs(connection, study_id), rows.finished(connection, study_id))
+            rows.set_attrs(connection, rows.STUDY_USER, study_id, new)
+
+    def attributes(self, keys: Collection[str]) -> dict[int, tuple[str, dict[str, str]]]:
+        """Return by study, oldest first, its name and these user attributes as JSON text, for studies that have any."""
+        found: dict[int, tuple[str, dict[str, str]]] = {}
+        with self.engine.begin() as connection:
+            for study_id, name, key, text in connection.execute(rows.studies_with(keys)):
+                found.setdefault(study_id, (name, {}))[1][key] = text
+        return found
+
+    def running(self) -> list[str]:
+        """Return the names of the studies that have running trials."""
+        with self.engine.begin() as connection:
+            return list(connection.scalars(rows.studies_running()))
 
     def set_attrs(self, trial_id: int, attrs: Mapping[str, Any]) -> None:
         """Store user attributes of a running trial in one transaction; Optuna takes one for each."""
@@ -141,17 +156,19 @@ class Storage:
             connection.execute(waiting.values(state="WAITING", datetime_start=None))
 
 
-def open_storage(text: str, *, create: bool) -> Storage:
+def open_storage(text: str, *, create: bool, stop: Callable[[], bool] | None = None) -> Storage:
     """Open the database at a URL, with `create` making file and schema where there are none.
 
+    With `stop` a server that is not up yet is waited for, as one that goes away later is; else only one that restarts.
     Raises `UsageError` for a bad URL, `NotFoundError` for no database without `create`, `StorageError` for a
     database that cannot be used; that one is left as it was.
     """
     url = parse_url(text)
     if _is_sqlite(url):
         _check_file(url, Path(url.database or ""), create)
+    waiting = Patience(shown(url), passes=is_away, stop=stop) if stop else Patience(shown(url), passes=is_restarting)
     try:
-        return Patience(shown(url), passes=is_restarting)(lambda: _open(url, create))
+        return waiting(lambda: _open(url, create))
     except (OSError, ImportError, RuntimeError) as error:  # RuntimeError: Optuna's word on another version's schema
         raise StorageError(f"cannot use {shown(url)}: {reason(error)}") from error
 

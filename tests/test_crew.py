@@ -93,10 +93,10 @@ def test_no_password_is_an_argument_of_a_worker(url: str) -> None:
 
 def test_the_status_tells_counts_workers_heartbeats_and_time_left(url: str) -> None:
     ledger = ledger_at(url)
-    first, second = ledger.claim(5), ledger.claim(5)
+    ledger.aim(5)
+    first, second = ledger.claim(), ledger.claim()
     assert first
     assert second
-    ledger.aim(5)
     ledger.complete(first, 0.5, {})
     storage = open_storage(url, create=False)
     found = state(storage, load_study(storage, "study"))

@@ -34,7 +34,8 @@ def shelf(tmp_path_factory) -> Artifacts:
     storage = storage_at(path)
     ledger = open_ledger(storage, sweet_spot("sweet-spot", EPOCHS), 7)
     kept = Artifacts(storage, ledger.study, artifact_dir(storage))
-    Engine(ledger, tiny_mnist(), ROOM, Lines(ledger, 4, quiet), kept.keep).search(4, lambda: False)
+    ledger.aim(4)
+    Engine(ledger, tiny_mnist(), ROOM, Lines(ledger, 4, quiet), kept.keep).search(lambda: False)
     confirmed_at(path)
     publish_run(kept, tiny_mnist(), confirmed=True)
     return kept

@@ -44,7 +44,8 @@ def at(tmp_path: Path, **fields: Any) -> Ledger:
 
 
 def run(ledger: Ledger, data: Mnist, budget: int, stop: Callable[[], bool] = never) -> list[FrozenTrial]:
-    Engine(ledger, data, 64, Pace()).search(budget, stop)
+    ledger.aim(budget)
+    Engine(ledger, data, 64, Pace()).search(stop)
     return ledger.study.trials
 
 
@@ -131,7 +132,8 @@ def test_out_of_memory_halves_the_fleet_and_is_no_trials_fault(
     space = {"hidden_units": IntDistribution(4, 30), "lr": FloatDistribution(1e-3, 1e-1, log=True)}
     ledger = at(tmp_path, space=space)
     engine = shrinking(ledger, tiny, SmallFleet, monkeypatch)
-    engine.search(6, never)
+    ledger.aim(6)
+    engine.search(never)
     assert engine.room <= 32
     assert audit(ledger.study.trials, 6) == CLEAN
     assert ledger.counts().failed == 0
@@ -148,8 +150,9 @@ def test_without_memory_for_a_single_trial_the_search_ends_and_gives_back(
     tmp_path: Path, tiny: Mnist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = at(tmp_path)
+    ledger.aim(3)
     with pytest.raises(SearchError, match="no memory left for a single trial"):
-        shrinking(ledger, tiny, NoFleet, monkeypatch).search(3, never)
+        shrinking(ledger, tiny, NoFleet, monkeypatch).search(never)
     counts = ledger.counts()
     assert (counts.running, counts.failed) == (0, 0)
     assert counts.waiting == 1
@@ -167,6 +170,7 @@ class Eager(Pace):
 
 
 def test_trials_train_side_by_side_while_there_is_room(tmp_path: Path) -> None:
-    listener = Eager()
-    Engine(ledger_at(f"sqlite:///{tmp_path}/study.db"), made_up_mnist(), 128, listener).search(6, never)
+    listener, ledger = Eager(), ledger_at(f"sqlite:///{tmp_path}/study.db")
+    ledger.aim(6)
+    Engine(ledger, made_up_mnist(), 128, listener).search(never)
     assert listener.most > 1

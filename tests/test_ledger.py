@@ -31,7 +31,8 @@ def trials_at(url: str) -> list[optuna.trial.FrozenTrial]:
 
 
 def test_the_baseline_is_claimed_first_then_sampled_trials_up_to_the_budget(ledger: Ledger) -> None:
-    trials = [ledger.claim(3) for _ in range(4)]
+    ledger.aim(3)
+    trials = [ledger.claim() for _ in range(4)]
     assert trials.pop() is None
     assert [trial.number for trial in trials if trial] == [0, 1, 2]
     assert trials[0] is not None
@@ -41,19 +42,21 @@ def test_the_baseline_is_claimed_first_then_sampled_trials_up_to_the_budget(ledg
 
 
 def test_a_trial_that_ends_leaves_room_in_the_budget_only_if_it_failed(ledger: Ledger) -> None:
-    first, second = ledger.claim(2), ledger.claim(2)
+    ledger.aim(2)
+    first, second = ledger.claim(), ledger.claim()
     assert first
     assert second
     ledger.complete(first, 0.5, {"parameters": 1})
-    assert ledger.claim(2) is None
+    assert ledger.claim() is None
     ledger.fail(second, "diverged in epoch 1")
-    assert ledger.claim(2) is not None
-    assert ledger.claim(2) is None
-    assert ledger.claim(3) is not None
+    assert ledger.claim() is not None
+    assert ledger.claim() is None
+    ledger.aim(3)
+    assert ledger.claim() is not None
 
 
 def test_telling_twice_stores_it_once(ledger: Ledger) -> None:
-    trial = ledger.claim(1)
+    trial = ledger.claim()
     assert trial
     assert ledger.report(trial, 0.5, 1) is False
     assert ledger.report(trial, 0.5, 1) is False
@@ -76,7 +79,7 @@ def test_telling_twice_stores_it_once(ledger: Ledger) -> None:
 def test_what_was_ended_elsewhere_is_lost_and_not_told(
     url: str, ledger: Ledger, tell: Callable[[Ledger, Any], None]
 ) -> None:
-    trial = ledger.claim(1)
+    trial = ledger.claim()
     assert trial
     execute(url, "UPDATE trials SET state = 'FAIL'")
     with pytest.raises(TrialLostError, match="trial 0 was ended elsewhere"):
@@ -248,7 +251,8 @@ def test_what_others_queue_is_refused_if_it_does_not_fit_and_run_as_it_is_if_it_
     ledger.study.enqueue_trial({"hidden_units": 1000, "lr": 0.02})
     ledger.study.enqueue_trial({"hidden_unit": 25})
     ledger.study.enqueue_trial({"hidden_units": 30})
-    claimed = [ledger.claim(2) for _ in range(2)]
+    ledger.aim(2)
+    claimed = [ledger.claim() for _ in range(2)]
     assert [trial.number for trial in claimed if trial] == [0, 3]
     assert claimed[1]
     assert claimed[1].params["hidden_units"] == 30

@@ -150,7 +150,8 @@ def shelf(tmp_path_factory):
     storage = storage_at(folder / "s.db")
     ledger = open_ledger(storage, sweet_spot("sweet-spot", 2), 7)
     kept = Artifacts(storage, ledger.study, artifact_dir(storage))
-    Engine(ledger, tiny_mnist(), ROOM, Lines(ledger, 4, quiet), kept.keep).search(4, lambda: False)
+    ledger.aim(4)
+    Engine(ledger, tiny_mnist(), ROOM, Lines(ledger, 4, quiet), kept.keep).search(lambda: False)
     return kept
 
 
@@ -238,7 +239,8 @@ def test_a_directory_that_cannot_be_written_costs_no_trial(tmp_path, caplog):
     storage = storage_at(tmp_path / "s.db")
     ledger = open_ledger(storage, sweet_spot("sweet-spot", 2), 7)
     blocked = Artifacts(storage, ledger.study, tmp_path / "file")
-    Engine(ledger, tiny_mnist(), ROOM, Lines(ledger, 1, quiet), blocked.keep).search(1, lambda: False)
+    ledger.aim(1)
+    Engine(ledger, tiny_mnist(), ROOM, Lines(ledger, 1, quiet), blocked.keep).search(lambda: False)
     assert ledger.counts().complete == 1
     assert "the weights of trial 0 are not kept" in caplog.text
 

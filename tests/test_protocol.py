@@ -26,6 +26,7 @@ class Protocol(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.url = f"sqlite:///{self.directory.name}/study.db"
         self.workers = [ledger_at(self.url) for _ in range(3)]
+        self.workers[0].aim(BUDGET)
         self.running: dict[int, str] = {}  # by number: the worker's name
         self.told: dict[int, str] = {}  # by number: the state
         self.stale: set[int] = set()
@@ -33,7 +34,7 @@ class Protocol(RuleBasedStateMachine):
     @rule(target=claimed, k=st.integers(0, 2))
     def claim(self, k: int) -> Any:
         finished = [number for number, state in self.told.items() if state != "FAIL"]
-        trial = self.workers[k].claim(BUDGET)
+        trial = self.workers[k].claim()
         assert (trial is None) == (len(finished) + len(self.running) >= BUDGET)
         if trial is None:
             return multiple()

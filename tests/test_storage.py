@@ -55,12 +55,12 @@ def open_one(barrier: Barrier, url: str, answers: "Queue[Any]") -> None:
         answers.put(repr(error))
 
 
-def claim_all(barrier: Barrier, url: str, budget: int, answers: "Queue[Any]") -> None:
+def claim_all(barrier: Barrier, url: str, answers: "Queue[Any]") -> None:
     storage = open_storage(url, create=False)
     study_id = optuna.load_study(study_name="study", storage=storage.optuna)._study_id
     claimed: set[int] = set()
     barrier.wait()
-    while (trial_id := storage.claim(study_id, budget, f"worker {threading.get_native_id()}", claimed)) is not None:
+    while (trial_id := storage.claim(study_id, f"worker {threading.get_native_id()}", claimed)) is not None:
         claimed.add(trial_id)
     answers.put(sorted(claimed))
 
@@ -84,8 +84,9 @@ def test_eight_processes_on_a_fresh_database_make_one_schema_one_study_and_one_b
 
 
 def test_eight_processes_claim_every_waiting_trial_once_and_stop_at_the_budget(url: str, study: optuna.Study) -> None:
+    study.set_user_attr("budget", 30)
     queue(study, 10)
-    claimed = sorted(chain(*together(claim_all, url, 30)))
+    claimed = sorted(chain(*together(claim_all, url)))
     assert len(claimed) == len(set(claimed)) == 30
     assert states(study) == {"RUNNING": 30}
     assert [trial.number for trial in study.trials] == list(range(30))
@@ -106,7 +107,7 @@ def test_what_is_given_back_is_claimed_once_more_with_its_number_and_parameters(
     }
     assert [trial.params for trial in waiting] == [trial.params for trial in trials]
     assert not any("completed_rung_0" in trial.system_attrs for trial in waiting)
-    assert sorted(chain(*together(claim_all, url, 5))) == [trial._trial_id for trial in trials]
+    assert sorted(chain(*together(claim_all, url))) == [trial._trial_id for trial in trials]
 
 
 def test_giving_back_leaves_finished_trials_alone(storage: Storage, study: optuna.Study) -> None:
@@ -117,30 +118,31 @@ def test_giving_back_leaves_finished_trials_alone(storage: Storage, study: optun
 
 
 def test_a_claim_whose_answer_got_lost_is_found_again(storage: Storage, study: optuna.Study) -> None:
-    first = storage.claim(study._study_id, 5, "me", set())
-    assert storage.claim(study._study_id, 5, "me", set()) == first
-    assert storage.claim(study._study_id, 5, "me", {first}) != first
-    assert storage.claim(study._study_id, 5, "another", set()) not in (None, first)
+    study.set_user_attr("budget", 5)
+    first = storage.claim(study._study_id, "me", set())
+    assert storage.claim(study._study_id, "me", set()) == first
+    assert storage.claim(study._study_id, "me", {first}) != first
+    assert storage.claim(study._study_id, "another", set()) not in (None, first)
     assert states(study) == {"RUNNING": 3}
 
 
 def test_without_a_budget_only_waiting_trials_are_claimed(storage: Storage, study: optuna.Study) -> None:
     queue(study, 1)
-    assert storage.claim(study._study_id, None, "me", set()) is not None
-    assert storage.claim(study._study_id, None, "another", set()) is None
+    assert storage.claim(study._study_id, "me", set()) is not None
+    assert storage.claim(study._study_id, "another", set()) is None
 
 
 def test_only_trials_with_the_wanted_attributes_are_claimed(storage: Storage, study: optuna.Study) -> None:
     for index in (0, 1, 0):
         enqueue(study, SPACE, {"hidden_units": 4, "lr": 0.01}, seed_index=index)
     wanted = {"seed_index": 0}
-    first = storage.claim(study._study_id, None, "me", set(), wanted={"seed_index": 1})
-    second = storage.claim(study._study_id, None, "another", set(), wanted=wanted)
+    first = storage.claim(study._study_id, "me", set(), wanted={"seed_index": 1})
+    second = storage.claim(study._study_id, "another", set(), wanted=wanted)
     storage.give_back([first])  # the first to be waiting again, and of another seed
-    third = storage.claim(study._study_id, None, "a third", set(), wanted=wanted)
+    third = storage.claim(study._study_id, "a third", set(), wanted=wanted)
     taken = [storage.optuna.get_trial(trial_id).number for trial_id in (first, second, third)]
     assert taken == [1, 0, 2]
-    assert storage.claim(study._study_id, None, "a fourth", set(), wanted=wanted) is None
+    assert storage.claim(study._study_id, "a fourth", set(), wanted=wanted) is None
 
 
 def test_attributes_are_replaced_and_never_written_to_a_finished_trial(storage: Storage, study: optuna.Study) -> None:
@@ -156,7 +158,7 @@ def test_a_stale_trial_fails_and_is_queued_again_in_one_step_and_only_once(
     url: str, storage: Storage, study: optuna.Study
 ) -> None:
     queue(study, 1)
-    trial_id = storage.claim(study._study_id, 1, "dead", set())
+    trial_id = storage.claim(study._study_id, "dead", set())
     assert trial_id is not None
     assert sweep(storage, study) == []
     age_heartbeats(url)
@@ -172,7 +174,7 @@ def test_a_stale_trial_fails_and_is_queued_again_in_one_step_and_only_once(
 def test_a_stale_trial_is_run_again_three_times_at_most(storage: Storage, study: optuna.Study) -> None:
     queue(study, 1)
     for k in range(4):
-        assert storage.claim(study._study_id, None, f"dead {k}", set()) is not None
+        assert storage.claim(study._study_id, f"dead {k}", set()) is not None
         sweep(storage, study, grace=-1)
     assert states(study) == {"FAIL": 4}
     assert [trial.user_attrs.get("retry", 0) for trial in study.trials] == [0, 1, 2, 3]
@@ -185,7 +187,8 @@ def test_a_running_trial_that_never_had_a_heartbeat_gets_one_first(storage: Stor
 
 
 def test_heartbeats_are_renewed_by_the_clock_of_the_database(url: str, storage: Storage, study: optuna.Study) -> None:
-    trial_id = storage.claim(study._study_id, 1, "me", set())
+    study.set_user_attr("budget", 1)
+    trial_id = storage.claim(study._study_id, "me", set())
     assert trial_id is not None
     age_heartbeats(url)
     storage.beat([trial_id])
@@ -215,9 +218,10 @@ def test_the_tables_are_optunas_own(url: str, study: optuna.Study) -> None:
 def test_a_file_that_another_process_holds_only_delays(tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path}/study.db", create=True)
     study = optuna.create_study(study_name="study", storage=storage.optuna)
+    study.set_user_attr("budget", 1)
     other = sqlite3.connect(tmp_path / "study.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
-    claim = threading.Thread(target=storage.claim, args=(study._study_id, 1, "me", set()))
+    claim = threading.Thread(target=storage.claim, args=(study._study_id, "me", set()))
     claim.start()
     claim.join(0.5)
     assert claim.is_alive()

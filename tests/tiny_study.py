@@ -48,7 +48,8 @@ def storage_at(path: Path) -> Storage:
 def search_at(path: Path, name: str = "sweet-spot", trials: int = 4) -> Ledger:
     """Search for a moment."""
     ledger = open_ledger(storage_at(path), sweet_spot(name, EPOCHS), 7)
-    Engine(ledger, tiny_mnist(), ROOM, Lines(ledger, trials, quiet)).search(trials, lambda: False)
+    ledger.aim(trials)
+    Engine(ledger, tiny_mnist(), ROOM, Lines(ledger, trials, quiet)).search(lambda: False)
     return ledger
 
 
