@@ -1,6 +1,7 @@
 """How a study is getting on, whoever works on it: `python -m search.status`."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,11 +11,12 @@ from typing import Annotated, Any
 import optuna
 import typer
 from optuna.trial import FrozenTrial
-from rich.table import Table
 
 from search import cli
+from search.follow import follow, rendered
 from search.ledger import FINISHED, count, load_study
-from search.queueing import GRACE_SECONDS, sweep
+from search.orders import parse
+from search.queueing import sweep
 from search.storage import Storage, open_storage, shown
 
 RECENT = timedelta(minutes=10)  # over which the rate is measured
@@ -29,45 +31,65 @@ class Worker:
     heartbeat: float  # seconds since its last one, by the database's clock
 
 
-def status(
-    trials: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Finished trials to wait for.  [default: as last asked]")
-    ] = None,
+def status(  # noqa: PLR0917  # Typer passes options by name
     study: cli.StudyOption = cli.STUDY,
     storage: cli.StorageOption = cli.STORAGE,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until all is done; Ctrl-C ends it sooner.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, max=3600, help="With --watch: seconds between two looks.")] = 2.0,
     as_json: cli.JsonOption = False,
     verbose: cli.VerboseOption = False,
 ) -> None:
     """Show counts by state, who works on a study, how fast and for how long; queue again what dead workers left."""
     cli.set_up_logging(verbose)
     opened = open_storage(storage, create=False)
-    document = opened.patiently(lambda: state(opened, load_study(opened, study), trials))
-    if as_json:
-        cli.out.print_json(json.dumps(document))
+
+    def look() -> dict[str, Any]:
+        return opened.patiently(lambda: state(opened, load_study(opened, study)))
+
+    if watch:
+        follow(look, every, cli.out, as_json=as_json)
+    elif as_json:
+        cli.out.print_json(json.dumps(look()))
     else:
-        _print(document)
+        cli.out.print(rendered(look()))
 
 
-def state(storage: Storage, study: optuna.Study, budget: int | None = None) -> dict[str, Any]:
+def state(storage: Storage, study: optuna.Study) -> dict[str, Any]:
     """Return the study's state as JSON types, after stale trials have been swept."""
-    ours = "fingerprint" in study.user_attrs
-    swept = sweep(storage, study) if ours else []
+    attrs = study.user_attrs
+    swept = sweep(storage, study) if "fingerprint" in attrs else []
     ages = storage.ages(study._study_id)
     everything, counts = study.get_trials(deepcopy=False), count(study)
-    budget = budget or study.user_attrs.get("budget")
-    rate = _rate(everything, datetime.now())
+    budget, rate = attrs.get("budget"), _rate(everything, datetime.now())
     left = max(0, budget - counts.finished) if budget else None
     return {
         "study": study.study_name,
-        "question": study.user_attrs.get("question"),
+        "question": attrs.get("question"),
         "storage": shown(storage.url),
         "budget": budget,
         "counts": {**vars(counts), "finished": counts.finished},
+        "confirmation": _confirmation(storage, study),
+        "ended": _ended(attrs, counts.finished),
+        "trouble": attrs.get("trouble"),
         "workers": [asdict(worker) for worker in workers(everything, ages)],
         "stale": [{"number": trial.number, "worker": trial.user_attrs.get("worker")} for trial in swept],
         "trials_per_minute": rate,
         "minutes_left": left / rate if left is not None and rate else None,
     }
+
+
+def _confirmation(storage: Storage, study: optuna.Study) -> dict[str, Any] | None:
+    """Return the state of the confirmation that belongs to a search, None while there is none."""
+    name = study.user_attrs.get("confirmation")
+    return None if name is None else state(storage, load_study(storage, name))
+
+
+def _ended(attrs: Mapping[str, Any], finished: int) -> str | None:
+    """Return "done" or "stopped" for a study that nobody works on any more, None while something is left to do."""
+    order = parse(attrs)
+    if order is None:  # no search: a study that has its trials is done
+        return "done" if finished >= attrs.get("budget", math.inf) else None
+    return None if order.open else "stopped" if order.stopped else "done"
 
 
 def workers(trials: Sequence[FrozenTrial], ages: Mapping[int, float]) -> list[Worker]:
@@ -91,31 +113,6 @@ def _rate(trials: Sequence[FrozenTrial], now: datetime) -> float | None:
         return None
     window = now - max(min(starts), now - RECENT)
     return len(recent) / max(window / timedelta(minutes=1), 1e-3)
-
-
-def _print(document: Mapping[str, Any]) -> None:
-    counts, budget = document["counts"], document["budget"]
-    cli.out.print(f"study {document['study']!r} in {document['storage']}", markup=False)
-    if document["question"]:
-        cli.out.print(document["question"], markup=False)
-    states = ", ".join(f"{counts[name]} {name}" for name in ("complete", "pruned", "failed", "running", "waiting"))
-    cli.out.print(f"{counts['finished']}{f' of {budget}' if budget else ''} trials finished: {states}", markup=False)
-    rate, left = document["trials_per_minute"], document["minutes_left"]
-    if rate:
-        cli.out.print(f"{rate:.1f} trials a minute" + (f", about {left:.0f} min left" if left else ""), markup=False)
-    for trial in document["stale"]:
-        cli.out.print(f"trial {trial['number']} was stale ({trial['worker']}) and has been failed", markup=False)
-    cli.out.print(_table(document["workers"]) if document["workers"] else "no worker has a trial running")
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("worker", "last heartbeat", "trials"):
-        table.add_column(title)
-    for row in rows:
-        late = " (stale soon)" if row["heartbeat"] > GRACE_SECONDS / 2 else ""
-        table.add_row(row["name"], f"{row['heartbeat']:.0f} s ago{late}", ", ".join(map(str, row["trials"])))
-    return table
 
 
 main = cli.entry(status, "search.status")

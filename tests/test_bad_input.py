@@ -12,14 +12,14 @@ import optuna
 import pytest
 
 from benchmarks.faults import Postgres, execute, ledger_at
-from search import baseline, best, rerun, run, status
+from search import baseline, best, rerun, run, status, stop, worker
 from search.errors import StorageError
 from search.patience import PATIENCE
 from search.storage import open_storage
 from search.urls import PASSWORD, PASSWORD_FILE
 
 BESIDE = (".lock", "-wal", "-shm")
-MAINS = {"run": run.main, "best": best.main, "rerun": rerun.main, "baseline": baseline.main, "status": status.main}
+MAINS = {module.__name__.split(".")[-1]: module.main for module in (baseline, best, rerun, run, status, stop, worker)}
 HINT = "use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 TWO_WAYS = "the password can be read in two ways; write its @ / : # ? % as %40 %2F %3A %23 %3F %25"
 
@@ -91,7 +91,21 @@ LINES = [  # command line, exit code, what the line on stderr must hold
     ("baseline --plot picture.txt", 2, "--plot picture.txt: the name must end in .png, .pdf or .svg"),
     ("baseline --plot no/such/picture.png", 2, "there is no directory {here}/no/such"),
     ("baseline --storage mysql://host/db", 2, "--storage: 'mysql' is not supported"),
-    ("status --trials 0", 2, "Invalid value for '--trials'"),
+    ("status --every 0", 2, "Invalid value for '--every'"),
+    ("status --watch --storage sqlite:///good.db --study study", 2, "nobody has asked for trials of study 'study'"),
+    ("run --detach --workers 2", 2, "--detach trains nothing: leave out --workers, or give it to search.worker"),
+    ("run --detach --device cpu", 2, "leave out --device"),
+    ("run --detach --storage nonsense", 2, "--storage is not a database URL; " + HINT),
+    ("run --detach --storage sqlite:///foreign.db", 1, "is not a database of Optuna's"),
+    ("run --detach --storage sqlite:///good.db --study study --epochs 7", 2, "has epochs 4, you ask for 7"),
+    ("stop", 2, "Missing argument 'study'"),
+    ("stop study", 1, "no database at"),
+    ("stop other --storage sqlite:///good.db", 1, "no study 'other' in sqlite:///{here}/good.db; there are: study"),
+    ("stop study --storage sqlite:///good.db", 2, "is no search that anybody has asked trials of; nothing to stop"),
+    ("worker --poll 0", 2, "Invalid value for '--poll'"),
+    ("worker --device tpu", 2, "no device 'tpu' here"),
+    ("worker --storage nonsense", 2, "--storage is not a database URL; " + HINT),
+    ("worker --data-dir file.txt", 2, "file.txt"),
     ("status", 1, "no database at"),
     ("status --storage sqlite:///good.db --study other", 1, "no study 'other' in"),
     ("status --storage sqlite:///foreign.db", 1, "is not a database of Optuna's"),

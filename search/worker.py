@@ -1,0 +1,174 @@
+"""A service that works on every study of a database, one after another: `python -m search.worker`.
+
+    the oldest study that is not done ──► search ──► confirm ──► publish ──► the next one … none? look again soon
+
+Any number of workers share a database. What they share of a study is what processes of `search.run` share: its rows.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from model.data import Mnist, default_data_dir, load
+from model.training import choose_device, describe
+from search import cli
+from search.engine import ROOM
+from search.errors import NotFoundError, StorageError
+from search.job import Job
+from search.ledger import BEAT_SECONDS, Ledger, load_study, open_ledger, stored_epochs
+from search.orders import Listed, listed
+from search.patience import DATABASE_ERRORS
+from search.queueing import GRACE_SECONDS, sweep
+from search.signals import Stop
+from search.storage import Storage, open_storage, parse_url, shown
+from studies.sweet_spot import sweet_spot
+
+POLL_SECONDS = 2.0  # between two looks at a database that has nothing to do
+FATAL = (StorageError, *DATABASE_ERRORS, torch.AcceleratorError)  # no study's fault: the next one would meet it too
+
+_log = logging.getLogger(__name__)
+
+
+def worker(  # noqa: PLR0917  # Typer passes options by name
+    storage: cli.StorageOption = cli.STORAGE,
+    device: cli.DeviceOption = "auto",
+    data_dir: cli.DataOption = None,
+    artifacts: cli.ArtifactOption = None,
+    fleet_size: cli.FleetOption = None,
+    poll: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds between two looks for studies, when there are none.")
+    ] = POLL_SECONDS,
+    timeout: cli.TimeoutOption = None,
+    verbose: cli.VerboseOption = False,
+) -> int:
+    """Work on every study of the database that has trials left to do, oldest first, until a signal ends it."""
+    cli.set_up_logging(verbose)
+    place, url, directory = choose_device(device), parse_url(storage), data_dir or default_data_dir()
+    cli.out.print(f"device {describe(place)} · data {directory} · storage {shown(url)}", markup=False)
+    data = load(directory, place, cli.err.print)
+    with Stop(timeout) as stop:
+        try:
+            opened = open_storage(storage, create=True, stop=stop)
+            Worker(opened, data, fleet_size or ROOM[place.type], artifacts, cli.out, stop).serve(poll)
+        except StorageError:
+            if stop.signal is None:
+                raise
+    return 0 if stop.signal is None else 128 + stop.signal
+
+
+class Worker:
+    """Takes up studies and works on them; no study can end it."""
+
+    def __init__(  # noqa: PLR0917
+        self, storage: Storage, data: Mnist, room: int, artifacts: Path | None, console: Console, stop: Stop
+    ) -> None:
+        self.storage = storage
+        self.data = data
+        self.room = room
+        self.artifacts = artifacts
+        self.console = console
+        self.stop = stop
+        self.refused: dict[int, Mapping[str, str]] = {}  # by study: its order when it could not be worked on
+        self._last_tidy = 0.0
+        storage.patiently.stop = stop
+
+    def serve(self, poll: float) -> None:
+        """Work until told to stop."""
+        idle = False
+        while not self.stop():
+            study = self._next()
+            if study is not None:
+                self._attempt(study, self._work)
+            else:
+                if not idle:
+                    self._say("nothing to do: waiting for studies")
+                self._tidy()
+                self.stop.rest(poll)
+            idle = study is None
+
+    def _next(self) -> Listed | None:
+        """Return the oldest study with something left to do, of those that can be worked on."""
+        for study in listed(self.storage):
+            if self.refused.get(study.study_id) != study.stored and self._attempt(study, _open):
+                return study
+        return None
+
+    def _attempt(self, study: Listed, what: Callable[[Listed], bool]) -> bool:
+        """Do something for a study and return what that returns; if it fails, refuse the study until asked again."""
+        try:
+            return what(study)
+        except FATAL:
+            raise
+        except Exception as error:  # whatever is wrong with one study, the others are to be worked on
+            self._refuse(study, error)
+            return False
+
+    def _refuse(self, study: Listed, error: Exception) -> None:
+        """Say once what is wrong, here and to who looks at the study."""
+        why = " ".join(str(error).split()) or type(error).__name__
+        _log.warning("study %r is left alone until somebody asks for it again: %s", study.name, why)
+        _log.info("this is where it failed", exc_info=error)
+        self.refused[study.study_id] = study.stored
+        with suppress(KeyError):  # it has been deleted
+            self.storage.patiently(lambda: self.storage.optuna.set_study_user_attr(study.study_id, "trouble", why))
+
+    def _work(self, study: Listed) -> bool:
+        name, ledger = study.name, self._opened(study.name)
+        self._say(f"study {name!r}: {ledger.counts().line(ledger.budget()).strip()}")
+        job = Job(ledger, self.data, self.room, self.artifacts, self.console, self.stop)
+        job.search()
+        if not self.stop():
+            confirmed = job.conclude()
+            self._say(f"study {name!r} is {_ended(job, confirmed)}")
+        return True
+
+    def _opened(self, name: str) -> Ledger:
+        epochs = self.storage.patiently(lambda: stored_epochs(self.storage, name))
+        if epochs is None:
+            raise NotFoundError("it has been deleted, or was never begun")
+        return open_ledger(self.storage, sweet_spot(name, epochs))
+
+    def _tidy(self) -> None:
+        """Queue again what dead workers of any study have left, also of those that nobody works on any more."""
+        now = time.monotonic()
+        if min(now - self._last_tidy, now - self.storage.patiently.returned - GRACE_SECONDS) >= BEAT_SECONDS:
+            self._last_tidy = now
+            for name in self.storage.patiently(self.storage.running):
+                self._sweep(name)
+
+    def _sweep(self, name: str) -> None:
+        try:
+            study = load_study(self.storage, name)
+            if "fingerprint" in study.user_attrs:
+                self.storage.patiently(lambda: sweep(self.storage, study))
+        except FATAL:
+            raise
+        except Exception as error:  # as above
+            _log.info("the stale trials of %r are left: %s", name, error)
+
+    def _say(self, text: str) -> None:
+        self.console.print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", markup=False)
+
+
+def _open(study: Listed) -> bool:
+    order = study.order()
+    return order is not None and order.open
+
+
+def _ended(job: Job, confirmed: bool) -> str:
+    if job.halt.called_off:
+        return "called off by search.stop"
+    return f"done: {job.ledger.counts().finished} trials{', confirmed' if confirmed else ''}"
+
+
+main = cli.entry(worker, "search.worker")
+
+if __name__ == "__main__":
+    main()
