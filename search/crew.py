@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
+from search.counts import Counts
 from search.errors import SearchError
-from search.ledger import Counts, Ledger
+from search.ledger import Ledger
 from search.signals import PARENT
 
 REPLACEMENTS = 3  # workers started anew, per worker asked for

@@ -10,10 +10,8 @@ import platform
 import secrets
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -22,43 +20,20 @@ from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from model.seeds import derive
+from search.counts import Counts, count
 from search.errors import NotFoundError, SearchError, StorageError, StudyMismatchError
 from search.queueing import GRACE_SECONDS, enqueue, misfit, sweep
 from search.storage import Storage, shown
 from search.stored import check_study
 from studies.spec import StudySpec
 
-__all__ = ["Counts", "Ledger", "TrialLostError", "count", "enqueue", "load_study", "open_ledger", "stored_epochs"]
+__all__ = ["Ledger", "TrialLostError", "enqueue", "load_study", "open_ledger", "stored_epochs"]
 
 _log = logging.getLogger(__name__)
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # what counts towards the budget
 BEAT_SECONDS = 10.0  # between two heartbeats of a worker's trials, and between two looks for stale ones
 MAX_FAILED = 20  # diverged trials a study replaces before it gives up: beyond that, something else is wrong
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many trials of a study are in which state."""
-
-    complete: int
-    pruned: int
-    failed: int
-    running: int
-    waiting: int
-
-    @property
-    def finished(self) -> int:
-        """Trials that count towards the budget."""
-        return self.complete + self.pruned
-
-    def line(self, budget: int) -> str:
-        """Say it in a line."""
-        return (
-            f"{self.finished:>3}/{budget} trials: {self.complete} complete, {self.pruned} pruned, "
-            f"{self.failed} failed; {self.running} running"
-        )
 
 
 class TrialLostError(Exception):
@@ -243,12 +218,6 @@ def _open(storage: Storage, spec: StudySpec, seed: int | None) -> Ledger:
         if spec.baseline and not any(trial.user_attrs.get("baseline") for trial in study.get_trials(deepcopy=False)):
             enqueue(study, spec.space, spec.baseline, baseline=True)
     return Ledger(storage, study, spec, stored["seed"])
-
-
-def count(study: optuna.Study) -> Counts:
-    """Count a study's trials by state."""
-    by_state = Counter(trial.state for trial in study.get_trials(deepcopy=False))
-    return Counts(*(by_state[state] for state in (*FINISHED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)))
 
 
 def load_study(storage: Storage, name: str) -> optuna.Study:

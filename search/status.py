@@ -13,8 +13,9 @@ import typer
 from optuna.trial import FrozenTrial
 
 from search import cli
+from search.counts import FINISHED, count
 from search.follow import follow, rendered
-from search.ledger import FINISHED, count, load_study
+from search.ledger import load_study
 from search.orders import parse
 from search.queueing import sweep
 from search.storage import Storage, open_storage, shown

@@ -12,8 +12,9 @@ import optuna
 import typer
 
 from search import cli
+from search.counts import Counts, count
 from search.errors import StudyMismatchError
-from search.ledger import Counts, count, load_study
+from search.ledger import load_study
 from search.orders import call_off, parse
 from search.queueing import GRACE_SECONDS, sweep
 from search.storage import Storage, open_storage, shown
