@@ -75,7 +75,8 @@ def growth(marks: list[int]) -> dict[int, float]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as directory:
         ledger = ledger_at(f"sqlite:///{directory}/study.db")
-        Engine(ledger, made_up_mnist(), ROOM["cpu"], watch).search(max(marks), lambda: False)
+        ledger.aim(max(marks))
+        Engine(ledger, made_up_mnist(), ROOM["cpu"], watch).search(lambda: False)
     return watch.found
 
 

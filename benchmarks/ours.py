@@ -29,9 +29,10 @@ def main() -> None:
         start = time.perf_counter()
         storage = open_storage(options.storage or f"sqlite:///{directory}/study.db", create=True)
         ledger = Clocked(open_ledger(storage, sweet_spot(epochs=options.epochs), options.seed))
+        ledger.aim(options.trials)
         shelf = Artifacts(storage, ledger.study, artifact_dir(storage))
         with watch(ledger, options.trials, Console(stderr=True)) as listener:
-            Engine(ledger, data, ROOM[place.type], listener, shelf.keep).search(options.trials, lambda: False)
+            Engine(ledger, data, ROOM[place.type], listener, shelf.keep).search(lambda: False)
         seconds = time.perf_counter() - start
         tell("ours", options, seconds, ran(ledger.study.trials), sql=ledger.summary())
 

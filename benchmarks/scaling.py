@@ -29,7 +29,7 @@ UNBOUNDED = 10**9
 
 def one_trial(ledger: Clocked | Ledger, chance: random.Random) -> None:
     """Claim a trial, report at its rungs, end it."""
-    trial = ledger.claim(UNBOUNDED)
+    trial = ledger.claim()
     assert trial is not None
     for epoch in ledger.spec.rungs:
         value = made_up(trial.params["hidden_units"], trial.params["lr"], epoch, chance)
@@ -42,6 +42,7 @@ def measure(url: str, sizes: Sequence[int], trials: int) -> Iterator[Clocked]:
     """Yield, for each size of the study, what the next trials cost a worker that has just started."""
     chance = random.Random(0)
     ledger = ledger_at(url, ARTICLE_EPOCHS)
+    ledger.aim(UNBOUNDED)
     for size in sizes:
         fill(ledger, size, chance)
         worker = Clocked(ledger_at(url, ARTICLE_EPOCHS))

@@ -234,10 +234,11 @@ def load_study(storage: Storage, name: str) -> optuna.Study:
 def stored_epochs(storage: Storage, name: str) -> int | None:
     """Return the epochs that a stored study was begun with, None for a new study."""
     try:  # not by the list of all studies: one with a broken attribute would spoil it
-        fingerprint = optuna.load_study(study_name=name, storage=storage.optuna).user_attrs.get("fingerprint", {})
+        study = optuna.load_study(study_name=name, storage=storage.optuna)
     except KeyError:
         return None
-    return fingerprint.get("epochs")  # type: ignore[no-any-return]  # attributes are untyped JSON
+    check_study(study)
+    return study.user_attrs.get("fingerprint", {}).get("epochs")  # type: ignore[no-any-return]  # attributes are untyped JSON
 
 
 def _check_failures(study: optuna.Study) -> None:

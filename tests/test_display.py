@@ -40,7 +40,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ledger = open_ledger(storage, sweet_spot("study", 4))
     ledger.aim(8)
     with Watched(ledger, 8, terminal()) as screen:
-        Engine(ledger, made_up_mnist(), 64, screen).search(8, lambda: False)
+        Engine(ledger, made_up_mnist(), 64, screen).search(lambda: False)
     return screen.pictures
 
 
