@@ -7,7 +7,7 @@ READY := .venv/.ready
 LOCK := build/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports docs-check docs gallery format bench calibrate soak lock clean
+.PHONY: help run test check lint types imports docs-check audit docs gallery format bench calibrate soak lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +19,7 @@ run: $(READY) ## fetch MNIST and search: 50 trials, or what is left of them
 test: $(READY) ## run the whole suite
 	$(BIN)/python -m pytest
 
-check: lint types imports docs-check ## everything below up to docs-check
+check: lint types imports docs-check audit ## everything below up to audit
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/python -m ruff check .
@@ -33,6 +33,9 @@ imports: $(READY) ## import-linter: search -> studies -> model
 
 docs-check: $(READY) ## the generated parts of the documents are up to date
 	$(BIN)/python -m docs.generate --check
+
+audit: $(READY) ## pip-audit: are there known vulnerabilities? Only reports
+	-$(BIN)/python deploy/audit.py
 
 docs: $(READY) ## write the generated parts of the documents
 	$(BIN)/python -m docs.generate
@@ -59,7 +62,7 @@ calibrate: $(READY) ## simulate again how sure the verdict is: docs/calibration.
 soak: $(READY) ## kill workers and crash databases for two minutes; must lose nothing
 	$(BIN)/python -m benchmarks.soak
 
-lock: ## take the newest versions that fit into constraints.txt; run the tests before committing it
+lock: ## newest versions into constraints.txt, their hashes into deploy/locks; run the tests before committing
 	rm -rf $(LOCK)
 	$(PYTHON) -m venv $(LOCK)
 	$(LOCK)/bin/python -m pip install -e '.[test,bench]'
@@ -68,6 +71,8 @@ lock: ## take the newest versions that fit into constraints.txt; run the tests b
 	  echo "# Written by 'make lock'. CUDA's packages are left out: each PyTorch pins its own, and only on some platforms."; \
 	  sed -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' -e 's/+[^ ]*$$//' $(LOCK)/freeze.txt; } > $(LOCK)/constraints.txt
 	mv $(LOCK)/constraints.txt constraints.txt
+	$(LOCK)/bin/python -m pip install uv
+	$(LOCK)/bin/python deploy/lock.py
 	rm -rf $(LOCK)
 
 clean: ## remove the environment and all caches; studies and MNIST stay

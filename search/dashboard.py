@@ -1,45 +1,40 @@
-"""optuna-dashboard on the study's storage, with note, plots and artifacts in place: `python -m search.dashboard`."""
+"""optuna-dashboard on the study's storage, with note, plots and artifacts in place: `python -m search.dashboard`.
+
+It asks nobody for a password and can delete studies, so it listens on this machine's loopback address alone. For others
+it stands behind a proxy that does ask: `--socket` serves it on a file that only the proxy reaches, and lets nobody
+change anything.
+"""
 
 import errno
-import signal
-import threading
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Annotated, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIServer, make_server
 
 import typer
+from optuna.artifacts import FileSystemArtifactStore
 from optuna_dashboard import wsgi
 
 from search import cli
 from search.artifacts import Artifacts, artifact_dir
-from search.errors import UsageError
+from search.errors import NotFoundError, UsageError
 from search.ledger import load_study
 from search.publish import publish_all
-from search.storage import open_storage, shown
+from search.serving import Caught, Server, Silent, SocketServer, for_this_machine, reading_only, running, signalled
+from search.storage import Storage, open_storage, shown
 
-HOST = "127.0.0.1"  # the dashboard asks nobody for a password, and can delete studies
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    """Serves every request in a thread of its own, as optuna-dashboard's own server does."""
-
-    daemon_threads = True
-
-
-class _Silent(WSGIRequestHandler):
-    """Says nothing of single requests."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Drop the line."""
+HOST = "127.0.0.1"
+LOOK_AGAIN = 1.0  # seconds until a database without studies is looked at again
+SocketOption = Annotated[
+    Path | None,
+    typer.Option("--socket", help="Serve a proxy on this Unix socket instead: every study, nothing to be changed."),
+]
 
 
 def dashboard(  # noqa: PLR0917  # Typer passes options by name
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on this machine; 0 takes a free one.")] = 8080,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the study in a browser.")] = True,
+    path: SocketOption = None,
     study: cli.StudyOption = cli.STUDY,
     storage: cli.StorageOption = cli.STORAGE,
     artifacts: cli.ArtifactOption = None,
@@ -47,27 +42,55 @@ def dashboard(  # noqa: PLR0917  # Typer passes options by name
 ) -> int:
     """Serve optuna-dashboard on the study's storage, for this machine only, until Ctrl-C."""
     cli.set_up_logging(verbose)
+    if path is not None:
+        return _for_a_proxy(path, storage, artifacts)
     opened = open_storage(storage, create=False)
     shelf = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
     _make(shelf.directory)
-    server = _bound(port, wsgi(opened.optuna, artifact_store=shelf.store))
+    server = _bound(port, for_this_machine(wsgi(opened.optuna, artifact_store=shelf.store)))
     publish_all(opened, shelf.study)
-    with _signalled() as caught:  # before the address is printed: who reads it may send a signal at once
+    with signalled() as caught:  # before the address is printed: who reads it may send a signal at once
         return _serve(server, caught, shelf, browser)
 
 
-def _serve(server: WSGIServer, caught: "_Caught", shelf: Artifacts, browser: bool) -> int:
+def _serve(server: WSGIServer, caught: Caught, shelf: Artifacts, browser: bool) -> int:
     """Serve until a signal; return the exit code that names it."""
     url = f"http://{HOST}:{server.server_port}/dashboard/studies/{shelf.study._study_id}"
     cli.out.print(f"storage {shown(shelf.storage.url)} · artifacts {shelf.directory}", markup=False)
     cli.out.print(f"dashboard at {url} (Ctrl-C ends it)", markup=False)
-    with server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with running(server):
         if browser:
             webbrowser.open(url)
-        number = caught.wait()
-        server.shutdown()
+        return 128 + caught.wait()
+
+
+def _for_a_proxy(path: Path, url: str, artifacts: Path | None) -> int:
+    """Serve every study of a database on a Unix socket until a signal, and write nothing: a reader's role will do."""
+    with signalled() as caught:
+        opened = _awaited(url, caught)
+        if opened is None:
+            return 128 + caught.number
+        store = FileSystemArtifactStore(artifact_dir(opened, artifacts))
+        server = _at(path, reading_only(wsgi(opened.optuna, artifact_store=store)))
+        cli.out.print(f"storage {shown(opened.url)} · dashboard on {path}, read-only", markup=False)
+        with running(server):
+            number = caught.wait()
+    path.unlink(missing_ok=True)
     return 128 + number
+
+
+def _awaited(url: str, caught: Caught) -> Storage | None:
+    """Open a database as soon as a worker has made the tables in it; None if a signal comes first."""
+    said = False
+    while not caught.number:
+        try:
+            return open_storage(url, create=False)
+        except NotFoundError:
+            if not said:
+                cli.out.print("no study yet; waiting for the first", markup=False)
+            said = True
+        caught.wait(LOOK_AGAIN)
+    return None
 
 
 def _make(directory: Path) -> None:
@@ -81,39 +104,23 @@ def _make(directory: Path) -> None:
 def _bound(port: int, app: Any) -> WSGIServer:
     """Return a server that holds its port already. Raises `UsageError` for a port that is not to be had."""
     try:
-        return make_server(HOST, port, app, _Server, _Silent)
+        return make_server(HOST, port, app, Server, Silent)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         why = "is in use" if taken else f"cannot be used ({error.strerror})"
         raise UsageError(f"port {port} {why}; choose another with --port, or 0 for a free one") from None
 
 
-class _Caught:
-    """Waits for a signal."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.number = 0
-
-    def __call__(self, number: int, _frame: object) -> None:
-        self.number = number
-        self.event.set()
-
-    def wait(self) -> int:
-        """Return the number of the first signal, when there is one."""
-        self.event.wait()
-        return self.number
-
-
-@contextmanager
-def _signalled() -> Iterator[_Caught]:
-    caught = _Caught()
-    old = {number: signal.signal(number, caught) for number in (signal.SIGINT, signal.SIGTERM)}
+def _at(path: Path, app: Any) -> WSGIServer:
+    """Return a server that holds its Unix socket already. Raises `UsageError` for a path that is not to be had."""
+    if path.exists() and not path.is_socket():
+        raise UsageError(f"--socket {path} is a file that is no socket; choose another")
     try:
-        yield caught
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+        server = SocketServer(str(path), Silent)  # type: ignore[arg-type]  # typeshed knows hosts only
+    except OSError as error:
+        raise UsageError(f"--socket {path} cannot be used: {error.strerror or error}; choose another") from None
+    server.set_app(app)
+    return server
 
 
 main = cli.entry(dashboard, "search.dashboard")

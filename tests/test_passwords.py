@@ -1,14 +1,20 @@
 """A database that asks for a password: four ways to give it, and what is said when it is wrong."""
 
+import os
+import subprocess
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from benchmarks.faults import Postgres, execute, execute_outside
+from benchmarks.faults import Postgres, execute, execute_outside, wait_until
 from search import status
+from search.errors import StorageError
 from search.storage import open_storage
 from search.urls import PASSWORD, PASSWORD_FILE
 
@@ -54,6 +60,34 @@ def test_a_wrong_and_a_missing_password_are_told_apart(
     said = capsys.readouterr().err
     assert 'password authentication failed for user "guest"; check SWEETSPOT_STORAGE_PASSWORD' in said
     assert "hush" not in said
+
+
+@pytest.mark.parametrize("place", ["localhost:1", "no.such.host.invalid", "SOCKET"])
+def test_no_exception_holds_the_password(place: str, guarded: str) -> None:
+    """Neither its text nor that of what caused it, which -v and a debugger show."""
+    url = f"postgresql://guest:hunter2@{place}/guarded"
+    if place == "SOCKET":
+        url = guarded.replace("guest@", "guest:hunter2@")
+    with pytest.raises(StorageError) as caught:
+        open_storage(url, create=False)
+    text = "".join(traceback.format_exception(caught.value))
+    assert "guest" in text
+    assert "hunter2" not in text
+    assert "hunter2" not in repr(caught.value)
+
+
+def test_workers_are_given_the_password_where_no_argument_shows_it(guarded: str, mnist_dir: Path) -> None:
+    """The environment of a process is its user's; its arguments are everybody's."""
+    url = guarded.replace("guest@", "guest:p@ss/w:rd#1%@")
+    options = ("--workers", "2", "--trials", "500", "--confirm-seeds", "0", "--data-dir", str(mnist_dir))
+    command = [sys.executable, "-m", "search.run", *options]
+    with subprocess.Popen(command, env={**os.environ, "SWEETSPOT_STORAGE": url}, stderr=subprocess.PIPE) as run:
+        wait_until(lambda: len(psutil.Process(run.pid).children()) == 2)
+        shown = [psutil.Process(run.pid).cmdline(), *(w.cmdline() for w in psutil.Process(run.pid).children())]
+        run.terminate()
+        run.communicate(timeout=60)
+    assert any("search.run" in word for word in shown[1])
+    assert not any("ss/w" in word for words in shown for word in words)
 
 
 def by_our_variable(patch: pytest.MonkeyPatch, _directory: Path) -> None:

@@ -1,0 +1,46 @@
+# The image of worker and dashboard. TORCH chooses the build of PyTorch: cpu (small) or cuda.
+#
+#   docker build --tag sweetspot:cpu .
+#   docker build --tag sweetspot:cuda --build-arg TORCH=cuda .
+#
+# PyTorch and the rest are stages of their own: a new version of one leaves the other's layer as it is, and both images
+# share the rest. Every file is held to its hash in deploy/locks; for torch-cpu.txt see docs/compose.md.
+
+ARG PYTHON=3.11.13-slim-bookworm
+
+FROM python:${PYTHON} AS torch
+ARG TORCH=cpu
+ARG PYTORCH_CPU=https://download.pytorch.org/whl/cpu
+COPY deploy/locks/torch-${TORCH}.txt /locks/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    if [ "$TORCH" = cpu ]; then set -- --index-url "$PYTORCH_CPU"; else set -- --require-hashes; fi \
+    && pip install --no-deps --target /opt/torch "$@" --requirement "/locks/torch-$TORCH.txt"
+
+FROM python:${PYTHON} AS common
+COPY deploy/locks/common.txt /locks/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --no-deps --target /opt/common --require-hashes --requirement /locks/common.txt
+
+FROM common AS program
+WORKDIR /source
+COPY pyproject.toml README.md LICENSE ./
+COPY model model
+COPY studies studies
+COPY search search
+RUN PYTHONPATH=/opt/common pip install --no-deps --no-build-isolation --no-cache-dir --target /opt/sweetspot .
+
+FROM python:${PYTHON}
+COPY --from=torch /opt/torch /opt/torch
+COPY --from=common /opt/common /opt/common
+COPY --from=program /opt/sweetspot /opt/sweetspot
+# The volumes take their owner from these directories when they are new.
+RUN install -d -o 10001 -g 10001 /artifacts /data
+ENV PYTHONPATH=/opt/sweetspot:/opt/common:/opt/torch \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    MPLCONFIGDIR=/tmp/matplotlib
+USER 10001:10001
+WORKDIR /tmp
+ENTRYPOINT ["python", "-m"]
+CMD ["search.worker"]

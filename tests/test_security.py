@@ -1,0 +1,236 @@
+"""What docs/security.md promises; see also tests/test_passwords.py and tests/test_rehearsal.py."""
+
+import ast
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from optuna.artifacts import FileSystemArtifactStore
+from optuna_dashboard import wsgi
+from safetensors import safe_open
+from tiny_study import EPOCHS, quiet, search_at, storage_at, tiny_mnist, url_of
+
+from benchmarks.faults import wait_until
+from docs.generate import ROOT
+from search import dashboard
+from search.artifacts import WEIGHTS, Artifacts
+from search.display import Lines
+from search.engine import Engine
+from search.ledger import open_ledger
+from search.publish import publish_all
+from studies.sweet_spot import sweet_spot
+
+CODE = sorted(path for name in ("model", "studies", "search") for path in (ROOT / name).glob("*.py"))
+RUNS_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+CALLS = {"torch.load", "torch.save", "torch.hub.load", "torch.jit.load", "np.load", "numpy.load", "yaml.load"}
+CALLS |= {"eval", "exec", "os.system", "pd.read_pickle"}
+
+
+@contextmanager
+def started(*command: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", *command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("security") / "s.db"
+    search_at(path)
+    return path
+
+
+def listening(pid: int) -> set[str]:
+    connections = psutil.Process(pid).net_connections("inet")
+    return {found.laddr.ip for found in connections if found.status == psutil.CONN_LISTEN}
+
+
+@pytest.fixture(scope="module")
+def ours(database) -> Iterator[tuple[int, int]]:
+    """The dashboard as it is by default: its port and its process."""
+    with started("search.dashboard", "--port", "0", "--no-browser", "--storage", url_of(database)) as process:
+        while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())):
+            assert process.poll() is None
+        yield int(found[1]), process.pid
+
+
+def test_the_dashboard_listens_on_loopback_alone(ours):
+    assert listening(ours[1]) == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(("host", "code"), [("localhost:{}", 200), ("127.0.0.1:{}", 200), ("evil.example:{}", 403)])
+def test_a_page_elsewhere_cannot_pass_for_this_machine(host, code, ours):
+    """DNS rebinding: a name that its owner lets point to 127.0.0.1 makes a browser take our answers for his."""
+    connection = http.client.HTTPConnection("127.0.0.1", ours[0])
+    connection.request("GET", "/api/studies", headers={"Host": host.format(ours[0])})
+    assert connection.getresponse().status == code
+
+
+class OnSocket(http.client.HTTPConnection):
+    """HTTP over a Unix socket, as a proxy speaks it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self.path))
+
+
+def asked(path: Path, method: str, address: str) -> http.client.HTTPResponse:
+    connection = OnSocket(path)
+    connection.request(method, address, body=b"{}" if method != "GET" else None)
+    return connection.getresponse()
+
+
+@pytest.fixture(scope="module")
+def door(database, tmp_path_factory) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """A dashboard for a proxy, where a dead one has left its socket."""
+    path = tmp_path_factory.mktemp("door") / "s"
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(path))
+    left.close()
+    with started("search.dashboard", "--socket", str(path), "--storage", url_of(database)) as process:
+        assert "read-only" in process.stdout.readline()
+        yield path, process
+
+
+def routes() -> list[tuple[str, str]]:
+    """All that optuna-dashboard does to a study, by its own table: a new version may bring more."""
+    import optuna
+
+    app = wsgi(optuna.storages.InMemoryStorage(), artifact_store=FileSystemArtifactStore("."))
+    return [(route.method, route.rule) for route in app.routes]
+
+
+def test_behind_a_proxy_nothing_can_be_changed(door, database):
+    before = database.read_bytes()
+    changing = [(method, rule) for method, rule in routes() if method != "GET"]
+    assert len(changing) >= 15
+    for method, rule in changing:
+        address = "/".join("1" if part.startswith("<") else part for part in rule.split("/"))
+        answer = asked(door[0], method, address)
+        assert (answer.status, json.loads(answer.read())["reason"]) == (
+            405,
+            "this dashboard shows studies and changes nothing",
+        )
+    assert database.read_bytes() == before
+
+
+def test_behind_a_proxy_studies_are_shown_and_no_port_is_open(door):
+    path, process = door
+    assert b"sweet-spot" in asked(path, "GET", "/api/studies").read()
+    assert listening(process.pid) == set()
+
+
+def test_a_browser_is_told_to_call_nobody(door):
+    policy = asked(door[0], "GET", "/dashboard").headers["Content-Security-Policy"].split(";")
+    assert {"default-src 'self'", "connect-src 'self'"} <= set(policy)
+
+
+def test_it_waits_for_the_first_study_and_ends_at_a_signal(tmp_path):
+    path = tmp_path / "door"
+    with started("search.dashboard", "--socket", str(path), "--storage", url_of(tmp_path / "s.db")) as process:
+        assert process.stdout.readline() == "no study yet; waiting for the first\n"
+        search_at(tmp_path / "s.db")
+        wait_until(path.is_socket)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+    assert not path.exists()
+
+
+def test_it_ends_while_it_waits(tmp_path):
+    with started(
+        "search.dashboard", "--socket", str(tmp_path / "d"), "--storage", url_of(tmp_path / "s.db")
+    ) as process:
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "said"), [("file", "is a file that is no socket"), ("no/where", "cannot be used")])
+def test_a_socket_that_cannot_be_had_is_said_and_nothing_is_lost(name, said, database, tmp_path, capsys):
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(SystemExit) as end:
+        dashboard.main(["--socket", str(tmp_path / name), "--storage", url_of(database)])
+    assert (end.value.code, said in capsys.readouterr().err) == (2, True)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def names(tree: ast.AST) -> set[str]:
+    """What a module imports, and the dotted names that it calls."""
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    from_ = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return imported | from_ | called
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_nothing_is_read_in_a_way_that_runs_code(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert names(tree).isdisjoint(RUNS_CODE | CALLS)
+    keywords = {keyword.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for keyword in node.keywords}
+    assert "shell" not in keywords
+
+
+def test_the_search_for_such_code_finds_it():
+    assert names(ast.parse("import pickle\ntorch.load(x)\nfrom joblib import y")) >= {"pickle", "torch.load", "joblib"}
+
+
+CALLS_OUT = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.bind", "urllib.Request")
+heard: list[str] | None = None  # what the hook below has seen while somebody listens; hooks cannot be taken out again
+
+
+def hook(event: str, arguments: tuple[object, ...]) -> None:
+    if heard is not None and event in CALLS_OUT:
+        heard.append(f"{event} {arguments}")
+
+
+@contextmanager
+def listened() -> Iterator[list[str]]:
+    global heard  # noqa: PLW0603  # an audit hook is global too
+    if not getattr(hook, "there", False):
+        sys.addaudithook(hook)
+        hook.there = True  # type: ignore[attr-defined]
+    heard = []
+    try:
+        yield heard
+    finally:
+        heard = None
+
+
+def test_a_search_calls_nobody_and_leaves_safetensors(tmp_path):
+    """MNIST is there already; fetching it is the one call, and somebody asks for it."""
+    storage = storage_at(tmp_path / "s.db")
+    ledger = open_ledger(storage, sweet_spot("sweet-spot", EPOCHS), 7)
+    kept = Artifacts(storage, ledger.study, tmp_path / "kept")
+    with listened() as calls:
+        Engine(ledger, tiny_mnist(), 512, Lines(ledger, 4, quiet), kept.keep).search(4, lambda: False)
+        publish_all(storage, ledger.study)
+        assert calls == []
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", 9), timeout=1)
+        assert calls != []  # it would have been heard
+    files = [path for trial in ledger.study.trials for path in kept.files(trial, WEIGHTS)]
+    assert files
+    assert {path.name for path in files} == set(os.listdir(kept.directory))
+    for path in files:
+        with safe_open(path, "pt") as content:
+            assert content.keys()
