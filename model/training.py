@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torchmetrics.classification import MulticlassAccuracy
 
 from model.data import Images
 from model.errors import DeviceError
@@ -57,6 +56,8 @@ def rungs(epochs: int) -> list[int]:
 @torch.no_grad()
 def evaluate(model: MLP, images: Images) -> Score:
     """Score a network on every image; never a mean of batch accuracies, which a ragged last batch would skew."""
+    from torchmetrics.classification import MulticlassAccuracy  # noqa: PLC0415  # see model/__init__.py
+
     accuracy = MulticlassAccuracy(num_classes=CLASSES, average="micro").to(images.pixels.device)
     loss = torch.zeros((), dtype=torch.float64 if images.pixels.device.type != "mps" else None)
     loss = loss.to(images.pixels.device)
