@@ -14,6 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]  # what PEP 3333 calls an application
 READS = ("GET", "HEAD")
+UNREAD = 1 << 20  # bytes of a request that are read before it is refused
 LOCAL = ("127.0.0.1", "localhost")
 
 
@@ -53,7 +54,7 @@ def reading_only(app: App) -> App:
     def guarded(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in READS:
             return app(environ, start)
-        return _refused(start, "405 Method Not Allowed", "this dashboard shows studies and changes nothing")
+        return _refused(environ, start, "405 Method Not Allowed", "this dashboard shows studies and changes nothing")
 
     return guarded
 
@@ -67,12 +68,13 @@ def for_this_machine(app: App) -> App:
     def guarded(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         if urlsplit(f"//{environ.get('HTTP_HOST')}").hostname in LOCAL:
             return app(environ, start)
-        return _refused(start, "403 Forbidden", "this dashboard is for http://127.0.0.1 and http://localhost")
+        return _refused(environ, start, "403 Forbidden", "this dashboard is for http://127.0.0.1 and http://localhost")
 
     return guarded
 
 
-def _refused(start: Callable[..., Any], status: str, reason: str) -> Iterable[bytes]:
+def _refused(environ: dict[str, Any], start: Callable[..., Any], status: str, reason: str) -> Iterable[bytes]:
+    environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), UNREAD))  # who still writes hears no answer
     start(status, [("Content-Type", "application/json")])
     return [json.dumps({"reason": reason}).encode()]
 

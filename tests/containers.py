@@ -131,11 +131,9 @@ class Running:
     def text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def stop(self, seconds: float) -> int:
-        """Stop it as `docker stop` does; return the exit code. Raises `TimeoutExpired` where it would be killed."""
-        if self.outer.poll() is None:
-            os.kill(self.pid, self.stop_signal)
-        return self.outer.wait(seconds)
+    def tell(self) -> None:
+        """Tell it to end, as `docker stop` does first."""
+        os.kill(self.pid, self.stop_signal)
 
 
 class Engine:

@@ -1,8 +1,5 @@
 """A database that asks for a password: four ways to give it, and what is said when it is wrong."""
 
-import os
-import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -10,11 +7,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from sqlalchemy.exc import OperationalError
 
-from benchmarks.faults import Postgres, execute, execute_outside, wait_until
+from benchmarks.faults import Postgres, execute, execute_outside, ledger_at
 from search import status
+from search.crew import Crew
 from search.errors import StorageError
+from search.run import crew_options
 from search.storage import open_storage
 from search.urls import PASSWORD, PASSWORD_FILE
 
@@ -76,18 +76,21 @@ def test_no_exception_holds_the_password(place: str, guarded: str) -> None:
     assert "hunter2" not in repr(caught.value)
 
 
-def test_workers_are_given_the_password_where_no_argument_shows_it(guarded: str, mnist_dir: Path) -> None:
+def test_the_password_is_handed_to_workers_where_no_argument_shows_it(guarded: str) -> None:
     """The environment of a process is its user's; its arguments are everybody's."""
-    url = guarded.replace("guest@", "guest:p@ss/w:rd#1%@")
-    options = ("--workers", "2", "--trials", "500", "--confirm-seeds", "0", "--data-dir", str(mnist_dir))
-    command = [sys.executable, "-m", "search.run", *options]
-    with subprocess.Popen(command, env={**os.environ, "SWEETSPOT_STORAGE": url}, stderr=subprocess.PIPE) as run:
-        wait_until(lambda: len(psutil.Process(run.pid).children()) == 2)
-        shown = [psutil.Process(run.pid).cmdline(), *(w.cmdline() for w in psutil.Process(run.pid).children())]
-        run.terminate()
-        run.communicate(timeout=60)
-    assert any("search.run" in word for word in shown[1])
-    assert not any("ss/w" in word for words in shown for word in words)
+    ledger = ledger_at(guarded.replace("guest@", "guest:p@ss/w:rd#1%@"))
+    options = crew_options(ledger, torch.device("cpu"), Path("data"), Path("artifacts"), None)
+    crew = Crew(ledger, options, 1)
+    crew.command[1:3] = ["-c", "import time; time.sleep(60)"]  # instead of -m search.run
+    worker = crew._start()
+    try:
+        seen = psutil.Process(worker.pid)
+        assert "--data-dir=data" in seen.cmdline()
+        assert not any("ss/w" in word or "ss%2Fw" in word for word in seen.cmdline())
+        assert "ss%2Fw" in seen.environ()["SWEETSPOT_STORAGE"]
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 def by_our_variable(patch: pytest.MonkeyPatch, _directory: Path) -> None:
