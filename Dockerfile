@@ -1,7 +1,8 @@
-# The image of worker and dashboard. TORCH chooses the build of PyTorch: cpu (small) or cuda.
+# The image of worker and dashboard. TORCH chooses the build of PyTorch: cuda, which runs on a CPU as well, or cpu,
+# which is gigabytes smaller and needs PYTORCH_CPU: the index of CPU wheels that PyTorch's page on installing names.
 #
-#   docker build --tag sweetspot:cpu .
-#   docker build --tag sweetspot:cuda --build-arg TORCH=cuda .
+#   docker build --tag sweetspot:cuda .
+#   docker build --tag sweetspot:cpu --build-arg TORCH=cpu --build-arg PYTORCH_CPU=... .
 #
 # PyTorch and the rest are stages of their own: a new version of one leaves the other's layer as it is, and both images
 # share the rest. Every file is held to its hash in deploy/locks; for torch-cpu.txt see docs/compose.md.
@@ -9,11 +10,12 @@
 ARG PYTHON=3.11.13-slim-bookworm
 
 FROM python:${PYTHON} AS torch
-ARG TORCH=cpu
-ARG PYTORCH_CPU=https://download.pytorch.org/whl/cpu
+ARG TORCH=cuda
+ARG PYTORCH_CPU
 COPY deploy/locks/torch-${TORCH}.txt /locks/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    if [ "$TORCH" = cpu ]; then set -- --index-url "$PYTORCH_CPU"; else set -- --require-hashes; fi \
+    if [ "$TORCH" = cpu ]; then set -- --index-url "${PYTORCH_CPU:?the CPU build needs PYTORCH_CPU}"; \
+    else set -- --require-hashes; fi \
     && pip install --no-deps --target /opt/torch "$@" --requirement "/locks/torch-$TORCH.txt"
 
 FROM python:${PYTHON} AS common

@@ -4,8 +4,8 @@
     torch-cuda.txt   PyTorch as PyPI has it, with CUDA's packages
     torch-cpu.txt    PyTorch's own CPU build, from the index that PYTORCH_CPU names
 
-PyTorch's index may be out of reach. Then torch-cpu.txt pins versions without hashes, and says so; pip asks for hashes
-as soon as there is one.
+Without PYTORCH_CPU, or where it is out of reach, torch-cpu.txt pins versions without hashes, and says so; pip asks for
+hashes as soon as there is one.
 """
 
 import os
@@ -17,10 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 LOCKS = ROOT / "deploy" / "locks"
 PYTHON = "3.11"  # of the image
-PYTORCH_CPU = os.environ.get("PYTORCH_CPU", "https://download.pytorch.org/whl/cpu")
+PYTORCH_CPU = os.environ.get("PYTORCH_CPU", "")
 COMPILE = ("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--universal")
 PATIENCE = 60  # seconds for an index that may be out of reach
-WITHOUT = "# WITHOUT HASHES: the index that has the CPU build could not be reached when this was written.\n"
+WITHOUT = "# WITHOUT HASHES: the index that has the CPU build was not named, or not reached, when this was written.\n"
 
 
 def compiled(*arguments: str, given: str = "", seconds: float | None = None) -> str:
@@ -46,6 +46,8 @@ def is_torch(entry: str) -> bool:
 def on_cpu(pinned: list[str]) -> str:
     """Return the lock of the CPU build at these versions, without hashes where its index does not answer."""
     wanted = "".join(f"{pin}\n" for pin in pinned)
+    if not PYTORCH_CPU:
+        return WITHOUT + wanted
     try:
         return compiled(f"--default-index={PYTORCH_CPU}", "--no-deps", "-", given=wanted, seconds=PATIENCE)
     except subprocess.SubprocessError:
