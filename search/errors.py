@@ -10,6 +10,7 @@
     ├── StudyMismatchError (2)   the stored study is not the one asked for
     ├── NotFoundError (1)        no database, no study, no trial
     ├── StorageError (1)         the database cannot be used
+    ├── StoredError (1)          the database can, but what it holds of a study is not what we write there
     └── SearchError (1)          the search itself cannot go on
 
 A message is one line: what was wrong, and how to mend it. Only `search/cli.py` turns errors into output.
@@ -24,6 +25,7 @@ __all__ = [
     "PictureError",
     "SearchError",
     "StorageError",
+    "StoredError",
     "StudyMismatchError",
     "SweetspotError",
     "UsageError",
@@ -49,6 +51,10 @@ class NotFoundError(SweetspotError):
 
 class StorageError(SweetspotError):
     """The database cannot be reached, read or written, or is not Optuna's."""
+
+
+class StoredError(SweetspotError):
+    """What is stored of a study is not what sweetspot writes; other studies of the database may well be sound."""
 
 
 class SearchError(SweetspotError):

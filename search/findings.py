@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.confirm import OPEN, PLAN, TIMING, arm_key, arm_of
-from search.errors import NotFoundError, StorageError
+from search.errors import NotFoundError, StoredError
 from search.evidence import Row, Timing
 from search.ledger import load_study
 from search.statistics import mean_interval, standard_deviation
@@ -67,7 +67,7 @@ def findings(storage: Storage, name: str) -> Findings:
     try:
         verdict = judge(_rows(drawn, complete), [Timing(**row) for row in timing.get("widths", [])])
     except ValueError as error:  # rows that no confirmation writes
-        raise StorageError(f"study {study.study_name!r} makes no sense: {error}") from error
+        raise StoredError(f"study {study.study_name!r} makes no sense: {error}") from error
     diverged = sum("diverged" in trial.user_attrs.get("reason", "") for trial in trials)
     return Findings(search, study, drawn, complete, diverged, timing, verdict)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 
-from search.errors import StorageError
+from search.errors import StoredError
 
 Check = Callable[[Any], bool]
 
@@ -82,7 +82,7 @@ TRIAL: Mapping[str, Check] = {
 
 
 def check_study(study: optuna.Study) -> None:
-    """Raise `StorageError`, a line that names it, for an attribute of ours that is not what we write there.
+    """Raise `StoredError`, a line that names it, for an attribute of ours that is not what we write there.
 
     A study without our fingerprint is somebody else's and may hold what it likes.
     """
@@ -90,7 +90,7 @@ def check_study(study: optuna.Study) -> None:
         attrs = study.user_attrs
         trials = study.get_trials(deepcopy=False) if "fingerprint" in attrs else []
     except ValueError as error:  # Optuna reads the JSON
-        raise StorageError(f"study {study.study_name!r} holds an attribute that is no JSON: {error}") from None
+        raise StoredError(f"study {study.study_name!r} holds an attribute that is no JSON: {error}") from None
     if trials or "fingerprint" in attrs:
         _check(f"study {study.study_name!r}", STUDY, attrs)
     for trial in trials:
@@ -100,7 +100,7 @@ def check_study(study: optuna.Study) -> None:
 def _check(owner: str, checks: Mapping[str, Check], attrs: Mapping[str, Any]) -> None:
     for name, value in attrs.items():
         if name in checks and not checks[name](value):
-            raise StorageError(
+            raise StoredError(
                 f"{owner} holds {name} = {_short(value)}, which sweetspot does not write; choose another --study name"
             )
 

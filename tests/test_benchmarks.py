@@ -97,7 +97,13 @@ def test_another_contender_comes_first_each_round():
 
 def test_a_clocked_ledger_does_what_a_ledger_does_and_counts_its_calls(tmp_path: Path):
     ledger = Clocked(ledger_at(f"sqlite:///{tmp_path}/study.db"))
-    trial = ledger.claim(1)
+    ledger.aim(1)
+    trial = ledger.claim()
     ledger.give_back([trial])
     assert ledger.counts().waiting == 1
-    assert {name: calls for name, (calls, _) in ledger.summary().items()} == {"claim": 1, "give_back": 1, "counts": 1}
+    assert {name: calls for name, (calls, _) in ledger.summary().items()} == {
+        "aim": 1,
+        "claim": 1,
+        "give_back": 1,
+        "counts": 1,
+    }

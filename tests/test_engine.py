@@ -95,7 +95,7 @@ def test_diverged_trials_fail_with_the_reason_and_are_replaced(tmp_path: Path, t
 def test_a_study_whose_trials_all_diverge_gives_up(tmp_path: Path, tiny: Mnist) -> None:
     space = {"hidden_units": IntDistribution(4, 32), "lr": FloatDistribution(1e30, 1e37, log=True)}
     ledger = at(tmp_path, space=space, baseline={"hidden_units": 25, "lr": 1e35})
-    with pytest.raises(SearchError, match=r"21 trials of 'study' diverged, the last: diverged in epoch [12]: "):
+    with pytest.raises(SearchError, match=r"\d+ trials of 'study' diverged, the last: diverged in epoch [12]: "):
         run(ledger, tiny, 5)
     counts = ledger.counts()
     assert (counts.finished, counts.running) == (0, 0)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search import best, report, run, status
-from search.errors import StorageError, StudyMismatchError, SweetspotError
+from search.errors import StoredError, StudyMismatchError, SweetspotError
 from search.findings import document, findings
 from search.ledger import load_study, open_ledger
 from search.storage import Storage
@@ -89,7 +89,7 @@ def test_any_value_of_any_attribute_is_either_read_or_refused_in_a_line(
 @pytest.mark.parametrize(("table", "key"), [("study_user_attributes", "seed"), ("trial_user_attributes", "epochs")])
 def test_what_is_no_json_is_said_in_a_line(database: Path, table: str, key: str, text: str) -> None:
     put(database, table, key, text)
-    with pytest.raises(StorageError, match="holds an attribute that is no JSON"):
+    with pytest.raises(StoredError, match="holds an attribute that is no JSON"):
         read_all(storage_at(database))
 
 
