@@ -50,6 +50,8 @@ gallery: $(READY) ## make the README's pictures from the finished study in this 
 bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; takes hours, goes on where it stopped
 	$(BIN)/python -m pip install -c constraints.txt -e '.[test,bench]'
 	$(BIN)/python -m benchmarks.model_epoch
+	$(BIN)/python -m benchmarks.curve
+	-$(BIN)/python -m benchmarks.room  # of make run's study, if it is there
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.peers.splits

@@ -10,6 +10,7 @@ from benchmarks import results, rounds
 from benchmarks.clocked import Clocked
 from benchmarks.faults import ledger_at
 from benchmarks.peers.job import Ran, asked, tell
+from benchmarks.room import Stay, use
 from benchmarks.whole_job_table import extrapolated, floor, interpolated, jobs, report
 
 JOB = {"trials": 2, "epochs": 10, "machine": "a machine", "complete": 1, "pruned": 1, "failed": 0}
@@ -107,3 +108,21 @@ def test_a_clocked_ledger_does_what_a_ledger_does_and_counts_its_calls(tmp_path:
         "give_back": 1,
         "counts": 1,
     }
+
+
+def test_the_rows_of_a_fleet_are_idle_or_padding_or_used():
+    found = use([Stay(25, 0, 10), Stay(4, 5, 10)], 40)
+    assert (found.epochs, found.room, found.units) == (15, 15 * 40, 25 * 10 + 4 * 10)
+    assert found.padding == 3 * 10
+    assert found.idle == found.room - found.padding - found.units
+    assert found.computed == 15 * 256
+
+
+def test_a_last_newcomer_that_exceeds_the_room_leaves_none_idle():
+    found = use([Stay(32, 0, 1), Stay(64, 0, 1)], 40)
+    assert (found.room, found.idle, found.padding) == (96, 0, 0)
+
+
+def test_trials_of_several_fleets_are_no_measurement():
+    with pytest.raises(ValueError, match="several processes"):
+        use([Stay(32, 0, 1)] * 3, 40)

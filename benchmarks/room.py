@@ -1,0 +1,103 @@
+"""How much of the fleet's room did a finished search leave idle, and how much went into padding?
+
+    python -m benchmarks.room --storage sqlite:///sweetspot.db --study sweet-spot
+
+Every trial stores its width, the epoch of the fleet's clock at which it joined, and how many it stayed, so the whole
+occupancy can be read from SQL. That of one process which ran from start to end: a resumed one begins at epoch 0 again.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmarks import results
+from model.fleet import MIN_UNITS
+from model.lane import padded
+from search.cli import STORAGE, STUDY
+from search.engine import ROOM
+from search.ledger import load_study
+from search.storage import open_storage
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A trial's time in the fleet."""
+
+    width: int
+    first_epoch: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Use:
+    """Rows times epochs."""
+
+    epochs: int
+    room: int  # what the fleet had: its size, or more where the last newcomer exceeded it
+    idle: int  # of it: not taken
+    padding: int  # of it: rows of zeros
+    computed: int  # rows of the wide products, which never have fewer than `MIN_UNITS`
+    units: int  # hidden units that were wanted
+
+
+def use(stays: Iterable[Stay], room: int) -> Use:
+    """Return what became of the rows of a fleet of this size over all its epochs.
+
+    Raises `ValueError` if the trials did not all train in one fleet: more rows at once than any fleet takes.
+    """
+    stays = list(stays)
+    wanted = [0] * max(stay.first_epoch + stay.epochs for stay in stays)
+    taken = [0] * len(wanted)
+    for stay in stays:
+        for epoch in range(stay.first_epoch, stay.first_epoch + stay.epochs):
+            wanted[epoch] += stay.width
+            taken[epoch] += padded(stay.width)
+    if max(taken) >= room + max(padded(stay.width) for stay in stays):
+        raise ValueError(f"{max(taken)} rows at once in a fleet of {room}: several processes trained these trials")
+    return Use(
+        epochs=len(wanted),
+        room=sum(max(room, rows) for rows in taken),
+        idle=sum(max(0, room - rows) for rows in taken),
+        padding=sum(taken) - sum(wanted),
+        computed=sum(max(MIN_UNITS, rows) for rows in taken),
+        units=sum(wanted),
+    )
+
+
+def report(found: Use, trials: int, room: int) -> str:
+    """Return the section."""
+    rows = [
+        ["idle room", f"{100 * found.idle / found.room:.1f} %"],
+        ["padding", f"{100 * found.padding / found.room:.1f} %"],
+        ["together", f"{100 * (found.idle + found.padding) / found.room:.1f} %"],
+        ["rows of the wide products that no network wanted", f"{100 * (1 - found.units / found.computed):.1f} %"],
+    ]
+    return "\n\n".join(
+        [
+            f"A search of {trials} trials in one process, a fleet of {room} rows, {found.epochs} epochs of it.",
+            results.machine(),
+            results.table(["share of rows x epochs", "share"], rows),
+        ]
+    )
+
+
+def main() -> int:
+    """Read a finished search and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--storage", default=STORAGE)
+    parser.add_argument("--study", default=STUDY)
+    parser.add_argument("--fleet-size", type=int, default=ROOM["cpu"])
+    asked = parser.parse_args()
+    trials = load_study(open_storage(asked.storage, create=False), asked.study).get_trials(deepcopy=False)
+    stays = [
+        Stay(trial.params["hidden_units"], trial.user_attrs["first_epoch"], trial.user_attrs["epochs"])
+        for trial in trials
+        if "first_epoch" in trial.user_attrs
+    ]
+    results.write("room", report(use(stays, asked.fleet_size), len(stays), asked.fleet_size))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
