@@ -17,7 +17,7 @@ run: $(READY) ## fetch MNIST and search: 50 trials, or what is left of them
 	$(BIN)/python -m search.run --trials 50
 
 test: $(READY) ## run the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: lint types imports docs-check audit ## everything below up to audit
 
