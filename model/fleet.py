@@ -26,6 +26,7 @@ from model.data import Images
 from model.lane import CLASSES, INPUTS, Lane, padded_weights
 from model.mlp import MLP
 from model.pixels import BIAS, MOST, Lit, lit
+from model.replay import Record, Replay, Step, cuda_graph
 from model.seeds import derive
 
 MIN_UNITS = 256  # the wide product is never narrower: below it MKL may pick another kernel, with other rounding
@@ -69,14 +70,19 @@ class Fleet:
     batch: int = ARTICLE_BATCH
     clock: int = 0  # epochs trained so far
     lanes: list[Lane] = field(default_factory=list, init=False)
+    record: Record | None = field(init=False)  # how a step is recorded to be played back, if at all
     _stacks: list[Stack] = field(default_factory=list, init=False)
     _buffers: dict[int, Buffers] = field(default_factory=dict, init=False)
+    _replays: dict[int, Replay] = field(default_factory=dict, init=False)
     _packed: bool = field(default=False, init=False)
     _slots: int = field(default=0, init=False)
     _wide: Tensor = field(init=False)  # (units, 785) first layer of all lanes
     _wide_grad: Tensor = field(init=False)
     _lit: Tensor = field(init=False)  # (units * K,) flat, the columns of it that this minibatch needs
     _lit_grad: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.record = cuda_graph if self.images.pixels.device.type == "cuda" else None
 
     @property
     def units(self) -> int:
@@ -108,10 +114,9 @@ class Fleet:
         device, n = self.images.pixels.device, len(self.images)
         losses = torch.zeros(self._slots, device=device)
         for index in epoch_order(n, self.order_seed, self.clock).to(device).split(self.batch):  # type: ignore[no-untyped-call]
-            labels = self.images.labels[index]
-            batch_losses = self._step(index, labels)
+            batch_losses = self._trainer(len(index))(index)
             losses += batch_losses * (len(index) / n)
-        correct = (self._buffers[len(index)].logits.argmax(1) == labels).float().mean(1)
+        correct = (self._buffers[len(index)].logits.argmax(1) == self.images.labels[index]).float().mean(1)
         self._grow_older(torch.stack([losses, correct, batch_losses]).tolist())  # the epoch's only synchronisation
         self.clock += 1
 
@@ -121,12 +126,18 @@ class Fleet:
             lane.last_batch = (last[0], last[1])
             lane.age += 1
 
-    def _step(self, index: Tensor, labels: Tensor) -> Tensor:
+    def _trainer(self, batch: int) -> Step:
+        """Return what trains a minibatch of this size: the step, played back where launches would take the time."""
+        if self.record is None:
+            return self._step
+        return self._replays.setdefault(batch, Replay(self._step, self.record))
+
+    def _step(self, index: Tensor) -> Tensor:
         """Train one minibatch; return each slot's mean loss before the update, `(slots,)`."""
         buffers = self._buffers_for(len(index))
         columns = self._gather(index, buffers)
         self._forward(buffers, columns)
-        losses = _loss_and_gradient(buffers, labels)
+        losses = _loss_and_gradient(buffers, self.images.labels[index])
         self._backward(buffers, columns)
         for lane in self.lanes:
             lane.update()
@@ -175,7 +186,7 @@ class Fleet:
         total = max(MIN_UNITS, self.units)
         self._wide, self._wide_grad = (torch.zeros(total, INPUTS + 1, device=device) for _ in range(2))
         self._lit, self._lit_grad = (torch.empty(total * MOST, device=device) for _ in range(2))
-        self._stacks, self._buffers, self._slots = [], {}, 0
+        self._stacks, self._buffers, self._replays, self._slots = [], {}, {}, 0
         row = 0
         for members in _groups(self.lanes):
             stack = _new_stack(members, row, total, self._slots, device)
