@@ -24,6 +24,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "sql-share": ("The share of SQL and sampler", "benchmarks.sql_share"),
     "scaling": ("A trial's cost in SQL as the study grows", "benchmarks.scaling"),
     "memory": ("Memory", "benchmarks.memory"),
+    "bf16": ("bf16 arithmetic", "benchmarks.bf16"),
     "gpu": ("On a GPU", "benchmarks.gpu"),
 }
 HEAD = "# Results\n\nWritten by `make bench`, a section by each command named below."

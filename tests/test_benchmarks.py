@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import results, rounds
+from benchmarks.bf16 import Rounded
 from benchmarks.clocked import Clocked
 from benchmarks.faults import ledger_at
 from benchmarks.peers.job import Ran, asked, tell
@@ -126,3 +128,16 @@ def test_a_last_newcomer_that_exceeds_the_room_leaves_none_idle():
 def test_trials_of_several_fleets_are_no_measurement():
     with pytest.raises(ValueError, match="several processes"):
         use([Stay(32, 0, 1)] * 3, 40)
+
+
+def test_rounded_products_are_those_of_bf16_factors_summed_in_fp32():
+    generator = torch.Generator().manual_seed(0)
+    a, b, c = (torch.randn(2, 8, 8, generator=generator) for _ in range(3))
+    rough_a, rough_b = a.bfloat16().float(), b.bfloat16().float()
+    out = torch.empty(2, 8, 8)
+    with Rounded():
+        found = torch.mm(a[0], b[0]), torch.bmm(a, b, out=out), torch.baddbmm(c, a, b)
+    assert torch.equal(found[0], rough_a[0] @ rough_b[0])
+    assert torch.equal(out, torch.bmm(rough_a, rough_b))
+    assert torch.equal(found[2], torch.baddbmm(c, rough_a, rough_b))
+    assert not torch.equal(found[0], a[0] @ b[0])

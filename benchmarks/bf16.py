@@ -1,0 +1,111 @@
+"""Would bf16 arithmetic pay? Its accuracy, by rounding, and its speed on the device at hand.
+
+    python -m benchmarks.bf16                  writes its section of benchmarks/RESULTS.md
+
+Weights, gradients and Adam stay fp32; the operands of every product are rounded to bf16 and summed up in fp32, which is
+what matrix units for bf16 do. So accuracy can be measured where there are none: the same seeds are trained both ways.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import torch
+from scipy import stats
+from torch.overrides import TorchFunctionMode
+
+from benchmarks import results
+from model.data import Mnist, load
+from model.fleet import ARTICLE_BATCH, Fleet
+from model.mlp import MLPConfig, initialised
+from model.training import evaluate
+
+POINTS = ((25, 0.02), (100, 0.02), (250, 0.004))  # widths and learning rates: the article's, and the search's favourite
+ROWS, COLUMNS = 448, 624  # of a wide product: 16 networks of 25 units, the pixels that a minibatch lights
+OPERANDS: Mapping[Callable[..., Any], int] = {
+    torch.mm: 0,
+    torch.bmm: 0,
+    torch.baddbmm: 1,
+}  # where the two factors begin
+
+
+class Rounded(TorchFunctionMode):
+    """While it is on, the factors of every matrix product are rounded to bf16."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in OPERANDS:
+            first = OPERANDS[func]
+            factors = [factor.bfloat16().float() for factor in args[first : first + 2]]
+            args = (*args[:first], *factors, *args[first + 2 :])
+        return func(*args, **(kwargs or {}))
+
+
+def accuracies(data: Mnist, width: int, lr: float, seeds: int, epochs: int) -> list[float]:
+    """Return the validation accuracy of each seed, in points."""
+    fleet = Fleet(data.train, order_seed=0)
+    lanes = [fleet.join(initialised(MLPConfig(width), seed), lr) for seed in range(seeds)]
+    for _ in range(epochs):
+        fleet.train_epoch()
+    return [100 * evaluate(lane.network(), data.validation).accuracy for lane in lanes]
+
+
+def compared(data: Mnist, seeds: int, epochs: int) -> list[list[object]]:
+    """Return a row for each width and learning rate: both means, and the paired difference with its 95 % interval."""
+    rows: list[list[object]] = []
+    for width, lr in POINTS:
+        plain = accuracies(data, width, lr, seeds, epochs)
+        with Rounded():
+            rounded = accuracies(data, width, lr, seeds, epochs)
+        test = stats.ttest_rel(rounded, plain)
+        low, high = test.confidence_interval(0.95)
+        mean = sum(rounded) / seeds - sum(plain) / seeds
+        cells = [
+            f"{sum(plain) / seeds:.2f} %",
+            f"{sum(rounded) / seeds:.2f} %",
+            f"{mean:+.2f} ({low:+.2f} to {high:+.2f})",
+        ]
+        rows.append([f"{width} units, lr {lr}", *cells])
+    return rows
+
+
+def rate(kind: torch.dtype, rounds: int) -> float:
+    """Return the GFLOP/s of a product of the fleet's wide shape; the median."""
+    weights, inputs = torch.rand(ROWS, COLUMNS).to(kind), torch.rand(ARTICLE_BATCH, COLUMNS).to(kind)
+    found = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        torch.mm(weights, inputs.T)
+        found.append(2e-9 * ROWS * COLUMNS * ARTICLE_BATCH / (time.perf_counter() - start))
+    return median(found[1:])
+
+
+def report(rows: list[list[object]], rates: tuple[float, float], seeds: int, epochs: int) -> str:
+    """Return the section."""
+    fp32, bf16 = rates
+    head = ["", "fp32", "bf16 products", "difference, points (95 % interval)"]
+    return "\n\n".join(
+        [
+            f"Validation accuracy after {epochs} epochs, {seeds} seeds, the same both ways; paired t intervals.",
+            results.machine("scipy"),
+            results.table(head, rows),
+            f"A wide product runs at {fp32:.1f} GFLOP/s in fp32 and at {bf16:.1f} in bf16 here: {bf16 / fp32:.2f} x.",
+        ]
+    )
+
+
+def main() -> None:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=10)
+    asked = parser.parse_args()
+    rates = rate(torch.float32, 20), rate(torch.bfloat16, 20)
+    results.write("bf16", report(compared(load(), asked.seeds, asked.epochs), rates, asked.seeds, asked.epochs))
+
+
+if __name__ == "__main__":
+    main()
