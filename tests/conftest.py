@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +29,13 @@ def tiny() -> Mnist:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A real PostgreSQL server. Tests that stop it start it again."""
-    with Postgres.running(tmp_path_factory.mktemp("postgres")) as server:
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server. Tests that stop it start it again.
+
+    Not under pytest's own directory: run by root, the server is another user's, and every pytest that starts on the
+    machine shuts that directory for others.
+    """
+    with tempfile.TemporaryDirectory(prefix="postgres") as directory, Postgres.running(Path(directory)) as server:
         yield server
 
 
