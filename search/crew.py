@@ -1,4 +1,4 @@
-"""Several worker processes of this machine on one study: `python -m search.run --workers W`.
+"""Several worker processes on one study: `python -m search.run --workers W`, on this machine or on Ray's.
 
 Each worker is the same command, alone; the study in SQL is all they share. So any of them may die at any moment: what
 it had running is queued again at once, and another takes its place.
@@ -9,13 +9,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from rich.console import Console
 
 from search.counts import Counts
 from search.errors import SearchError
-from search.ledger import Ledger
+from search.ledger import Ledger, process_name
 from search.signals import PARENT
 
 REPLACEMENTS = 3  # workers started anew, per worker asked for
@@ -24,21 +25,31 @@ POLL_SECONDS = 0.2
 _log = logging.getLogger(__name__)
 
 
-def threads_each(workers: int) -> int:
-    """Return how many threads a worker gets, so that together they have as many as there are cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // workers)
+class Hand(Protocol):
+    """A worker, wherever it works."""
+
+    def name(self) -> str | None:
+        """Return what its ledger's name begins with; None if it has not begun, and may never."""
+
+    def poll(self) -> int | None:
+        """Return its exit code if it has ended, negative if it was killed."""
+
+    def terminate(self) -> None:
+        """Let it give its trials back and end."""
+
+    def wait(self) -> object:
+        """Wait until it has ended."""
 
 
 class Crew:
     """Starts workers, replaces those that are killed, and ends them when asked."""
 
-    def __init__(self, ledger: Ledger, options: Sequence[str], size: int) -> None:
+    def __init__(self, ledger: Ledger, hire: Callable[[], Hand], size: int) -> None:
         self.ledger = ledger
-        self.command = [sys.executable, "-m", "search.run", *options]
+        self.hire = hire
         self.size = size
         self.replacements = REPLACEMENTS * size
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Hand] = []
         self.failed = 0
 
     def work(self, console: Console, stop: Callable[[], bool]) -> None:
@@ -47,14 +58,15 @@ class Crew:
         Raises `SearchError` when workers failed and the study has not got its trials.
         """
         start, told, last = time.monotonic(), False, None
-        self.workers = [self._start() for _ in range(self.size)]
         try:
+            self.workers += (self.hire() for _ in range(self.size))
             while self.workers:
                 if stop() and not told:
                     self._end()
                     told = True
                 self._look_after(stop)
                 last = self._progress(last, console, time.monotonic() - start)
+                self._dismiss(last)
                 time.sleep(POLL_SECONDS)
         finally:
             self._end()
@@ -63,38 +75,35 @@ class Crew:
         if self.failed and not stop() and self.ledger.counts().finished < self.ledger.budget():
             raise SearchError(f"{self.failed} workers failed, and said why above; run the same command to go on")
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        url = self.ledger.storage.url.render_as_string(hide_password=False)
-        threads = str(threads_each(self.size))
-        environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **os.environ}
-        environment |= {PARENT: str(os.getpid()), "SWEETSPOT_STORAGE": url}  # not an argument, which `ps` would show
-        return subprocess.Popen(
-            self.command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we pass it on once
-        )
-
     def _look_after(self, stop: Callable[[], bool]) -> None:
         """Take note of workers that have ended; replace those that were killed."""
-        ended = [worker for worker in self.workers if worker.poll() is not None]
+        ended = {worker: code for worker in self.workers if (code := worker.poll()) is not None}
         self.workers = [worker for worker in self.workers if worker not in ended]
-        for worker in ended:
-            if worker.returncode < 0 and not stop():
-                self._replace(worker)
-            elif worker.returncode not in (0, 143):
+        for worker, code in ended.items():
+            if code < 0 and not stop():
+                self._replace(worker, -code)
+            elif code not in (0, 143):
                 self.failed += 1
 
-    def _replace(self, worker: "subprocess.Popen[bytes]") -> None:
-        self.ledger.bury(worker.pid)
+    def _replace(self, worker: Hand, number: int) -> None:
+        name = worker.name()
+        if name is not None:
+            self.ledger.bury(name)
+        shown = "that had not begun" if name is None else name.rstrip(":")
         if self.replacements:
             self.replacements -= 1
-            self.workers.append(self._start())
-            _log.warning("worker %d was killed by signal %d; another starts", worker.pid, -worker.returncode)
+            self.workers.append(self.hire())
+            _log.warning("worker %s was killed by signal %d; another starts", shown, number)
         else:
             self.failed += 1
-            _log.warning("worker %d was killed by signal %d, as too many before", worker.pid, -worker.returncode)
+            _log.warning("worker %s was killed by signal %d, as too many before", shown, number)
+
+    def _dismiss(self, counts: Counts) -> None:
+        """End those that have not begun, when there is nothing left to do for them."""
+        idle = [worker for worker in self.workers if worker.name() is None]
+        if idle and counts.finished >= self.ledger.budget():
+            for worker in idle:
+                worker.terminate()
 
     def _end(self) -> None:
         for worker in self.workers:
@@ -107,3 +116,34 @@ class Crew:
         if last is None or counts.finished != last.finished:
             console.print(f"[{seconds:6.1f} s] {counts.line(self.ledger.budget())}", markup=False)
         return counts
+
+
+class Process:
+    """A worker on this machine."""
+
+    def __init__(self, options: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.command = [sys.executable, "-m", "search.run", *options]
+        self.process = subprocess.Popen(
+            self.command,
+            env={**os.environ, **environment, PARENT: str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we pass it on once
+        )
+        self.poll, self.terminate, self.wait = self.process.poll, self.process.terminate, self.process.wait
+
+    def name(self) -> str:
+        """Return what its ledger's name begins with."""
+        return process_name(self.process.pid)
+
+
+def worker_environment(ledger: Ledger, threads: int) -> dict[str, str]:
+    """Return what a worker finds in its environment: the storage, not as an argument, which `ps` would show."""
+    given = {name: os.environ.get(name, str(threads)) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    return {**given, "SWEETSPOT_STORAGE": ledger.storage.url.render_as_string(hide_password=False)}
+
+
+def threads_each(workers: int) -> int:
+    """Return how many threads a worker gets, so that together they have as many as there are cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // workers)

@@ -27,7 +27,7 @@ from search.storage import Storage, shown
 from search.stored import check_study
 from studies.spec import StudySpec
 
-__all__ = ["Ledger", "TrialLostError", "enqueue", "load_study", "open_ledger", "stored_epochs"]
+__all__ = ["Ledger", "TrialLostError", "enqueue", "load_study", "open_ledger", "process_name", "stored_epochs"]
 
 _log = logging.getLogger(__name__)
 BEAT_SECONDS = 10.0  # between two heartbeats of a worker's trials, and between two looks for stale ones
@@ -50,6 +50,11 @@ def _patient(call: "Callable[Concatenate[Ledger, P], R]") -> "Callable[Concatena
     return patient
 
 
+def process_name(pid: int) -> str:
+    """Return what the names of workers begin with that live in this process of this machine."""
+    return f"{platform.node()}:{pid}:"
+
+
 class Ledger:
     """A study in SQL, open for work; no other process, wherever it runs, has the same name as `worker`."""
 
@@ -58,7 +63,7 @@ class Ledger:
         self.study = study
         self.spec = spec
         self.seed = seed
-        self.worker = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.worker = f"{process_name(os.getpid())}{secrets.token_hex(4)}"
         self.beat_seconds = BEAT_SECONDS
         self.grace_seconds = GRACE_SECONDS
         self._held: set[int] = set()  # ids of the trials that this worker has claimed and not ended
@@ -139,9 +144,9 @@ class Ledger:
         self._last_sweep = time.monotonic()
 
     @_patient
-    def bury(self, pid: int) -> None:
-        """Fail what a process of this machine was training, and queue it again: we know that it has ended."""
-        sweep(self.storage, self.study, self.grace_seconds, dead=f"{platform.node()}:{pid}:")
+    def bury(self, process: str) -> None:
+        """Fail what a process was training, and queue it again: we know that it has ended."""
+        sweep(self.storage, self.study, self.grace_seconds, dead=process)
 
     @_patient
     def report(self, trial: optuna.Trial, value: float, epoch: int) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,8 @@ from rich.console import Console
 from model.data import default_data_dir, load
 from model.training import choose_device, describe
 from search import cli
-from search.crew import Crew
+from search.cluster import Cluster
+from search.crew import Crew, Process, threads_each, worker_environment
 from search.engine import ROOM
 from search.errors import UsageError
 from search.findings import document, findings
@@ -23,6 +25,7 @@ from search.report import show
 from search.signals import Stop, hired
 from search.storage import open_storage, parse_url, shown
 from search.summary import baseline_of, curve_text, ranking, table, trial_json, value, width_curve
+from search.urls import is_file
 from studies.confirm import EPOCHS, SEEDS
 from studies.sweet_spot import ARTICLE_EPOCHS, sweet_spot
 
@@ -56,6 +59,12 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         int | None,
         typer.Option(min=1, max=10_000, help=f"Epochs of a confirming run.  [default: the study's, or {EPOCHS}]"),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster whose nodes the workers go to: auto, HOST:PORT or ray://HOST:PORT."),
+    ] = None,
+    ray_cpus: Annotated[float, typer.Option(min=0.01, max=1024, help="Cores of a worker on Ray.")] = 1.0,
+    ray_gpus: Annotated[float, typer.Option(min=0, max=64, help="GPUs of a worker on Ray, or a share of one.")] = 0.0,
     timeout: cli.TimeoutOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Only ask for it: search.worker does the work.")] = False,
     as_json: cli.JsonOption = False,
@@ -65,11 +74,14 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     cli.set_up_logging(verbose)
     name, url = cli.check_study_name(study), parse_url(storage)
     if detach:
-        _check_detached(workers, timeout, fleet_size, device)
+        _check_detached(workers, timeout, fleet_size, device, ray)
         ledger = _open(storage, name, epochs, seed)
         _tell(ledger, place(ledger, trials, confirm_seeds, confirm_epochs), as_json)
         return 0
     where, directory = choose_device(device), data_dir or default_data_dir()
+    if ray is not None and is_file(url):
+        raise UsageError("--ray: nodes cannot share an SQLite file; use --storage postgresql://USER:PASSWORD@HOST/NAME")
+    cluster = None if ray is None else Cluster(ray, ray_cpus, ray_gpus)  # before anything is loaded or written
     if not as_json:
         cli.out.print(f"device {describe(where)} · data {directory} · storage {shown(url)}", markup=False)
     data = load(directory, where, cli.err.print)
@@ -81,9 +93,14 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         ledger.storage.patiently.stop = stop
         job = Job(ledger, data, fleet_size or ROOM[where.type], artifacts, console, stop)
         todo = _something_to_do(ledger, trials, console)
-        if workers > 1:
-            options = crew_options(ledger, where, directory, job.shelf.directory, fleet_size)
-            Crew(ledger, options, workers).work(console, job.halt)
+        if cluster is not None:  # each node has a device, data and files of its own
+            options = crew_options(ledger, device, data_dir, artifacts, fleet_size)
+            environment = worker_environment(ledger, cluster.threads)
+            Crew(ledger, partial(cluster.hire, options, environment), workers).work(console, job.halt)
+        elif workers > 1:
+            options = crew_options(ledger, str(where), directory, job.shelf.directory, fleet_size)
+            environment = worker_environment(ledger, threads_each(workers))
+            Crew(ledger, partial(Process, options, environment), workers).work(console, job.halt)
         elif todo:
             job.search()
         if not as_json:
@@ -93,16 +110,19 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     return 0 if stop.signal is None else 128 + stop.signal
 
 
-def crew_options(ledger: Ledger, where: torch.device, data: Path, artifacts: Path, fleet_size: int | None) -> list[str]:
+def crew_options(
+    ledger: Ledger, device: str, data: Path | None, artifacts: Path | None, fleet_size: int | None
+) -> list[str]:
     """Return the options of a worker: those of this command without the storage, which `ps` would show."""
-    fleet = [] if fleet_size is None else [f"--fleet-size={fleet_size}"]
-    study = [f"--trials={ledger.budget()}", f"--study={ledger.study.study_name}"]
-    return [*study, f"--device={where}", f"--data-dir={data}", f"--artifact-dir={artifacts}", *fleet]
+    given = {"--data-dir": data, "--artifact-dir": artifacts, "--fleet-size": fleet_size}
+    study = [f"--trials={ledger.budget()}", f"--study={ledger.study.study_name}", f"--device={device}"]
+    return [*study, *(f"{option}={value}" for option, value in given.items() if value is not None)]
 
 
-def _check_detached(workers: int, timeout: float | None, fleet_size: int | None, device: str) -> None:
+def _check_detached(workers: int, timeout: float | None, fleet_size: int | None, device: str, ray: str | None) -> None:
     """Refuse what only a process that trains can heed."""
-    given = {"--workers": workers > 1, "--timeout": timeout is not None, "--fleet-size": fleet_size is not None}
+    given = {"--ray": ray is not None, "--workers": workers > 1}
+    given |= {"--timeout": timeout is not None, "--fleet-size": fleet_size is not None}
     wrong = [option for option, is_given in {**given, "--device": device != "auto"}.items() if is_given]
     if wrong:
         raise UsageError(f"--detach trains nothing: leave out {wrong[0]}, or give it to search.worker")

@@ -48,6 +48,11 @@ def shown(url: sa.URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
+def is_file(url: sa.URL) -> bool:
+    """Return whether the database is a file, which processes of other machines cannot share."""
+    return url.get_backend_name() == "sqlite"
+
+
 def names_password(text: str) -> bool:
     """Return whether a password stands in this URL."""
     try:

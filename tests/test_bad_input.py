@@ -41,6 +41,15 @@ LINES = [  # command line, exit code, what the line on stderr must hold
     ("run --timeout soon", 2, "Invalid value for '--timeout'"),
     ("run --workers 0", 2, "Invalid value for '--workers'"),
     ("run --workers 257", 2, "Invalid value for '--workers'"),
+    ("run --ray auto", 2, "--ray: nodes cannot share an SQLite file; use --storage postgresql://"),
+    ("run --ray auto --detach", 2, "--detach trains nothing: leave out --ray"),
+    ("run --ray-cpus 0", 2, "Invalid value for '--ray-cpus'"),
+    ("run --ray-gpus -1", 2, "Invalid value for '--ray-gpus'"),
+    *(
+        (f"run --storage postgresql://me@host/db --ray={address}", 2, "--ray: use auto, HOST:PORT or ray://HOST:PORT")
+        for address in ("", "there", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "ray://", ":6379")
+    ),
+    ("run --storage postgresql://me@host/db --ray 127.0.0.1:1", 1, "--ray 127.0.0.1:1: nothing answers there: Conn"),
     ("run --device tpu", 2, "no device 'tpu' here; choose from: auto"),
     ("run --device cuda:99", 2, "no device 'cuda:99' here; choose from: auto"),
     ("run --device=", 2, "no device '' here; choose from: auto"),

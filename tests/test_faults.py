@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.faults import Postgres, audit, execute, ledger_at, search, start, wait_until, work
 from search.errors import StorageError
-from search.ledger import Ledger
+from search.ledger import Ledger, process_name
 
 CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}
 
@@ -66,7 +66,7 @@ def test_a_server_that_stays_away_ends_the_run_and_a_later_run_resumes(
     assert sum("is away" in record.message for record in caplog.records) == 1
     assert worker.pid
     later = ledger_at(url)
-    later.bury(worker.pid)
+    later.bury(process_name(worker.pid))
     search(later, 6)
     assert audit(later.study.trials, 6) == CLEAN
 
@@ -87,7 +87,7 @@ def test_a_full_disk_is_one_error_and_keeps_every_finished_trial(tmp_path: Path)
     kept = [trial for trial in ledger.study.trials if trial.state.is_finished()]
     assert kept
     assert worker.pid
-    ledger.bury(worker.pid)
+    ledger.bury(process_name(worker.pid))
     search(ledger, len(kept) + 3)
     after = ledger.study.trials
     assert [after[trial.number] for trial in kept] == kept

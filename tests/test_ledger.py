@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from benchmarks.faults import EPOCHS, audit, execute, kill, ledger_at, search, start, wait_until, work
 from search.errors import NotFoundError, StudyMismatchError
-from search.ledger import Ledger, TrialLostError, enqueue, load_study, open_ledger, stored_epochs
+from search.ledger import Ledger, TrialLostError, enqueue, load_study, open_ledger, process_name, stored_epochs
 from search.storage import open_storage
 from studies.spec import StudySpec
 from studies.sweet_spot import BASELINE, SPACE, sweet_spot
@@ -134,7 +134,7 @@ def test_a_parent_that_sees_a_worker_die_queues_its_trials_at_once(url: str, led
     wait_until(lambda: any(trial.params.keys() == SPACE.keys() for trial in ledger.study.trials))
     kill(worker)
     assert worker.pid
-    ledger.bury(worker.pid)
+    ledger.bury(process_name(worker.pid))
     counts = ledger.counts()
     assert (counts.running, counts.failed) == (0, counts.failed)
     assert counts.waiting >= 1

@@ -1,0 +1,137 @@
+"""Workers on the nodes of a Ray cluster: `python -m search.run --ray ADDRESS --workers W`.
+
+Ray finds room for each worker and says when one is lost. An actor holds no state: it runs the command that a worker is
+on any machine (`search/crew.py`), and the study's truth stays in SQL. So Ray may lose any node.
+
+Source: "Ray Core: Actors", Ray's documentation.
+"""
+
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from search import __version__
+from search.crew import Process
+from search.errors import SearchError, UsageError
+
+CONNECT_SECONDS = 10.0
+LOST = -signal.SIGKILL  # what is known of a worker whose node is gone
+NOT_BEGUN = 128 + signal.SIGTERM  # exit code of a worker that was ended before it had begun
+
+
+class Seat:
+    """What Ray places on a node: one worker process."""
+
+    def __init__(self) -> None:
+        self.process: Future[Process] = Future()
+
+    def begin(self, options: Sequence[str], environment: Mapping[str, str]) -> tuple[str, str]:
+        """Start the worker; return what its ledger's name begins with, and the version of sweetspot here."""
+        process = Process(options, environment)
+        self.process.set_result(process)
+        return process.name(), __version__
+
+    def finish(self) -> int:
+        """Wait until the worker has ended; return its exit code."""
+        return self.process.result().wait()
+
+    def terminate(self) -> None:
+        """Let the worker give its trials back and end."""
+        self.process.result().terminate()
+
+
+class Placed:
+    """A worker on Ray's cluster, seen from here."""
+
+    def __init__(self, ray: Any, seat: Any, options: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.ray = ray
+        self.seat = seat
+        self.begun = seat.begin.remote(options, environment)
+        self.ended = seat.finish.remote()
+        self._name: str | None = None
+        self._code: int | None = None
+
+    def name(self) -> str | None:
+        """Return what its ledger's name begins with; None if no node has had room for it yet."""
+        if self._name is None and self._code is None and self._ready(self.begun):
+            try:
+                self._name, version = self.ray.get(self.begun)
+            except self.ray.exceptions.RayError:  # `poll` finds out
+                return None
+            if version != __version__:
+                self.terminate()
+                raise SearchError(f"sweetspot is {version} on {self._name.split(':')[0]}, but {__version__} here")
+        return self._name
+
+    def poll(self) -> int | None:
+        """Return its exit code if it has ended, negative if it was killed or its node is gone."""
+        if self._code is None and self._ready(self.ended):
+            self._code = self._result()
+            if self._code is not None:
+                self.ray.kill(self.seat)
+        return self._code
+
+    def _result(self) -> int:
+        """Return how it ended. Raises `SearchError` if it could not even begin: no sweetspot on that node, say."""
+        self.name()  # so that it can be buried
+        try:
+            return int(self.ray.get(self.ended))
+        except self.ray.exceptions.RayActorError:
+            return LOST
+        except self.ray.exceptions.RayError as error:
+            raise SearchError(f"a worker could not start on its node: {str(error).strip().splitlines()[-1]}") from None
+
+    def terminate(self) -> None:
+        """Let it give its trials back and end."""
+        if self._name is not None:
+            self.seat.terminate.remote()
+        elif self._code is None:
+            self._code = NOT_BEGUN
+            self.ray.kill(self.seat)
+
+    def wait(self) -> None:
+        """Wait until it has ended."""
+        if self._code is None:
+            self.ray.wait([self.ended])
+
+    def _ready(self, reference: Any) -> bool:
+        return bool(self.ray.wait([reference], timeout=0)[0])
+
+
+class Cluster:
+    """A Ray cluster that is there; we start none."""
+
+    def __init__(self, address: str, cpus: float, gpus: float) -> None:
+        """Connect. Raises `UsageError` where Ray is not installed, `SearchError` where no cluster answers."""
+        if find_spec("ray") is None:
+            raise UsageError("--ray needs Ray; install it with: pip install 'sweetspot[ray]'")
+        _check_reachable(address)
+        ray: Any = import_module("ray")  # takes seconds, and is not always there
+        try:
+            ray.init(address, namespace="sweetspot", logging_level="ERROR")
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise SearchError(f"--ray {address}: {str(error).strip().splitlines()[0]}") from None
+        self.ray = ray
+        self.threads = max(1, int(cpus))
+        self.seats = ray.remote(num_cpus=cpus, num_gpus=gpus, max_concurrency=3)(Seat)  # begin, finish, terminate
+
+    def hire(self, options: Sequence[str], environment: Mapping[str, str]) -> Placed:
+        """Ask for room for one more worker."""
+        return Placed(self.ray, self.seats.remote(), options, environment)
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `SearchError` at once where nothing listens: Ray itself would try for a minute, and then abort."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise UsageError("--ray: use auto, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise SearchError(f"--ray {address}: nothing answers there: {error.strerror or error}") from None
