@@ -6,6 +6,7 @@ on any machine (`search/crew.py`), and the study's truth stays in SQL. So Ray ma
 Source: "Ray Core: Actors", Ray's documentation.
 """
 
+import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from search.crew import Process
 from search.errors import SearchError, UsageError
 
 CONNECT_SECONDS = 10.0
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 LOST = -signal.SIGKILL  # what is known of a worker whose node is gone
 NOT_BEGUN = 128 + signal.SIGTERM  # exit code of a worker that was ended before it had begun
 
@@ -109,29 +111,40 @@ class Cluster:
         """Connect. Raises `UsageError` where Ray is not installed, `SearchError` where no cluster answers."""
         if find_spec("ray") is None:
             raise UsageError("--ray needs Ray; install it with: pip install 'sweetspot[ray]'")
-        _check_reachable(address)
+        if cpus > 1 and not cpus.is_integer():
+            raise UsageError(f"--ray-cpus must be whole above 1, not {cpus:g}: Ray shares out no more than one core")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        _check_address(address)
         ray: Any = import_module("ray")  # takes seconds, and is not always there
+        _check_reachable(address, ray.util.get_node_ip_address())
         try:
             ray.init(address, namespace="sweetspot", logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise SearchError(f"--ray {address}: {str(error).strip().splitlines()[0]}") from None
         self.ray = ray
         self.threads = max(1, int(cpus))
-        self.seats = ray.remote(num_cpus=cpus, num_gpus=gpus, max_concurrency=3)(Seat)  # begin, finish, terminate
+        options = {"num_cpus": cpus, "num_gpus": gpus, "scheduling_strategy": "SPREAD"}
+        self.seats = ray.remote(max_concurrency=3, **options)(Seat)  # begin, finish, terminate
 
     def hire(self, options: Sequence[str], environment: Mapping[str, str]) -> Placed:
         """Ask for room for one more worker."""
         return Placed(self.ray, self.seats.remote(), options, environment)
 
 
-def _check_reachable(address: str) -> None:
-    """Raise `SearchError` at once where nothing listens: Ray itself would try for a minute, and then abort."""
+def _check_address(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return
-    if not host or not port.isdecimal() or int(port) > 65_535:
+    if address != "auto" and not (host and port.isdecimal() and int(port) <= 65_535):
         raise UsageError("--ray: use auto, HOST:PORT or ray://HOST:PORT")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except OSError as error:
-        raise SearchError(f"--ray {address}: nothing answers there: {error.strerror or error}") from None
+
+
+def _check_reachable(address: str, here: str) -> None:
+    """Raise `SearchError` at once where nothing listens: Ray itself would try for a minute, and then abort."""
+    if address == "auto":
+        return None
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    for name in {host.strip("[]"), here} if host in LOOPBACK else {host.strip("[]")}:  # as Ray reads a loopback address
+        try:
+            return socket.create_connection((name, int(port)), CONNECT_SECONDS).close()
+        except OSError as error:
+            reason = error.strerror or str(error)
+    raise SearchError(f"--ray {address}: nothing answers there: {reason}")

@@ -21,6 +21,7 @@ from search.signals import PARENT
 
 REPLACEMENTS = 3  # workers started anew, per worker asked for
 POLL_SECONDS = 0.2
+ROOM_SECONDS = 20.0  # until we say that workers have not begun
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Crew:
         self.replacements = REPLACEMENTS * size
         self.workers: list[Hand] = []
         self.failed = 0
+        self._told_of_room = False
 
     def work(self, console: Console, stop: Callable[[], bool]) -> None:
         """Return when all workers have ended; on `stop()` they give their trials back first.
@@ -61,6 +63,7 @@ class Crew:
         try:
             self.workers += (self.hire() for _ in range(self.size))
             while self.workers:
+                self._tell_of_room(time.monotonic() - start)
                 if stop() and not told:
                     self._end()
                     told = True
@@ -97,6 +100,14 @@ class Crew:
         else:
             self.failed += 1
             _log.warning("worker %s was killed by signal %d, as too many before", shown, number)
+
+    def _tell_of_room(self, seconds: float) -> None:
+        """Say once that there are workers who have not begun."""
+        if not self._told_of_room and seconds >= ROOM_SECONDS:
+            self._told_of_room = True
+            waiting = sum(worker.name() is None for worker in self.workers)
+            if waiting:
+                _log.warning("%d of %d workers wait for room on a node", waiting, self.size)
 
     def _dismiss(self, counts: Counts) -> None:
         """End those that have not begun, when there is nothing left to do for them."""

@@ -79,9 +79,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         _tell(ledger, place(ledger, trials, confirm_seeds, confirm_epochs), as_json)
         return 0
     where, directory = choose_device(device), data_dir or default_data_dir()
-    if ray is not None and is_file(url):
-        raise UsageError("--ray: nodes cannot share an SQLite file; use --storage postgresql://USER:PASSWORD@HOST/NAME")
-    cluster = None if ray is None else Cluster(ray, ray_cpus, ray_gpus)  # before anything is loaded or written
+    cluster = _cluster(ray, ray_cpus, ray_gpus, shared=not is_file(url))  # before anything is loaded or written
     if not as_json:
         cli.out.print(f"device {describe(where)} · data {directory} · storage {shown(url)}", markup=False)
     data = load(directory, where, cli.err.print)
@@ -117,6 +115,15 @@ def crew_options(
     given = {"--data-dir": data, "--artifact-dir": artifacts, "--fleet-size": fleet_size}
     study = [f"--trials={ledger.budget()}", f"--study={ledger.study.study_name}", f"--device={device}"]
     return [*study, *(f"{option}={value}" for option, value in given.items() if value is not None)]
+
+
+def _cluster(address: str | None, cpus: float, gpus: float, *, shared: bool) -> Cluster | None:
+    """Connect to the Ray cluster, if one is given."""
+    if address is None and (cpus, gpus) != (1.0, 0.0):
+        raise UsageError("--ray-cpus and --ray-gpus say what a worker takes of a Ray cluster: name it by --ray")
+    if address is not None and not shared:
+        raise UsageError("--ray: nodes cannot share an SQLite file; use --storage postgresql://USER:PASSWORD@HOST/NAME")
+    return None if address is None else Cluster(address, cpus, gpus)
 
 
 def _check_detached(workers: int, timeout: float | None, fleet_size: int | None, device: str, ray: str | None) -> None:

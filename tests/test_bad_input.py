@@ -45,6 +45,8 @@ LINES = [  # command line, exit code, what the line on stderr must hold
     ("run --ray auto --detach", 2, "--detach trains nothing: leave out --ray"),
     ("run --ray-cpus 0", 2, "Invalid value for '--ray-cpus'"),
     ("run --ray-gpus -1", 2, "Invalid value for '--ray-gpus'"),
+    ("run --ray-gpus 1", 2, "--ray-cpus and --ray-gpus say what a worker takes of a Ray cluster"),
+    ("run --storage postgresql://me@host/db --ray auto --ray-cpus 1.5", 2, "--ray-cpus must be whole above 1, not 1.5"),
     *(
         (f"run --storage postgresql://me@host/db --ray={address}", 2, "--ray: use auto, HOST:PORT or ray://HOST:PORT")
         for address in ("", "there", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "ray://", ":6379")
