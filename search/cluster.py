@@ -65,7 +65,6 @@ class Placed:
             except self.ray.exceptions.RayError:  # `poll` finds out
                 return None
             if version != __version__:
-                self.terminate()
                 raise SearchError(f"sweetspot is {version} on {self._name.split(':')[0]}, but {__version__} here")
         return self._name
 
@@ -73,8 +72,7 @@ class Placed:
         """Return its exit code if it has ended, negative if it was killed or its node is gone."""
         if self._code is None and self._ready(self.ended):
             self._code = self._result()
-            if self._code is not None:
-                self.ray.kill(self.seat)
+            self.ray.kill(self.seat)
         return self._code
 
     def _result(self) -> int:
@@ -82,14 +80,15 @@ class Placed:
         self.name()  # so that it can be buried
         try:
             return int(self.ray.get(self.ended))
-        except self.ray.exceptions.RayActorError:
-            return LOST
         except self.ray.exceptions.RayError as error:
-            raise SearchError(f"a worker could not start on its node: {str(error).strip().splitlines()[-1]}") from None
+            if isinstance(error, self.ray.exceptions.RayActorError) and not getattr(error, "actor_init_failed", False):
+                return LOST
+            why = str(error).strip().splitlines()[-1]
+            raise SearchError(f"a worker cannot start on its node, is sweetspot installed there? {why}") from None
 
     def terminate(self) -> None:
         """Let it give its trials back and end."""
-        if self._name is not None:
+        if self.name() is not None:
             self.seat.terminate.remote()
         elif self._code is None:
             self._code = NOT_BEGUN
@@ -123,8 +122,13 @@ class Cluster:
             raise SearchError(f"--ray {address}: {str(error).strip().splitlines()[0]}") from None
         self.ray = ray
         self.threads = max(1, int(cpus))
+        self.gpus = gpus
         options = {"num_cpus": cpus, "num_gpus": gpus, "scheduling_strategy": "SPREAD"}
         self.seats = ray.remote(max_concurrency=3, **options)(Seat)  # begin, finish, terminate
+
+    def device(self, asked: str) -> str:
+        """Return the device that a worker is to take: Ray hides no GPU from who asked for none."""
+        return "cpu" if asked == "auto" and not self.gpus else asked
 
     def hire(self, options: Sequence[str], environment: Mapping[str, str]) -> Placed:
         """Ask for room for one more worker."""

@@ -92,7 +92,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         job = Job(ledger, data, fleet_size or ROOM[where.type], artifacts, console, stop)
         todo = _something_to_do(ledger, trials, console)
         if cluster is not None:  # each node has a device, data and files of its own
-            options = crew_options(ledger, device, data_dir, artifacts, fleet_size)
+            options = crew_options(ledger, cluster.device(device), data_dir, artifacts, fleet_size)
             environment = worker_environment(ledger, cluster.threads)
             Crew(ledger, partial(cluster.hire, options, environment), workers).work(console, job.halt)
         elif workers > 1:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ def cluster() -> Iterator[Any]:
     """A head that takes no work, and two nodes with room for one worker each."""
     environment = pytest.MonkeyPatch()
     environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    environment.setenv("RAY_TMPDIR", tempfile.mkdtemp(prefix="ray"))  # short, for its sockets; and no other's `auto`
     from ray.cluster_utils import Cluster as SeveralNodes
 
     made = SeveralNodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
@@ -68,11 +70,11 @@ def test_a_node_is_lost_and_the_budget_comes_out_exact(
     ledger = ledger_at(url, epochs=2)
     secret = url.replace("//postgres@", f"//postgres:{SECRET}@")
     with started(secret, command(cluster.address, mnist_dir, "--workers=2", "--trials=8"), tmp_path) as run:
-        wait_until(lambda: len(running(ledger)) == 2, 90)
+        wait_until(lambda: len(running(ledger)) == 2, 240)
         arguments = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
         cluster.add_node(num_cpus=1)
-        printed, _ = run.communicate(timeout=180)
+        printed, _ = run.communicate(timeout=400)
     assert run.returncode == 0, printed
     assert "was killed by signal 9; another starts" in printed
     assert "8/8 trials" in printed
@@ -91,10 +93,10 @@ def test_stopping_the_command_stops_its_workers_and_gives_back(
     url = postgres.fresh()
     ledger = ledger_at(url, epochs=2)
     with started(url, command(cluster.address, mnist_dir, "--workers=3", "--trials=1000"), tmp_path) as run:
-        wait_until(lambda: len(running(ledger)) == 2, 90)
+        wait_until(lambda: len(running(ledger)) == 2, 240)
         pids = [int(name.split(":")[-2]) for name in running(ledger)]
         run.terminate()
-        printed, _ = run.communicate(timeout=90)
+        printed, _ = run.communicate(timeout=400)
     assert run.returncode == 143, printed
     counts = ledger.counts()
     assert (counts.running, counts.failed) == (0, 0)
