@@ -16,6 +16,7 @@ class Clocked:
 
     ledger: Ledger
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # of each call, by method
+    ended: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # when, by `time.perf_counter`
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.ledger, name)
@@ -27,7 +28,8 @@ class Clocked:
             try:
                 return method(*args, **kwargs)
             finally:
-                self.seconds[name].append(time.perf_counter() - start)
+                self.ended[name].append(time.perf_counter())
+                self.seconds[name].append(self.ended[name][-1] - start)
 
         return timed
 

@@ -23,6 +23,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "splits": ("How the peers share out the cores", "benchmarks.peers.splits"),
     "sql-share": ("The share of SQL and sampler", "benchmarks.sql_share"),
     "scaling": ("A trial's cost in SQL as the study grows", "benchmarks.scaling"),
+    "scale": ("Workers by the hundred", "benchmarks.scale"),
     "memory": ("Memory", "benchmarks.memory"),
     "bf16": ("bf16 arithmetic", "benchmarks.bf16"),
     "gpu": ("On a GPU", "benchmarks.gpu"),

@@ -10,9 +10,10 @@ import itertools
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import optuna
 
@@ -21,21 +22,26 @@ from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, ledger_at
 from benchmarks.fill import FIGURES, fill, made_up
 from benchmarks.peers.job import asked
-from search.ledger import Ledger
 from studies.sweet_spot import ARTICLE_EPOCHS
 
 UNBOUNDED = 10**9
 
 
-def one_trial(ledger: Clocked | Ledger, chance: random.Random) -> None:
-    """Claim a trial, report at its rungs, end it."""
+def one_trial(
+    ledger: Any, chance: random.Random, train: Callable[[optuna.Trial], object] = lambda _trial: None
+) -> bool:
+    """Claim a trial, train it from rung to rung and report there, end it; False if there is none to be had."""
     trial = ledger.claim()
-    assert trial is not None
+    if trial is None:
+        return False
     for epoch in ledger.spec.rungs:
+        train(trial)
         value = made_up(trial.params["hidden_units"], trial.params["lr"], epoch, chance)
         if ledger.report(trial, value, epoch) and epoch < ledger.spec.epochs:
-            return ledger.prune(trial, FIGURES)
-    return ledger.complete(trial, value, FIGURES)
+            ledger.prune(trial, FIGURES)
+            return True
+    ledger.complete(trial, value, FIGURES)
+    return True
 
 
 def measure(url: str, sizes: Sequence[int], trials: int) -> Iterator[Clocked]:

@@ -65,7 +65,13 @@ def command_reference() -> str:
     return "\n\n".join(f"### `python -m {name}`\n\n```text\n{help_text(name)}\n```" for name in commands())
 
 
-PARTS: Parts = {"commands": command_reference}
+def measured(section: str) -> str:
+    """Return what a benchmark has written into `benchmarks/RESULTS.md`."""
+    text = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    return text.partition(f"<!-- section: {section} -->\n")[2].partition(f"<!-- end: {section} -->")[0].strip()
+
+
+PARTS: Parts = {"commands": command_reference, "scale": lambda: measured("scale")}
 
 
 def rendered(text: str, parts: Parts = PARTS) -> str:

@@ -222,6 +222,8 @@ def _backend(url: sa.URL) -> RDBStorage:
     backend = RDBStorage(text.replace("{", "{{").replace("}", "}}"), engine_kwargs=kwargs)  # Optuna formats it
     if _is_sqlite(url):
         _begin_immediately(backend.engine)
+    else:
+        backend.engine.dispose()  # opening took two connections, and a worker needs one: a server has few
     weakref.finalize(backend, backend.engine.dispose)
     return backend
 

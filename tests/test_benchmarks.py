@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import results, rounds
+from benchmarks import results, rounds, scale, scale_table
 from benchmarks.bf16 import Rounded
 from benchmarks.clocked import Clocked
-from benchmarks.faults import ledger_at
+from benchmarks.faults import Postgres, ledger_at
 from benchmarks.peers.job import Ran, asked, tell
 from benchmarks.room import Stay, use
 from benchmarks.whole_job_table import extrapolated, floor, interpolated, jobs, report
@@ -141,3 +141,46 @@ def test_rounded_products_are_those_of_bf16_factors_summed_in_fp32():
     assert torch.equal(out, torch.bmm(rough_a, rough_b))
     assert torch.equal(found[2], torch.baddbmm(c, rough_a, rough_b))
     assert not torch.equal(found[0], a[0] @ b[0])
+
+
+def test_two_workers_of_the_scale_benchmark_share_a_budget_and_tell_what_it_took(postgres: Postgres):
+    line = scale.measure(
+        postgres, scale.Setting("ours", 2), trials=4, pause=0.01, limit=60
+    )  # fails unless the budget is exact
+    assert line["done"] == 4 >= line["latency"]["end"]["n"] > 0
+    assert line["latency"]["claim"]["n"] >= 4
+    assert line["cpu"]["workers"] > 0
+    assert line["statements"] > line["commits"] > 0
+    assert line["connections"] == 3  # two workers, and ours that made the study
+
+
+def test_calls_are_counted_until_the_first_worker_finds_nothing_left():
+    watch = argparse.Namespace(sessions={}, looks=1, connections=2, wall=4.0, idle=0.5, seconds=lambda **_: 1.0)
+    lines = [
+        {"begin": 10.0, "left": 14.0, "cpu": 1.0, "calls": {"claim": [(11.0, 0.1)], "prune": [(12.0, 0.2)]}},
+        {"begin": 10.0, "left": 13.0, "cpu": 1.0, "calls": {"claim": [(12.0, 0.3)], "complete": [(14.0, 0.4)]}},
+    ]
+    found = scale.summary(lines, watch)
+    assert (found["seconds"], found["trials_per_second"], found["calls_per_second"]) == (3.0, 1 / 3, 1.0)
+    assert found["latency"]["claim"] == {"n": 2, "median": pytest.approx(200), "p95": pytest.approx(300)}
+    assert scale_table.used({**found, "cores": 2}) == (0.5, 0.0)
+
+
+def test_the_table_of_scale_has_a_row_for_each_setting():
+    cpu, latency = {"workers": 2.0, "postgres": 1.0, "proxy": 0.0}, {"claim": {"n": 20, "median": 5.0, "p95": 9.0}}
+    numbers = {"trials_per_second": 1.5, "calls_per_second": 9.0, "done": 10, "statements": 1000, "wall": 3.0}
+    more = {
+        "idle": 0.25,
+        "cores": 2,
+        "connections": 3,
+        "looks": 2,
+        "starting": 1.0,
+        "pause": 1.0,
+        "machine": "a machine.",
+    }
+    sessions = {"working": 2, "waiting for a row (tuple)": 4, "waiting for IO (WalSync)": 1}
+    line = {"name": "ours 8 5000", "cpu": cpu, "latency": latency, "sessions": sessions, **numbers, **more}
+    text = scale_table.report([line])
+    assert "| 8 ours | 5,000 | 1.5 | 9 | 5 / 9 (20) | none | none | none |" in text
+    assert "| 8 ours | 5,000 | 10 | 200 | 100 | 0 | 100 | 50 %, 25 % |" in text
+    assert "| 8 ours | 5,000 | 3 | 1.0 | 2.0 | 0.5 | 0.0 | 0.0 | 1 |" in text
