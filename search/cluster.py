@@ -33,9 +33,11 @@ class Seat:
 
     def begin(self, options: Sequence[str], environment: Mapping[str, str]) -> tuple[str, str]:
         """Start the worker; return what its ledger's name begins with, and the version of sweetspot here."""
-        process = Process(options, environment)
-        self.process.set_result(process)
-        return process.name(), __version__
+        try:
+            self.process.set_result(Process(options, environment))
+        except OSError as error:  # `finish` waits for it
+            self.process.set_exception(error)
+        return self.process.result().name(), __version__
 
     def finish(self) -> int:
         """Wait until the worker has ended; return its exit code."""
