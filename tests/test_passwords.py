@@ -7,12 +7,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-import torch
 from sqlalchemy.exc import OperationalError
 
 from benchmarks.faults import Postgres, execute, execute_outside, ledger_at
 from search import status
-from search.crew import Crew
+from search.crew import Process, worker_environment
 from search.errors import StorageError
 from search.run import crew_options
 from search.storage import open_storage
@@ -79,17 +78,15 @@ def test_no_exception_holds_the_password(place: str, guarded: str) -> None:
 def test_the_password_is_handed_to_workers_where_no_argument_shows_it(guarded: str) -> None:
     """The environment of a process is its user's; its arguments are everybody's."""
     ledger = ledger_at(guarded.replace("guest@", "guest:p@ss/w:rd#1%@"))
-    options = crew_options(ledger, torch.device("cpu"), Path("data"), Path("artifacts"), None)
-    crew = Crew(ledger, options, 1)
-    crew.command[1:3] = ["-c", "import time; time.sleep(60)"]  # instead of -m search.run
-    worker = crew._start()
+    options = crew_options(ledger, "cpu", Path("data"), Path("artifacts"), None)
+    worker = Process(options, worker_environment(ledger, 1))
     try:
-        seen = psutil.Process(worker.pid)
+        seen = psutil.Process(worker.process.pid)
         assert "--data-dir=data" in seen.cmdline()
         assert not any("ss/w" in word or "ss%2Fw" in word for word in seen.cmdline())
         assert "ss%2Fw" in seen.environ()["SWEETSPOT_STORAGE"]
     finally:
-        worker.kill()
+        worker.process.kill()
         worker.wait()
 
 
