@@ -35,6 +35,10 @@ class Interval:
         """Return the interval of a ratio from that of its logarithm."""
         return Interval(math.exp(self.estimate), math.exp(self.lower), _exp(self.upper), self.n)
 
+    def __neg__(self) -> "Interval":
+        """Return the interval of the difference taken the other way round."""
+        return Interval(-self.estimate, -self.upper, -self.lower, self.n)
+
     def bounds(self) -> tuple[float, float] | None:
         """Return (lower, upper), or None where either is infinite."""
         return (self.lower, self.upper) if math.isfinite(self.lower) and math.isfinite(self.upper) else None

@@ -37,7 +37,7 @@ def article_claims(evidence: Evidence, protocol: Protocol, margins: Margins) -> 
 def _few(evidence: Evidence, protocol: Protocol, margins: Margins) -> Claim:
     parts = few_parts(evidence, protocol, margins)
     statement = f"10 hidden units struggle to learn: {parts[0].hypothesis.holds} in validation accuracy."
-    finding = f"10 units end {_amount(parts[0])} lower in validation accuracy than 25"
+    finding = f"10 units end {_difference(parts[0], 'lower', 'higher')} in validation accuracy than 25"
     return _claim("too-few-struggles", statement, finding, _T_SEEDS, parts)
 
 
@@ -53,8 +53,9 @@ def _memorizes(evidence: Evidence, protocol: Protocol, margins: Margins) -> Clai
     held = [part.hypothesis.holds for part in parts]
     statement = f"100 hidden units might memorize instead of learn: {held[0]}, and {held[1]}."
     finding = (
-        f"the gap between training and validation accuracy is {_amount(parts[0])} wider with 100 units than with 25"
-        f"{_growth(evidence, protocol)}, and validation accuracy is {_amount(parts[1])} higher"
+        f"the gap between training and validation accuracy is {_difference(parts[0], 'wider', 'narrower')} "
+        f"with 100 units than with 25{_growth(evidence, protocol)}, "
+        f"and validation accuracy is {_difference(parts[1], 'higher', 'lower')}"
     )
     return _claim("too-many-memorizes", statement, finding, _T_SEEDS, parts)
 
@@ -66,7 +67,8 @@ def _just_right(evidence: Evidence, protocol: Protocol, margins: Margins) -> Cla
         f"25 hidden units are just right: {parts[0].hypothesis.holds} in validation accuracy, and no smaller width is."
     )
     finding = (
-        f"25 units end {_amount(parts[0])} below the best of {len(widths)} widths tried{_leader(evidence, protocol)}"
+        f"25 units end {_difference(parts[0], 'below', 'above')} the best of {len(widths)} widths tried"
+        f"{_leader(evidence, protocol)}"
     )
     return _claim("25-just-right", statement, finding, _SHORTFALL, parts)
 
@@ -125,9 +127,14 @@ def _correction(parts: Sequence[Part]) -> str:
     )
 
 
-def _amount(part: Part) -> str:
-    unit = "points" if part.hypothesis.unit == "points" else "times"
-    return f"{_number(part, part.shown.estimate)} {unit} (95 % interval {_span(part, part.shown)})"
+def _amount(part: Part, shown: Interval | None = None) -> str:
+    unit, interval = "points" if part.hypothesis.unit == "points" else "times", shown or part.shown
+    return f"{_number(part, interval.estimate)} {unit} (95 % interval {_span(part, interval)})"
+
+
+def _difference(part: Part, above: str, below: str) -> str:
+    """Write a difference without a sign before it: which way it goes, a word says."""
+    return f"{_amount(part, -part.shown)} {below}" if part.shown.estimate < 0 else f"{_amount(part)} {above}"
 
 
 def _span(part: Part, interval: Interval) -> str:
@@ -148,10 +155,11 @@ def _arithmetic(evidence: Evidence) -> str:
 
 def _growth(evidence: Evidence, protocol: Protocol) -> str:
     growth = growth_difference(evidence, protocol)
+    word, growth = ("slower", -growth) if growth.estimate < 0 else ("faster", growth)
     known = growth.bounds()
     if known is None:
         return ""
-    return f" and grows {points(growth.estimate)} faster per 10 epochs ({100 * known[0]:.2f} to {100 * known[1]:.2f})"
+    return f" and grows {points(growth.estimate)} {word} per 10 epochs ({100 * known[0]:.2f} to {100 * known[1]:.2f})"
 
 
 def _leader(evidence: Evidence, protocol: Protocol) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +45,18 @@ def test_memorizing_is_refuted_when_the_wide_network_learns_more_as_well():
     assert claim.ci95 is not None
     assert claim.ci95[0] > Margins().gap  # the gap is wider all the same, and is shown
     assert "do not memorize instead of learning" in claim.sentence
+
+
+def test_which_way_a_difference_goes_is_a_word_and_no_sign():
+    rates = {10: 0.0, 25: 0.003, 100: 0.001}
+    curves = {width: {epoch: rate * epoch / 10 for epoch in (1, 3, 10, 100)} for width, rate in rates.items()}
+    rows = runs({10: 0.02, 25: 0.0, 100: -0.02}, gap={25: 0.03, 100: 0.0}, noise=0.0001)
+    found = claims(judge([replace(row, gap_by_epoch=curves[row.width]) for row in rows], []))
+    few, memorizes = found["too-few-struggles"].sentence, found["too-many-memorizes"].sentence
+    assert re.match(r"10 units end \d\.\d\d points \(95 % interval \d\S+ to \d\S+\) higher in validation accuracy", few)
+    assert re.search(r"is \d\S+ points \(95 % interval \d\S+ to \d\S+\) narrower with 100 units", memorizes)
+    assert "and grows 0.20 points slower per 10 epochs (0.20 to 0.20), and validation" in memorizes
+    assert re.search(r"validation accuracy is \d\.\d\d points \(95 % interval \d\S+ to \d\S+\) lower", memorizes)
 
 
 def test_just_right_is_refuted_by_a_smaller_width_that_is_as_good():
