@@ -15,6 +15,7 @@ import random
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -38,7 +39,7 @@ from studies.sweet_spot import ARTICLE_EPOCHS
 
 WAYS = {"ours": (False, False), "optuna": (True, False), "optuna-proxy": (True, True), "ours-proxy": (False, True)}
 SETTINGS = (
-    "ours 1,ours 8,ours 64,ours 1 5000,ours 64 5000,optuna 64,optuna-proxy 64,ours-proxy 64,"
+    "ours 1,ours 8,ours 64,ours 1 5000,ours 8 5000,optuna 64,optuna-proxy 64,ours-proxy 64,"
     "ours 256,optuna-proxy 256,ours-proxy 256"
 )
 CONNECTIONS = 400  # what PostgreSQL is told to allow; its default, 100, is too few for 256 workers
@@ -204,7 +205,11 @@ def main(arguments: list[str] | None = None) -> None:
         server.start()
         for setting in missing(options, path):
             trials = max(setting.workers, options.trials)
-            line = {"name": str(setting), **measure(server, setting, trials, options.pause, options.limit)}
+            try:
+                line = {"name": str(setting), **measure(server, setting, trials, options.pause, options.limit)}
+            except threading.BrokenBarrierError:
+                print(f"{setting}: not all workers were ready in {STARTING:.0f} s; left out", file=sys.stderr)
+                continue
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({**line, "machine": results.machine("optuna", "sqlalchemy", "psycopg")}) + "\n")
             print(line, file=sys.stderr)
