@@ -20,7 +20,7 @@ from search.crew import Process
 from search.errors import SearchError, UsageError
 
 CONNECT_SECONDS = 10.0
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LOST = -signal.SIGKILL  # what is known of a worker whose node is gone
 NOT_BEGUN = 128 + signal.SIGTERM  # exit code of a worker that was ended before it had begun
 
@@ -115,9 +115,10 @@ class Cluster:
         if cpus > 1 and not cpus.is_integer():
             raise UsageError(f"--ray-cpus must be whole above 1, not {cpus:g}: Ray shares out no more than one core")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        _check_address(address)
+        endpoint = _endpoint(address)
         ray: Any = import_module("ray")  # takes seconds, and is not always there
-        _check_reachable(address, ray.util.get_node_ip_address())
+        if endpoint and (reason := _reach(*endpoint, ray.util.get_node_ip_address())):
+            raise SearchError(f"--ray {address}: nothing answers there: {reason}")
         try:
             ray.init(address, namespace="sweetspot", logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -137,20 +138,24 @@ class Cluster:
         return Placed(self.ray, self.seats.remote(), options, environment)
 
 
-def _check_address(address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address != "auto" and not (host and port.isdecimal() and int(port) <= 65_535):
-        raise UsageError("--ray: use auto, HOST:PORT or ray://HOST:PORT")
-
-
-def _check_reachable(address: str, here: str) -> None:
-    """Raise `SearchError` at once where nothing listens: Ray itself would try for a minute, and then abort."""
+def _endpoint(address: str) -> tuple[str, int] | None:
+    """Return host and port of an address, None for auto. Raises `UsageError` for what is no address."""
     if address == "auto":
         return None
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    for name in {host.strip("[]"), here} if host in LOOPBACK else {host.strip("[]")}:  # as Ray reads a loopback address
+    if not (host and port.isdecimal() and int(port) <= 65_535):
+        raise UsageError("--ray: use auto, HOST:PORT or ray://HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def _reach(host: str, port: int, here: str) -> str | None:
+    """Return why nothing can be reached there, None if something can: Ray itself would try for minutes."""
+    reason = None
+    for name in {host, here} if host in LOOPBACK else {host}:  # as Ray reads a loopback address
         try:
-            return socket.create_connection((name, int(port)), CONNECT_SECONDS).close()
-        except OSError as error:
-            reason = error.strerror or str(error)
-    raise SearchError(f"--ray {address}: nothing answers there: {reason}")
+            socket.create_connection((name, port), CONNECT_SECONDS).close()
+        except (OSError, UnicodeError) as error:  # the latter for what no host can be called
+            reason = getattr(error, "strerror", None) or str(error)
+        else:
+            return None
+    return reason

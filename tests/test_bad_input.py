@@ -51,6 +51,7 @@ LINES = [  # command line, exit code, what the line on stderr must hold
         (f"run --storage postgresql://me@host/db --ray={address}", 2, "--ray: use auto, HOST:PORT or ray://HOST:PORT")
         for address in ("", "there", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "ray://", ":6379")
     ),
+    (f"run --storage postgresql://me@host/db --ray {70 * 'x'}:1", 1, "nothing answers there: "),
     ("run --storage postgresql://me@host/db --ray 127.0.0.1:1", 1, "--ray 127.0.0.1:1: nothing answers there: Conn"),
     ("run --device tpu", 2, "no device 'tpu' here; choose from: auto"),
     ("run --device cuda:99", 2, "no device 'cuda:99' here; choose from: auto"),
