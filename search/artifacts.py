@@ -23,6 +23,7 @@ from model.mlp import MLP
 from model.weights import encode, load, write
 from search.engine import Run
 from search.storage import Storage
+from search.urls import is_file
 
 WEIGHTS = "weights.safetensors"
 IDENTITY = ("init_seed", "order_seed", "first_epoch", "batch", "epochs", "train_accuracy", "train_loss")
@@ -34,7 +35,7 @@ def artifact_dir(storage: Storage, asked: Path | None = None) -> Path:
     """Return where the files of a database lie: where asked, else beside an SQLite file or in the current directory."""
     if asked is not None:
         return asked.absolute()
-    if storage.url.get_backend_name() == "sqlite":
+    if is_file(storage.url):
         return Path(f"{storage.url.database}.artifacts")
     return Path("sweetspot-artifacts").absolute()
 

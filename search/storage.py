@@ -28,7 +28,7 @@ from optuna.storages import RDBStorage
 from search import rows
 from search.errors import NotFoundError, StorageError
 from search.patience import Patience, is_away, is_restarting, reason
-from search.urls import parse_url, shown
+from search.urls import is_file, parse_url, shown
 
 __all__ = ["DEFAULT_URL", "Storage", "open_storage", "parse_url", "shown"]
 
@@ -164,7 +164,7 @@ def open_storage(text: str, *, create: bool, stop: Callable[[], bool] | None = N
     database that cannot be used; that one is left as it was.
     """
     url = parse_url(text)
-    if _is_sqlite(url):
+    if is_file(url):
         _check_file(url, Path(url.database or ""), create)
     waiting = Patience(shown(url), passes=is_away, stop=stop) if stop else Patience(shown(url), passes=is_restarting)
     try:
@@ -201,7 +201,7 @@ def _check_file(url: sa.URL, path: Path, create: bool) -> None:
 
 def _check_tables(url: sa.URL, create: bool) -> None:
     """Refuse a database that holds something else, before anything is added to it."""
-    if create and _is_sqlite(url) and not Path(url.database or "").exists():
+    if create and is_file(url) and not Path(url.database or "").exists():
         return
     names = set(sa.inspect(_probe(url)).get_table_names())
     if names - rows.NAMES and not {"studies", "trials", "version_info"} <= names:
@@ -216,11 +216,11 @@ def _probe(url: sa.URL) -> sa.Engine:
 
 def _backend(url: sa.URL) -> RDBStorage:
     kwargs: dict[str, Any] = {"connect_args": _connect_args(url)}
-    if not _is_sqlite(url):
+    if not is_file(url):
         kwargs["pool_pre_ping"] = True  # a connection that died while we trained is replaced, not reported
     text = url.render_as_string(hide_password=False)
     backend = RDBStorage(text.replace("{", "{{").replace("}", "}}"), engine_kwargs=kwargs)  # Optuna formats it
-    if _is_sqlite(url):
+    if is_file(url):
         _begin_immediately(backend.engine)
     else:
         backend.engine.dispose()  # opening took two connections, and a worker needs one: a server has few
@@ -247,7 +247,7 @@ def _begin_immediately(engine: sa.Engine) -> None:
 
 @contextmanager
 def _lock(url: sa.URL, name: str) -> Iterator[None]:
-    if _is_sqlite(url):
+    if is_file(url):
         with FileLock(f"{url.database}.lock"):
             yield
         return
@@ -258,11 +258,7 @@ def _lock(url: sa.URL, name: str) -> Iterator[None]:
 
 
 def _connect_args(url: sa.URL) -> dict[str, Any]:
-    if _is_sqlite(url):
+    if is_file(url):
         return {"timeout": SQLITE_TIMEOUT}
     dead = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
     return {"connect_timeout": 10, "options": "-c timezone=utc -c idle_in_transaction_session_timeout=60s", **dead}
-
-
-def _is_sqlite(url: sa.URL) -> bool:
-    return url.get_backend_name() == "sqlite"
