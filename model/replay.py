@@ -36,7 +36,7 @@ class Replay:
     """
 
     step: Step
-    record: Record = cuda_graph
+    record: Record
     _index: Tensor | None = field(default=None, init=False)  # where a recorded step looks for its minibatch
     _play: Play | None = field(default=None, init=False)
 

@@ -129,23 +129,21 @@ class Crew:
         return counts
 
 
-class Process:
+class Process(subprocess.Popen[bytes]):
     """A worker on this machine."""
 
     def __init__(self, options: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.command = [sys.executable, "-m", "search.run", *options]
-        self.process = subprocess.Popen(
-            self.command,
+        super().__init__(
+            [sys.executable, "-m", "search.run", *options],
             env={**os.environ, **environment, PARENT: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches us alone, and we pass it on once
         )
-        self.poll, self.terminate, self.wait = self.process.poll, self.process.terminate, self.process.wait
 
     def name(self) -> str:
         """Return what its ledger's name begins with."""
-        return process_name(self.process.pid)
+        return process_name(self.pid)
 
 
 def worker_environment(ledger: Ledger, threads: int) -> dict[str, str]:

@@ -81,12 +81,12 @@ def test_the_password_is_handed_to_workers_where_no_argument_shows_it(guarded: s
     options = crew_options(ledger, "cpu", Path("data"), Path("artifacts"), None)
     worker = Process(options, worker_environment(ledger, 1))
     try:
-        seen = psutil.Process(worker.process.pid)
+        seen = psutil.Process(worker.pid)
         assert "--data-dir=data" in seen.cmdline()
         assert not any("ss/w" in word or "ss%2Fw" in word for word in seen.cmdline())
         assert "ss%2Fw" in seen.environ()["SWEETSPOT_STORAGE"]
     finally:
-        worker.process.kill()
+        worker.kill()
         worker.wait()
 
 
