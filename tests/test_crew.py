@@ -2,60 +2,25 @@
 
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from optuna.trial import FrozenTrial
 
-from benchmarks.faults import audit, ledger_at, wait_until
+from benchmarks.faults import CLEAN, audit, ledger_at, wait_until
 from search.crew import threads_each, worker_environment
-from search.ledger import Ledger, load_study
+from search.ledger import load_study
 from search.run import crew_options
 from search.status import state
 from search.storage import open_storage, parse_url
-
-CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}
-
-
-@contextmanager
-def crew(url: str, data: Path, trials: int) -> Iterator["subprocess.Popen[str]"]:
-    """The command as a user starts it, with two workers; it is ended with the block."""
-    options = [
-        "--workers=2",
-        f"--trials={trials}",
-        "--study=study",
-        "--epochs=2",
-        "--confirm-seeds=0",
-        "--fleet-size=16",
-    ]
-    command = [sys.executable, "-m", "search.run", *options, f"--storage={url}", f"--data-dir={data}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as run:
-        try:
-            yield run
-        finally:
-            if run.poll() is None:
-                run.kill()
-
-
-def running(ledger: Ledger) -> list[FrozenTrial]:
-    return [trial for trial in ledger.study.trials if trial.state.name == "RUNNING" and "worker" in trial.user_attrs]
-
-
-def pid_of(trial: FrozenTrial) -> int:
-    return int(trial.user_attrs["worker"].split(":")[-2])
+from tests.crews import assert_stops_and_gives_back, at_work, crew
 
 
 def test_a_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path, mnist_dir: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     ledger = ledger_at(url, epochs=2)
-    with crew(url, mnist_dir, 6) as run:
-        wait_until(lambda: running(ledger))
-        victim = pid_of(running(ledger)[0])
+    with crew(url, mnist_dir, tmp_path / "files", "--workers=2", "--trials=6") as run:
+        wait_until(lambda: at_work(ledger))
+        victim = min(at_work(ledger))
         assert victim != run.pid
         os.kill(victim, signal.SIGKILL)
         printed, _ = run.communicate(timeout=120)
@@ -68,18 +33,9 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path, m
 def test_stopping_the_command_stops_its_workers_and_gives_back(tmp_path: Path, mnist_dir: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     ledger = ledger_at(url, epochs=2)
-    with crew(url, mnist_dir, 1000) as run:
-        wait_until(lambda: len({pid_of(trial) for trial in running(ledger)}) == 2)
-        pids = {pid_of(trial) for trial in running(ledger)}
-        run.send_signal(signal.SIGTERM)
-        printed, _ = run.communicate(timeout=60)
-    assert run.returncode == 143, printed
-    counts = ledger.counts()
-    assert (counts.running, counts.failed) == (0, 0)
-    assert counts.waiting > 0
-    for pid in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    with crew(url, mnist_dir, tmp_path / "files", "--workers=2", "--trials=1000") as run:
+        wait_until(lambda: len(at_work(ledger)) == 2)
+        assert_stops_and_gives_back(run, ledger, at_work(ledger), 60)
 
 
 def test_workers_share_the_cores() -> None:

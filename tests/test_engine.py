@@ -12,7 +12,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmarks.faults import EPOCHS, Pace, audit, ledger_at, made_up_mnist
+from benchmarks.faults import CLEAN, EPOCHS, Pace, audit, ledger_at, made_up_mnist
 from model.data import Mnist
 from model.fleet import Fleet
 from search.engine import Engine, Run
@@ -22,7 +22,6 @@ from search.storage import open_storage
 from studies.spec import StudySpec
 from studies.sweet_spot import sweet_spot
 
-CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}
 FIGURES = {"parameters", "epochs", "train_accuracy", "train_loss", "val_accuracy", "val_loss", "gap", "seconds"}
 REPLAY = {"init_seed", "order_seed", "first_epoch", "batch", "train_on", "score_on", "threads", "device", "torch"}
 

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import Postgres, audit, execute, ledger_at, search, start, wait_until, work
+from benchmarks.faults import CLEAN, Postgres, audit, execute, ledger_at, search, start, wait_until, work
 from search.errors import StorageError
 from search.ledger import Ledger, process_name
-
-CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}
 
 
 def finished(ledger: Ledger) -> int:

@@ -11,14 +11,12 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
-from benchmarks.faults import EPOCHS, audit, execute, kill, ledger_at, search, start, wait_until, work
+from benchmarks.faults import CLEAN, EPOCHS, audit, execute, kill, ledger_at, search, start, wait_until, work
 from search.errors import NotFoundError, StudyMismatchError
 from search.ledger import Ledger, TrialLostError, enqueue, load_study, open_ledger, process_name, stored_epochs
 from search.storage import open_storage
 from studies.spec import StudySpec
 from studies.sweet_spot import BASELINE, SPACE, sweet_spot
-
-CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}
 
 
 @pytest.fixture

@@ -6,15 +6,13 @@ from itertools import count
 import pytest
 from rich.console import Console
 
-from benchmarks.faults import audit, ledger_at, search
+from benchmarks.faults import CLEAN, audit, ledger_at, search
 from search.errors import SearchError, StudyMismatchError, UsageError
 from search.follow import follow
 from search.ledger import Ledger, open_ledger
 from search.orders import Order, call_off, finish, listed, order_of, place
 from search.status import state
 from studies.confirm import SEEDS, confirmation
-
-CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}
 
 
 @pytest.fixture

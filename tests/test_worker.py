@@ -17,7 +17,7 @@ from optuna_dashboard._note import get_note_from_system_attrs
 from rich.console import Console
 
 import search.ledger
-from benchmarks.faults import Postgres, audit, execute, kill, ledger_at, made_up_mnist, start, wait_until
+from benchmarks.faults import CLEAN, Postgres, audit, execute, kill, ledger_at, made_up_mnist, start, wait_until
 from search import run, status, stop
 from search.ledger import MAX_FAILED, Ledger
 from search.orders import order_of, place
@@ -27,7 +27,6 @@ from search.storage import open_storage
 from search.worker import Worker
 from studies.sweet_spot import BASELINE, SPACE
 
-CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}
 SILENT = Console(quiet=True)
 
 
