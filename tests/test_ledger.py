@@ -141,7 +141,7 @@ def test_a_parent_that_sees_a_worker_die_queues_its_trials_at_once(url: str, led
 
 
 def test_a_worker_that_is_terminated_gives_its_trials_back(url: str, ledger: Ledger) -> None:
-    worker = start(work, url, 5, pace=0.1, epochs=EPOCHS)
+    worker = start(work, url, 5, pace=0.5, epochs=EPOCHS)
     wait_until(lambda: ledger.counts().running)
     assert worker.pid
     os.kill(worker.pid, signal.SIGTERM)
