@@ -17,18 +17,15 @@ from scipy import stats
 from torch.overrides import TorchFunctionMode
 
 from benchmarks import results
+from benchmarks.fleets import fleet_of
 from model.data import Mnist, load
-from model.fleet import ARTICLE_BATCH, Fleet
-from model.mlp import MLPConfig, initialised
+from model.fleet import ARTICLE_BATCH
 from model.training import evaluate
 
 POINTS = ((25, 0.02), (100, 0.02), (250, 0.004))  # widths and learning rates: the article's, and the search's favourite
 ROWS, COLUMNS = 448, 624  # of a wide product: 16 networks of 25 units, the pixels that a minibatch lights
-OPERANDS: Mapping[Callable[..., Any], int] = {
-    torch.mm: 0,
-    torch.bmm: 0,
-    torch.baddbmm: 1,
-}  # where the two factors begin
+OPERANDS: Mapping[Callable[..., Any], int] = {torch.mm: 0, torch.bmm: 0, torch.baddbmm: 1}
+"""Where the two factors begin among a product's arguments."""
 
 
 class Rounded(TorchFunctionMode):
@@ -46,11 +43,10 @@ class Rounded(TorchFunctionMode):
 
 def accuracies(data: Mnist, width: int, lr: float, seeds: int, epochs: int) -> list[float]:
     """Return the validation accuracy of each seed, in points."""
-    fleet = Fleet(data.train, order_seed=0)
-    lanes = [fleet.join(initialised(MLPConfig(width), seed), lr) for seed in range(seeds)]
+    fleet = fleet_of(data.train, [width] * seeds, lr)
     for _ in range(epochs):
         fleet.train_epoch()
-    return [100 * evaluate(lane.network(), data.validation).accuracy for lane in lanes]
+    return [100 * evaluate(lane.network(), data.validation).accuracy for lane in fleet.lanes]
 
 
 def compared(data: Mnist, seeds: int, epochs: int) -> list[list[object]]:
@@ -101,7 +97,7 @@ def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=5)
     asked = parser.parse_args()
     rates = rate(torch.float32, 20), rate(torch.bfloat16, 20)
     results.write("bf16", report(compared(load(), asked.seeds, asked.epochs), rates, asked.seeds, asked.epochs))

@@ -17,10 +17,10 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks import results
+from benchmarks.fleets import fleet_of
 from model.data import Images, load
-from model.fleet import ARTICLE_BATCH, Fleet
+from model.fleet import ARTICLE_BATCH
 from model.lane import padded
-from model.mlp import MLPConfig, initialised
 from search.engine import ROOM
 
 WIDTHS = (10, 25, 50, 100, 250)
@@ -32,15 +32,20 @@ Points = Mapping[tuple[int, int], float]
 """Seconds of a model-epoch by width and number of networks."""
 
 
+def by_units(width: int) -> list[int]:
+    """Return how many networks of this width a fleet of each size holds, one at least."""
+    return [max(1, units // padded(width)) for units in UNITS]
+
+
 def sizes(width: int) -> list[int]:
     """Return the fleets of networks of this width to measure, in networks."""
-    return sorted({max(1, units // padded(width)) for units in UNITS})
+    return sorted(set(by_units(width)))
 
 
 def measure(images: Images, rounds: int) -> Points:
     """Return the median seconds of a model-epoch at every point."""
     part = images.take(torch.arange(BATCHES * ARTICLE_BATCH))
-    fleets = {(width, count): _fleet(part, width, count) for width in WIDTHS for count in sizes(width)}
+    fleets = {(width, count): fleet_of(part, [width] * count) for width in WIDTHS for count in sizes(width)}
     seconds: dict[tuple[int, int], list[float]] = defaultdict(list)
     for turn in range(rounds + 1):
         for (width, count), fleet in fleets.items():
@@ -51,20 +56,13 @@ def measure(images: Images, rounds: int) -> Points:
     return {point: median(found) * len(images) / len(part) for point, found in seconds.items()}
 
 
-def _fleet(images: Images, width: int, count: int) -> Fleet:
-    fleet = Fleet(images, order_seed=0)
-    for seed in range(count):
-        fleet.join(initialised(MLPConfig(width), seed), 0.01)
-    return fleet
-
-
 def report(points: Points, rounds: int) -> str:
     """Return the section: what a model-epoch costs for each width, by the rows that the fleet may fill."""
     rows = []
     for width in WIDTHS:
         costs = {count: points[width, count] for count in sizes(width)}
         best = min(costs.values())
-        cells = [f"{n}: {1e3 * costs[n]:.0f} ms, {costs[n] / best:.2f} x" for n in _by_units(width)]
+        cells = [f"{n}: {1e3 * costs[n]:.0f} ms, {costs[n] / best:.2f} x" for n in by_units(width)]
         rows.append([width, *cells])
     head = ["units of a network", *("alone" if units == 1 else f"{units} rows" for units in UNITS)]
     return "\n\n".join(
@@ -77,10 +75,6 @@ def report(points: Points, rounds: int) -> str:
             "![cost of a model-epoch by fleet size and width](curve.png)",
         ]
     )
-
-
-def _by_units(width: int) -> list[int]:
-    return [max(1, units // padded(width)) for units in UNITS]
 
 
 def draw(points: Points) -> None:

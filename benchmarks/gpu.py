@@ -10,42 +10,33 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from statistics import median
 
 import torch
 
 from benchmarks import results
+from benchmarks.fleets import fleet_of
 from model.data import Images, load
 from model.fleet import Fleet
-from model.mlp import MLPConfig, initialised
 from search.engine import ROOM
 
 TRIALS, EPOCHS, TOGETHER, WIDTH = 50, 100, 64, 25
 
 
-def fleet(images: Images, widths: list[int]) -> Fleet:
-    """Return a fleet of networks of these widths."""
-    made = Fleet(images, order_seed=0)
-    for seed, width in enumerate(widths):
-        made.join(initialised(MLPConfig(width), seed), 0.01)
-    return made
-
-
 def seconds(images: Images, widths: list[int], epochs: int) -> float:
     """Return how long a fleet trains; two epochs before that record its graphs."""
-    made = fleet(images, widths)
-    for _ in range(2):
-        made.train_epoch()
-    return timed(lambda: [made.train_epoch() for _ in range(epochs)], images.pixels.device)
+    fleet = fleet_of(images, widths)
+    timed(fleet, 2)
+    return timed(fleet, epochs)
 
 
-def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds until the device has done it all."""
-    torch.cuda.synchronize(device)
+def timed(fleet: Fleet, epochs: int) -> float:
+    """Return the seconds until the device has trained so many epochs."""
+    torch.cuda.synchronize()
     start = time.perf_counter()
-    work()
-    torch.cuda.synchronize(device)
+    for _ in range(epochs):
+        fleet.train_epoch()
+    torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
@@ -57,8 +48,7 @@ def search(images: Images) -> float:
         crew: list[int] = []
         while waiting and sum(crew) < ROOM["cuda"]:
             crew.append(waiting.pop())
-        made = fleet(images, crew)
-        total += timed(lambda made=made: [made.train_epoch() for _ in range(EPOCHS)], images.pixels.device)  # type: ignore[misc]
+        total += timed(fleet_of(images, crew), EPOCHS)
     return total
 
 

@@ -17,10 +17,9 @@ import torch
 
 from benchmarks import results
 from benchmarks.faults import Pace, ledger_at, made_up_mnist
+from benchmarks.fleets import fleet_of
 from benchmarks.peers.job import asked, outcome
 from model.data import Images, Mnist, load
-from model.fleet import Fleet
-from model.mlp import MLPConfig, initialised
 from search.engine import ROOM, Engine, Run
 
 MB = 1e6
@@ -61,10 +60,7 @@ def steps() -> dict[str, float]:
     found = {"programs loaded": resident()}
     data = load()
     found["MNIST loaded"] = resident()
-    fleet = Fleet(data.train, order_seed=0)
-    for seed in range(ROOM["cpu"] // WIDTH):
-        fleet.join(initialised(MLPConfig(WIDTH), seed), 0.01)
-    fleet.train_epoch()
+    fleet_of(data.train, [WIDTH] * (ROOM["cpu"] // WIDTH)).train_epoch()
     found["a full fleet trains"] = resident()
     return {**found, "tensors of MNIST": held(data), "one copy": (60_000 * 784 + 60_000 * 8) / MB}
 

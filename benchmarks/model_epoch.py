@@ -21,9 +21,10 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from benchmarks import results
+from benchmarks.fleets import fleet_of
 from benchmarks.results import machine
 from model.data import FILES, Images, load, provide
-from model.fleet import ARTICLE_BATCH, MIN_UNITS, Fleet, epoch_order
+from model.fleet import ARTICLE_BATCH, MIN_UNITS, epoch_order
 from model.lane import CLASSES, padded
 from model.mlp import MLPConfig, initialised
 from model.pixels import lit
@@ -76,14 +77,6 @@ def resident_loop(images: Images) -> Callable[[], object]:
     return epoch
 
 
-def fleet_epoch(images: Images, count: int) -> Callable[[], object]:
-    """Return an epoch of a fleet."""
-    fleet = Fleet(images, order_seed=0)
-    for seed in range(count):
-        fleet.join(initialised(MLPConfig(WIDTH), seed), LR)
-    return fleet.train_epoch
-
-
 def columns(images: Images) -> int:
     """Return how many columns the wide products of a minibatch have; the median over an epoch."""
     batches = epoch_order(len(images), 0, 0).split(ARTICLE_BATCH)
@@ -118,7 +111,7 @@ def arithmetic(images: Images, count: int) -> tuple[float, float]:
 
 def contenders(directory: Path, images: Images) -> list[Contender]:
     """Return all that is compared."""
-    fleets = [Contender(f"fleet of {n}", n, fleet_epoch(images, n)) for n in FLEETS]
+    fleets = [Contender(f"fleet of {n}", n, fleet_of(images, [WIDTH] * n, LR).train_epoch) for n in FLEETS]
     floor = [Contender(f"its wide products alone, {n}", n, products(images, n)) for n in FLEETS]
     return [
         Contender("the article's loop", 1, article_loop(directory)),

@@ -33,6 +33,7 @@ from benchmarks.crowd import Job, Watch, hire, proxy_at
 from benchmarks.faults import Postgres, audit, execute_outside, ledger_at
 from benchmarks.fill import fill
 from benchmarks.peers.job import asked
+from benchmarks.rounds import measured
 from benchmarks.scale_table import report
 from search.ledger import Ledger
 from studies.sweet_spot import ARTICLE_EPOCHS
@@ -183,13 +184,8 @@ def _free_port() -> int:
 
 def missing(options: argparse.Namespace, path: Path) -> Iterator[Setting]:
     """Yield the settings that are asked for and that the file of results does not have."""
-    done = {line["name"] for line in stored(path)}
+    done = {line["name"] for line in measured(path)}
     yield from (setting for text in options.only.split(",") if str(setting := Setting.read(text)) not in done)
-
-
-def stored(path: Path) -> list[dict[str, Any]]:
-    """Return what was measured before."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -213,7 +209,7 @@ def main(arguments: list[str] | None = None) -> None:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({**line, "machine": results.machine("optuna", "sqlalchemy", "psycopg")}) + "\n")
             print(line, file=sys.stderr)
-    results.write("scale", report(stored(path)))
+    results.write("scale", report(measured(path)))
 
 
 if __name__ == "__main__":

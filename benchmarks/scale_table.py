@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks import results
 
-CALLS = {"claim": "claim", "report": "report", "beat": "beat", "end": "end"}  # columns, by the name of the call
+CALLS = ("claim", "report", "beat", "end")  # columns
 WAYS = {
     "ours": "ours",
     "optuna": "Optuna alone",
@@ -25,7 +25,7 @@ def report(lines: Sequence[Line]) -> str:
             f"{first['machine']} Workers, PostgreSQL and proxy share {first['cores']} cores. A worker is a process; it "
             f"sleeps {first['pause']:g} s ± 50 % before each report. No trial was lost, doubled or over the budget.",
             "Milliseconds that a worker waited, median / 95th percentile (number of calls):",
-            results.table(["setting", "stored before", "trials/s", "calls/s", *CALLS.values()], _each(lines, _waits)),
+            results.table(["setting", "stored before", "trials/s", "calls/s", *CALLS], _each(lines, _waits)),
             "CPU milliseconds for each trial, by who spent them; statements that a worker sent for each trial; the "
             "share of the cores that all of them used, and that anything else on the machine used meanwhile:",
             results.table(
