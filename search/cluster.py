@@ -85,8 +85,9 @@ class Placed:
         except self.ray.exceptions.RayError as error:
             if isinstance(error, self.ray.exceptions.RayActorError) and not getattr(error, "actor_init_failed", False):
                 return LOST
-            why = str(error).strip().splitlines()[-1]
-            raise SearchError(f"a worker cannot start on its node, is sweetspot installed there? {why}") from None
+            raise SearchError(
+                f"a worker cannot start on its node, is sweetspot installed there? {_last_line(error)}"
+            ) from None
 
     def terminate(self) -> None:
         """Let it give its trials back and end."""
@@ -122,7 +123,8 @@ class Cluster:
         try:
             ray.init(address, namespace="sweetspot", logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise SearchError(f"--ray {address}: {str(error).strip().splitlines()[0]}") from None
+            why = "no cluster runs here; start one with: ray start --head" if endpoint is None else _last_line(error)
+            raise SearchError(f"--ray {address}: {why}") from None
         self.ray = ray
         self.threads = max(1, int(cpus))
         self.gpus = gpus
@@ -136,6 +138,10 @@ class Cluster:
     def hire(self, options: Sequence[str], environment: Mapping[str, str]) -> Placed:
         """Ask for room for one more worker."""
         return Placed(self.ray, self.seats.remote(), options, environment)
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
 def _endpoint(address: str) -> tuple[str, int] | None:
