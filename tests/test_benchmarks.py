@@ -2,8 +2,11 @@
 
 import argparse
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
+import optuna
 import pytest
 import torch
 
@@ -12,6 +15,7 @@ from benchmarks.bf16 import Rounded
 from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, ledger_at
 from benchmarks.peers.job import Ran, asked, tell
+from benchmarks.peers.optuna_tuned import OneClaimAtATime
 from benchmarks.room import Stay, use
 from benchmarks.whole_job_table import extrapolated, floor, interpolated, jobs, report
 
@@ -184,3 +188,18 @@ def test_the_table_of_scale_has_a_row_for_each_setting():
     assert "| 8 ours | 5,000 | 1.5 | 9 | 5 / 9 (20) | none | none | none |" in text
     assert "| 8 ours | 5,000 | 10 | 200 | 100 | 0 | 100 | 50 %, 25 % |" in text
     assert "| 8 ours | 5,000 | 3 | 1.0 | 2.0 | 0.5 | 0.0 | 0.0 | 1 |" in text
+
+
+def test_the_tuned_peer_hands_an_enqueued_trial_to_one_of_its_threads(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=OneClaimAtATime(f"sqlite:///{tmp_path}/study.db"))
+    for _ in range(10):  # without the lock about half of these gave one trial twice
+        study.enqueue_trial({})
+        together = Barrier(2)
+
+        def ask(together: Barrier = together) -> int:
+            together.wait()
+            return study.ask().number
+
+        with ThreadPoolExecutor(2) as threads:
+            one, two = threads.submit(ask), threads.submit(ask)
+        assert one.result() != two.result()

@@ -7,14 +7,32 @@ before `model`, so its threads wait as PyTorch lets them by default: for one net
 """
 
 import tempfile
+import threading
 import time
+from typing import Any
 
 import optuna
 import torch
+from optuna.storages import RDBStorage
 
 from benchmarks.peers.job import asked, ran, tell
 from benchmarks.peers.resident import resident, train
 from studies.sweet_spot import BASELINE, pruner, sampler
+
+
+class OneClaimAtATime(RDBStorage):
+    """An RDBStorage that hands a waiting trial to one thread.
+
+    Without it Optuna 5.0 on SQLite often gives the enqueued baseline to both threads, and the study ends with "Cannot
+    tell a COMPLETE trial".
+    """
+
+    _claiming = threading.Lock()
+
+    def set_trial_state_values(self, *args: Any, **kwargs: Any) -> bool:
+        """Change a trial's state while no other thread does."""
+        with self._claiming:
+            return super().set_trial_state_values(*args, **kwargs)
 
 
 def main() -> None:
@@ -37,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         start = time.perf_counter()
         study = optuna.create_study(
-            storage=f"sqlite:///{directory}/study.db",
+            storage=OneClaimAtATime(f"sqlite:///{directory}/study.db"),
             direction="maximize",
             sampler=sampler(options.seed),
             pruner=pruner(),
