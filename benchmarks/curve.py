@@ -24,7 +24,7 @@ from model.lane import padded
 from search.engine import ROOM
 
 WIDTHS = (10, 25, 50, 100, 250)
-UNITS = (1, 128, 256, 512, 1024)  # rows that a fleet fills at most; 1: a fleet of one
+UNITS = (1, 256, 512, 1024, 2048)  # rows that a fleet fills at most; 1: a fleet of one
 BATCHES = 10  # minibatches of an epoch that are measured
 PICTURE = Path(__file__).parent / "curve.png"
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmarks import results
-from model.fleet import MIN_UNITS
 from model.lane import padded
 from search.cli import STORAGE, STUDY
 from search.engine import ROOM
@@ -37,8 +36,6 @@ class Use:
     room: int  # what the fleet had: its size, or more where the last newcomer exceeded it
     idle: int  # of it: not taken
     padding: int  # of it: rows of zeros
-    computed: int  # rows of the wide products, which never have fewer than `MIN_UNITS`
-    units: int  # hidden units that were wanted
 
 
 def use(stays: Iterable[Stay], room: int) -> Use:
@@ -60,8 +57,6 @@ def use(stays: Iterable[Stay], room: int) -> Use:
         room=sum(max(room, rows) for rows in taken),
         idle=sum(max(0, room - rows) for rows in taken),
         padding=sum(taken) - sum(wanted),
-        computed=sum(max(MIN_UNITS, rows) for rows in taken),
-        units=sum(wanted),
     )
 
 
@@ -71,7 +66,6 @@ def report(found: Use, trials: int, room: int) -> str:
         ["idle room", f"{100 * found.idle / found.room:.1f} %"],
         ["padding", f"{100 * found.padding / found.room:.1f} %"],
         ["together", f"{100 * (found.idle + found.padding) / found.room:.1f} %"],
-        ["rows of the wide products that no network wanted", f"{100 * (1 - found.units / found.computed):.1f} %"],
     ]
     return "\n\n".join(
         [

@@ -21,10 +21,12 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import torch
 from filelock import FileLock, Timeout
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from model.errors import DataDirError, DataError
@@ -58,6 +60,14 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def lit(self) -> Any:
+        """The lit pixels as a sparse matrix of SciPy's, uint8 `(n, 785)`; the last column is always 255, for a bias.
+
+        Made when first asked for: 5 bytes a pixel that is lit, so four fifths of what MNIST's images take.
+        """
+        return csr_array(torch.nn.functional.pad(self.pixels, (0, 1), value=255).numpy())
 
     def to(self, device: torch.device | str) -> "Images":
         """The same images on `device`."""

@@ -28,7 +28,7 @@ class Lane:
     config: MLPConfig
     first_epoch: int  # the fleet's clock when it joined; with the fleet's seed it names every minibatch seen
     lr: float
-    values: list[Tensor]  # w1 (p, 785), w2 (p, p), b2 (p, 1), w3 (10, p), b3 (10, 1); views once packed
+    values: list[Tensor]  # w1 (785, p), w2 (p, p), b2 (p, 1), w3 (10, p), b3 (10, 1); views once packed
     grads: list[Tensor]  # the same shapes, as are Adam's moments
     moments: list[Tensor]
     squares: list[Tensor]
@@ -50,7 +50,7 @@ class Lane:
         with torch.device("meta"):  # no initial weights to be drawn, only to be overwritten
             model = MLP(self.config)
         model.to_empty(device=w1.device)
-        weights = [w1[:h, :INPUTS], w1[:h, INPUTS], w2[:h, :h], b2[:h, 0], w3[:, :h], b3[:, 0]]
+        weights = [w1[:INPUTS, :h].T, w1[INPUTS, :h], w2[:h, :h], b2[:h, 0], w3[:, :h], b3[:, 0]]
         with torch.no_grad():
             for own, packed in zip(model.parameters(), weights, strict=True):
                 own.copy_(packed)
@@ -84,10 +84,10 @@ class Lane:
 def padded_weights(model: MLP) -> list[Tensor]:
     """Copy a network's weights into zero-padded tensors, in the order of `Lane.values`."""
     h, p = model.config.hidden_units, padded(model.config.hidden_units)
-    w1, w2, b2 = torch.zeros(p, INPUTS + 1), torch.zeros(p, p), torch.zeros(p, 1)
+    w1, w2, b2 = torch.zeros(INPUTS + 1, p), torch.zeros(p, p), torch.zeros(p, 1)
     w3, b3 = torch.zeros(CLASSES, p), torch.zeros(CLASSES, 1)
     with torch.no_grad():
-        w1[:h, :INPUTS], w1[:h, INPUTS] = model.input.weight, model.input.bias
+        w1[:INPUTS, :h], w1[INPUTS, :h] = model.input.weight.T, model.input.bias
         w2[:h, :h], b2[:h, 0] = model.hidden.weight, model.hidden.bias
         w3[:, :h], b3[:, 0] = model.output.weight, model.output.bias
     return [w1, w2, b2, w3, b3]

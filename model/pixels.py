@@ -1,37 +1,128 @@
-"""Which pixels a minibatch lights: the others add nothing to the first layer, and their weights get no gradient.
+"""The first layer's products, for all networks of a fleet at once: on a CPU over the lit pixels alone.
 
-Of MNIST's 784 pixels 600 or so are lit somewhere in 1,028 images. So the wide products leave the dark ones out, a
-fifth of the arithmetic of a fleet, and lose nothing: what is left out are products with zero.
+Four of five pixels of MNIST are black, and multiply by zero. On a CPU the others are listed, image by image and pixel
+by pixel, and the products are sums of a table's rows, weighted by brightness: PyTorch's `embedding_bag`, whose kernels
+(FBGEMM) are made for the machine at hand. Elsewhere, where shapes should stay, the products are plain ones.
+
+The units of all networks lie side by side; a `Panel` is a stretch of them. The 785th input is always 1: the weights
+beside it are the bias.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag, pad
 
-from model.lane import INPUTS
+from model.data import Images
+from model.lane import INPUTS, Lane
 
-BIAS, DARK = INPUTS, INPUTS + 1  # columns of a minibatch's inputs beside the pixels: constant one, constant zero
-COLUMNS = 16  # floats: rows of so many columns, or a multiple, start on 64 bytes
-MOST = -(-(INPUTS + 2) // COLUMNS) * COLUMNS  # columns when every pixel is lit
+PANEL = 96  # units on a CPU: their sums fit into AVX2's registers, and their weights, 300 kB, into a core's cache
 
 
 @dataclass(frozen=True)
-class Lit:
-    """The K columns that a minibatch needs: lit pixels in order, the bias, and dark ones up to a multiple of 16."""
+class Panel:
+    """A stretch of the first layer's units, of one network or several."""
 
-    of_inputs: Tensor  # (K,) columns of the inputs, (batch, 786)
-    of_weights: Tensor  # (K,) columns of the weights, (units, 785); beside a dark input any will do
-    back: Tensor  # (785,) where among the K each column's gradient is; that of a dark pixel is a dark column's, zero
+    units: slice  # of all networks' units side by side
+    weights: Tensor  # (785, n), a copy of the networks' own
+    pieces: list[tuple[Tensor, Tensor, slice]]  # (785, some) of a network's weights, and gradient; where in the panel
+
+    def collect(self) -> Tensor:
+        """Return the networks' weights side by side, `(785, n)`."""
+        for weights, _, place in self.pieces:
+            self.weights[:, place].copy_(weights)
+        return self.weights
+
+    def spread(self, gradient: Tensor) -> None:
+        """Hand each network its part of the gradient `(785, n)`."""
+        for _, own, place in self.pieces:
+            own.copy_(gradient[:, place])
 
 
-def lit(pixels: Tensor) -> Lit:
-    """Return the columns that these images `(n, 784)` need; on a GPU this waits for it."""
-    found = pixels.any(0).nonzero().squeeze(1)
-    n = len(found)
-    k = -(-(n + 2) // COLUMNS) * COLUMNS  # at least one is dark
-    of_inputs = torch.full((k,), DARK, device=pixels.device)
-    of_inputs[:n], of_inputs[n] = found, BIAS
-    back = torch.full((INPUTS + 1,), k - 1, device=pixels.device)
-    back[of_inputs[: n + 1]] = torch.arange(n + 1, device=pixels.device)
-    return Lit(of_inputs, of_inputs.clamp(max=BIAS), back)
+def panels(lanes: Sequence[tuple[int, Lane]], total: int, device: torch.device) -> list[Panel]:
+    """Cut all units into panels; each lane comes with the place of its first unit."""
+    width = PANEL if device.type == "cpu" else total
+    return [_panel(lanes, start, min(start + width, total), device) for start in range(0, total, width)]
+
+
+def _panel(lanes: Sequence[tuple[int, Lane]], start: int, stop: int, device: torch.device) -> Panel:
+    pieces = []
+    for first, lane in lanes:
+        low, high = max(start, first), min(stop, first + lane.units)
+        if low < high:
+            own = slice(low - first, high - first)
+            pieces.append((lane.values[0][:, own], lane.grads[0][:, own], slice(low - start, high - start)))
+    return Panel(slice(start, stop), torch.zeros(INPUTS + 1, stop - start, device=device), pieces)
+
+
+class Products(Protocol):
+    """The products of a minibatch's inputs, as fractions, with a table."""
+
+    def of_weights(self, table: Tensor) -> Tensor:
+        """Return inputs times weights `(785, n)`: `(batch, n)`."""
+
+    def of_gradient(self, table: Tensor) -> Tensor:
+        """Return the transposed inputs times a gradient `(batch, n)`: that of the weights, `(785, n)`."""
+
+
+def products(images: Images, index: Tensor) -> Products:
+    """Return the products with a minibatch as they are fastest on the images' device."""
+    if index.device.type == "cpu":
+        some = images.lit[index.numpy()]
+        return Sparse(Bags.of(some), Bags.of(some.tocsc()))
+    return Dense(pad(images.pixels[index].float().div_(255), (0, 1), value=1.0))
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Over all pixels."""
+
+    inputs: Tensor  # (batch, 785) float32
+
+    def of_weights(self, table: Tensor) -> Tensor:
+        """See `Products`."""
+        return self.inputs @ table
+
+    def of_gradient(self, table: Tensor) -> Tensor:
+        """See `Products`."""
+        return self.inputs.T @ table
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """Over the lit pixels alone; a column's bits depend on that column of the table and nothing else."""
+
+    images: "Bags"  # what is lit of each image
+    pixels: "Bags"  # in which images each pixel is lit
+
+    def of_weights(self, table: Tensor) -> Tensor:
+        """See `Products`."""
+        return self.images.sums(table)
+
+    def of_gradient(self, table: Tensor) -> Tensor:
+        """See `Products`."""
+        return self.pixels.sums(table)
+
+
+@dataclass(frozen=True)
+class Bags:
+    """A sparse matrix, row by row."""
+
+    columns: Tensor  # (lit,) int32
+    starts: Tensor  # (rows + 1,) int32: where each row begins, and the end of the last
+    shares: Tensor  # (lit,) float32 in 0..1
+
+    @classmethod
+    def of(cls, matrix: Any) -> "Bags":
+        """Take over a matrix of SciPy's, of bytes; one by columns becomes its transpose."""
+        columns, starts, lit = map(torch.from_numpy, (matrix.indices, matrix.indptr, matrix.data))
+        return cls(columns, starts, lit.float().div_(255))
+
+    def sums(self, table: Tensor) -> Tensor:
+        """Return the product with a table; a row's terms are added in their order."""
+        return embedding_bag(
+            self.columns, table, self.starts, mode="sum", per_sample_weights=self.shares, include_last_offset=True
+        )

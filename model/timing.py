@@ -1,8 +1,8 @@
 """How long an epoch of one network takes by itself, and how much arithmetic it is.
 
-Not by the fleet: it pads every network to a multiple of 4 units and its first product to 256, which is what makes it
-fast for many and would make 10 and 100 units look alike here. This is the article's own loop, less its DataLoader,
-whose cost is the same at every width: a plain module, PyTorch's Adam, images that already lie on the device.
+Not by the fleet: what it shares among many networks it would charge to one here, whatever its width. This is the
+article's own loop, less its DataLoader, whose cost is the same at every width: a plain module, PyTorch's Adam, images
+that already lie on the device.
 """
 
 import time

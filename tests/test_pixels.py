@@ -1,38 +1,93 @@
-"""What a minibatch leaves out is nothing but products with zero."""
+"""The first layer's products are those of plain matrices, and a column of them depends on nothing but itself."""
 
+from collections.abc import Iterator
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
-from model.lane import INPUTS
-from model.pixels import BIAS, COLUMNS, DARK, MOST, lit
+from model.data import Images, Mnist
+from model.lane import INPUTS, Lane
+from model.mlp import MLPConfig
+from model.pixels import PANEL, Dense, Sparse, panels, products
 
 some = settings(max_examples=25, deadline=None, derandomize=True)
+LIT = st.sampled_from([0.0, 0.001, 0.2, 0.5, 1.0])
+
+
+def images(n: int, share: float, seed: int) -> Images:
+    generator = torch.Generator().manual_seed(seed)
+    bright = torch.randint(1, 256, (n, INPUTS), generator=generator, dtype=torch.uint8)
+    return Images(bright * (torch.rand(n, INPUTS, generator=generator) < share), torch.zeros(n, dtype=torch.int64))
+
+
+def inputs(some_images: Images, index: Tensor) -> Tensor:
+    """The same in plain words: brightness in 0..1, and a one for the bias."""
+    return torch.cat([some_images.pixels[index].double() / 255, torch.ones(len(index), 1)], 1)
 
 
 @some
-@given(st.integers(1, 40), st.sampled_from([0.0, 0.001, 0.02, 0.5, 1.0]), st.integers(0, 10))
-def test_the_columns_are_the_lit_pixels_the_bias_and_dark_ones(images: int, share: float, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    pixels = (torch.rand(images, INPUTS, generator=generator) < share).to(torch.uint8) * 255
-    columns = lit(pixels)
-    wanted = [pixel for pixel in range(INPUTS) if pixels[:, pixel].any()]
-    n, k = len(wanted), len(columns.of_inputs)
-    assert columns.of_inputs.tolist() == [*wanted, BIAS, *[DARK] * (k - n - 1)]
-    assert k % COLUMNS == 0
-    assert n + 2 <= k <= min(MOST, n + 1 + COLUMNS)
-    assert columns.of_weights.max() <= BIAS
+@given(st.integers(1, 40), LIT, st.integers(1, 200), st.integers(0, 10), st.booleans())
+def test_the_products_are_those_of_plain_matrices(n: int, share: float, width: int, seed: int, dense: bool) -> None:
+    found, generator = images(n, share, seed), torch.Generator().manual_seed(seed)
+    index = torch.randperm(n, generator=generator)[: max(1, n // 2)]
+    plain = inputs(found, index)
+    ours = Dense(plain.float()) if dense else products(found, index)
+    assert isinstance(ours, Dense if dense else Sparse)
+    weights = torch.randn(INPUTS + 1, width, generator=generator)
+    gradient = torch.randn(len(index), width, generator=generator)
+    torch.testing.assert_close(ours.of_weights(weights).double(), plain @ weights.double(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ours.of_gradient(gradient).double(), plain.T @ gradient.double(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_no_bit_of_a_column_depends_on_the_others_or_on_its_place(mnist: Mnist, threads: int) -> None:
+    ours = products(mnist.train, torch.arange(1028))
+    generator = torch.Generator().manual_seed(threads)
+    for table, product in (
+        (torch.randn(INPUTS + 1, PANEL, generator=generator), ours.of_weights),
+        (torch.randn(1028, PANEL, generator=generator), ours.of_gradient),
+    ):
+        whole = product(table)
+        for start, stop in ((0, 4), (4, 32), (8, 92), (28, 56), (92, 96)):
+            assert torch.equal(product(table[:, start:stop].contiguous()), whole[:, start:stop])
+
+
+def test_a_column_that_diverged_touches_no_other() -> None:
+    found = images(40, 0.2, 0)
+    table = torch.randn(INPUTS + 1, 8)
+    before = products(found, torch.arange(40)).of_weights(table)
+    table[:, 3] = float("nan")
+    after = products(found, torch.arange(40)).of_weights(table)
+    others = [0, 1, 2, 4, 5, 6, 7]
+    assert torch.equal(after[:, others], before[:, others])
+    assert after[:, 3].isnan().all()
 
 
 @some
-@given(st.integers(1, 20), st.sampled_from([0.0, 0.01, 0.5]), st.integers(0, 10))
-def test_products_over_these_columns_are_those_over_all(images: int, share: float, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    pixels = (torch.rand(images, INPUTS, generator=generator) < share).to(torch.uint8)
-    inputs = torch.cat([pixels.double(), torch.ones(images, 1), torch.zeros(images, 1)], 1)
-    weights = torch.randn(3, INPUTS + 1, dtype=torch.float64, generator=generator)
-    gradient = torch.randn(3, images, dtype=torch.float64, generator=generator)
-    columns = lit(pixels)
-    few = inputs[:, columns.of_inputs]
-    torch.testing.assert_close(weights[:, columns.of_weights] @ few.T, weights @ inputs[:, :-1].T)
-    torch.testing.assert_close((gradient @ few)[:, columns.back], gradient @ inputs[:, :-1])
+@given(st.lists(st.integers(1, 260), min_size=1, max_size=8))
+def test_panels_hand_each_network_its_own(widths: list[int]) -> None:
+    lanes, total = [], 0
+    for width in widths:
+        zeros = torch.zeros(())
+        lane = Lane(MLPConfig(width), 0, 0.1, [], [], [], [], zeros)
+        lane.values = [torch.rand(INPUTS + 1, lane.units)]
+        lane.grads = [torch.full_like(lane.values[0], -1.0)]
+        lanes.append((total, lane))
+        total += lane.units
+    cut = panels(lanes, total, torch.device("cpu"))
+    assert [panel.units.start for panel in cut] == list(range(0, total, PANEL))
+    assert torch.equal(torch.cat([panel.collect() for panel in cut], 1), torch.cat([x.values[0] for _, x in lanes], 1))
+    gradient = torch.rand(INPUTS + 1, total)
+    for panel in cut:
+        panel.spread(gradient[:, panel.units])
+    assert torch.equal(torch.cat([lane.grads[0] for _, lane in lanes], 1), gradient)

@@ -28,13 +28,13 @@ class Recorder:
 
     def __call__(self, program: Callable[[], Tensor]) -> Callable[[], Tensor]:
         assert self.fleet is not None
-        fleet, weights = self.fleet, self.fleet._wide.data_ptr()
+        fleet, weights = self.fleet, self.fleet._panels[0].weights.data_ptr()
         buffers = {batch: id(found) for batch, found in fleet._buffers.items()}
         self.recorded += 1
         result: list[Tensor] = []
 
         def play() -> Tensor:
-            assert fleet._wide.data_ptr() == weights
+            assert fleet._panels[0].weights.data_ptr() == weights
             assert buffers.items() <= {batch: id(found) for batch, found in fleet._buffers.items()}.items()
             self.played += 1
             losses = program()
