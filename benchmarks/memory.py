@@ -51,8 +51,13 @@ class Watch(Pace):
 def held(data: Mnist) -> float:
     """Return the megabytes of all tensors of a data set; views of one storage count once."""
     parts = [part for part in vars(data).values() if isinstance(part, Images)]
-    storages = [tensor.untyped_storage() for part in parts for tensor in vars(part).values()]
+    storages = [tensor.untyped_storage() for part in parts for tensor in (part.pixels, part.labels)]
     return sum({s.data_ptr(): s.nbytes() for s in storages}.values()) / MB
+
+
+def listed(images: Images) -> float:
+    """Return the megabytes of the list of a data set's lit pixels."""
+    return sum(array.nbytes for array in (images.lit.indices, images.lit.indptr, images.lit.data)) / MB
 
 
 def steps() -> dict[str, float]:
@@ -62,7 +67,8 @@ def steps() -> dict[str, float]:
     found["MNIST loaded"] = resident()
     fleet_of(data.train, [WIDTH] * (ROOM["cpu"] // WIDTH)).train_epoch()
     found["a full fleet trains"] = resident()
-    return {**found, "tensors of MNIST": held(data), "one copy": (60_000 * 784 + 60_000 * 8) / MB}
+    copies = {"tensors of MNIST": held(data), "one copy": (60_000 * 784 + 60_000 * 8) / MB}
+    return {**found, **copies, "list of the training set's lit pixels": listed(data.train)}
 
 
 def growth(marks: list[int]) -> dict[int, float]:
