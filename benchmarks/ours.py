@@ -1,6 +1,7 @@
 """The job as sweetspot does it: what `search.run --confirm-seeds 0` does once the data are loaded.
 
 python -m benchmarks.ours --trials 50 --epochs 100
+python -m benchmarks.ours --room 1024                a fleet of another size
 """
 
 import tempfile
@@ -22,7 +23,7 @@ from studies.sweet_spot import sweet_spot
 
 def main() -> None:
     """Run the job and print how it went."""
-    options = asked("Ours.", storage="")
+    options = asked("Ours.", storage="", room=0)
     place = choose_device()
     data = load(device=place)
     with tempfile.TemporaryDirectory() as directory:
@@ -32,7 +33,7 @@ def main() -> None:
         ledger.aim(options.trials)
         shelf = Artifacts(storage, ledger.study, artifact_dir(storage))
         with watch(ledger, options.trials, Console(stderr=True)) as listener:
-            Engine(ledger, data, ROOM[place.type], listener, shelf.keep).search(lambda: False)
+            Engine(ledger, data, options.room or ROOM[place.type], listener, shelf.keep).search(lambda: False)
         seconds = time.perf_counter() - start
         tell("ours", options, seconds, ran(ledger.study.trials), sql=ledger.summary())
 
