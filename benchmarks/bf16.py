@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 from scipy import stats
+from torch import Tensor
+from torch.nn.functional import embedding_bag
 from torch.overrides import TorchFunctionMode
 
 from benchmarks import results
@@ -24,8 +26,13 @@ from model.training import evaluate
 
 POINTS = ((25, 0.02), (100, 0.02), (250, 0.004))  # widths and learning rates: the article's, and the search's favourite
 ROWS, COLUMNS = 448, 624  # of a wide product: 16 networks of 25 units, the pixels that a minibatch lights
-OPERANDS: Mapping[Callable[..., Any], int] = {torch.mm: 0, torch.bmm: 0, torch.baddbmm: 1}
-"""Where the two factors begin among a product's arguments."""
+FACTORS: Mapping[Callable[..., Any], tuple[int | str, ...]] = {
+    torch.mm: (0, 1),
+    torch.bmm: (0, 1),
+    torch.baddbmm: (1, 2),
+    embedding_bag: (1, "per_sample_weights"),
+}
+"""Which of a product's arguments are its factors, by position or by name."""
 
 
 class Rounded(TorchFunctionMode):
@@ -34,11 +41,14 @@ class Rounded(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func in OPERANDS:
-            first = OPERANDS[func]
-            factors = [factor.bfloat16().float() for factor in args[first : first + 2]]
-            args = (*args[:first], *factors, *args[first + 2 :])
-        return func(*args, **(kwargs or {}))
+        factors = FACTORS.get(func, ())
+        args = [_rounded(value) if place in factors else value for place, value in enumerate(args)]
+        named = {name: _rounded(value) if name in factors else value for name, value in (kwargs or {}).items()}
+        return func(*args, **named)
+
+
+def _rounded(factor: Tensor) -> Tensor:
+    return factor.bfloat16().float()
 
 
 def accuracies(data: Mnist, width: int, lr: float, seeds: int, epochs: int) -> list[float]:

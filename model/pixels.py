@@ -84,11 +84,11 @@ class Dense:
 
     def of_weights(self, table: Tensor) -> Tensor:
         """See `Products`."""
-        return self.inputs @ table
+        return torch.mm(self.inputs, table)
 
     def of_gradient(self, table: Tensor) -> Tensor:
         """See `Products`."""
-        return self.inputs.T @ table
+        return torch.mm(self.inputs.T, table)
 
 
 @dataclass(frozen=True)

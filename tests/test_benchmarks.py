@@ -18,6 +18,9 @@ from benchmarks.peers.job import Ran, asked, tell
 from benchmarks.peers.optuna_tuned import OneClaimAtATime
 from benchmarks.room import Stay, use
 from benchmarks.whole_job_table import extrapolated, floor, interpolated, jobs, report
+from model.data import Mnist
+from model.lane import INPUTS
+from model.pixels import Dense, products
 
 JOB = {"trials": 2, "epochs": 10, "machine": "a machine", "complete": 1, "pruned": 1, "failed": 0}
 LINES = [
@@ -144,6 +147,19 @@ def test_rounded_products_are_those_of_bf16_factors_summed_in_fp32():
     assert torch.equal(out, torch.bmm(rough_a, rough_b))
     assert torch.equal(found[2], torch.baddbmm(c, rough_a, rough_b))
     assert not torch.equal(found[0], a[0] @ b[0])
+
+
+def test_no_product_of_a_fleets_first_layer_escapes_rounding(tiny: Mnist):
+    ours = products(tiny.train, torch.arange(40))
+    dense = Dense(torch.cat([tiny.train.pixels[:40].float() / 255, torch.ones(40, 1)], 1))
+    inputs, generator = dense.inputs.bfloat16().double(), torch.Generator().manual_seed(0)
+    weights, gradient = torch.randn(INPUTS + 1, 8, generator=generator), torch.randn(40, 8, generator=generator)
+    with Rounded():
+        found = [(way.of_weights(weights).double(), way.of_gradient(gradient).double()) for way in (ours, dense)]
+    wanted = inputs @ weights.bfloat16().double(), inputs.T @ gradient.bfloat16().double()
+    for pair in found:
+        torch.testing.assert_close(pair, wanted, atol=1e-4, rtol=1e-5)
+    assert not torch.allclose(ours.of_weights(weights).double(), wanted[0], atol=1e-4, rtol=1e-5)
 
 
 def test_two_workers_of_the_scale_benchmark_share_a_budget_and_tell_what_it_took(postgres: Postgres):
