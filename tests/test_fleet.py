@@ -28,15 +28,6 @@ def device(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A number of CPU threads. Compare runs of one number only: above 64 units their bits differ from 1 to 2."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
 def made_up_images(n: int, device: str) -> Images:
     """Noise, brighter in a band of rows that tells the label: hard enough to keep a network busy for some epochs.
 

@@ -1,7 +1,5 @@
 """The first layer's products are those of plain matrices, and a column of them depends on nothing but itself."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -42,14 +40,7 @@ def test_the_products_are_those_of_plain_matrices(n: int, share: float, width: i
     torch.testing.assert_close(ours.of_gradient(gradient).double(), plain.T @ gradient.double(), atol=1e-4, rtol=1e-4)
 
 
-@pytest.fixture(params=[1, 2])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
 def test_no_bit_of_a_column_depends_on_the_others_or_on_its_place(mnist: Mnist, threads: int) -> None:
     ours = products(mnist.train, torch.arange(1028))
     generator = torch.Generator().manual_seed(threads)
