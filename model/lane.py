@@ -28,7 +28,7 @@ class Lane:
     config: MLPConfig
     first_epoch: int  # the fleet's clock when it joined; with the fleet's seed it names every minibatch seen
     lr: float
-    values: list[Tensor]  # w1 (785, p), w2 (p, p), b2 (p, 1), w3 (10, p), b3 (10, 1); views once packed
+    values: list[Tensor]  # w1 (785, p), w2 (p, p), b2 (p, 1), w3 (10, p), b3 (10, 1); views once packed, but w1
     grads: list[Tensor]  # the same shapes, as are Adam's moments
     moments: list[Tensor]
     squares: list[Tensor]
