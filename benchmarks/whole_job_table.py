@@ -70,8 +70,8 @@ def report(lines: Sequence[Line]) -> str:
             f"{job['trials']} trials of at most {job['epochs']} epochs, batch 1028, 50,000 images, fp32, SQLite; one"
             " seed a round, medians over rounds (n); ratios are of runs of one round, with their range.",
             job["machine"],
-            f"Floor: the job's own matrix products, zeros counted, at {gflops:.0f} GFLOP/s, the rate of plain products of"
-            " the fleet's shapes in the same rounds.",
+            f"Floor: the job's own matrix products, zeros counted, at {gflops:.0f} GFLOP/s, the rate of plain products"
+            " of the fleet's shapes in the same rounds.",
             results.table(_HEAD, [_row(name, runs, ours, rates) for name, runs in found.items()]),
             "The example is extrapolated: seconds of one epoch at four widths, on straight lines between them, for the"
             " trials that the tuned script trained at the same seed.",
