@@ -18,6 +18,7 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 SECTIONS = {  # in this order, with the command that measures each
     "model-epoch": ("What a model-epoch costs", "benchmarks.model_epoch"),
     "curve": ("Fleet size and width", "benchmarks.curve"),
+    "abreast": ("Two fleets or one", "benchmarks.abreast"),
     "room": ("Padding and idle room of a search", "benchmarks.room"),
     "whole-job": ("The whole job", "benchmarks.whole_job"),
     "splits": ("How the peers share out the cores", "benchmarks.peers.splits"),

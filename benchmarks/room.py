@@ -1,15 +1,16 @@
-"""How much of the fleet's room did a finished search leave idle, and how much went into padding?
+"""How much of its fleets' room did a finished search leave idle, and how much went into padding?
 
     python -m benchmarks.room --storage sqlite:///sweetspot.db --study sweet-spot
 
-Every trial stores its width, the epoch of the fleet's clock at which it joined, and how many it stayed, so the whole
-occupancy can be read from SQL. That of one process which ran from start to end: a resumed one begins at epoch 0 again.
+Every trial stores its width, its fleet, the epoch of the fleet's clock at which it joined, and how many it stayed, so
+the whole occupancy can be read from SQL. That of one process which ran from start to end: a resumed one begins at epoch
+0 again.
 """
 
 import argparse
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
 
 from benchmarks import results
 from model.lane import padded
@@ -21,7 +22,7 @@ from search.storage import open_storage
 
 @dataclass(frozen=True)
 class Stay:
-    """A trial's time in the fleet."""
+    """A trial's time in a fleet."""
 
     width: int
     first_epoch: int
@@ -32,7 +33,7 @@ class Stay:
 class Use:
     """Rows times epochs."""
 
-    epochs: int
+    epochs: int  # of all fleets
     room: int  # what the fleet had: its size, or more where the last newcomer exceeded it
     idle: int  # of it: not taken
     padding: int  # of it: rows of zeros
@@ -60,7 +61,13 @@ def use(stays: Iterable[Stay], room: int) -> Use:
     )
 
 
-def report(found: Use, trials: int, room: int) -> str:
+def use_of_all(fleets: Sequence[Sequence[Stay]], room: int) -> Use:
+    """Return what became of the rows of several fleets that had equal shares of the room. Raises as `use` does."""
+    uses = [astuple(use(stays, room // len(fleets))) for stays in fleets]
+    return Use(*map(sum, zip(*uses, strict=True)))
+
+
+def report(found: Use, trials: int, fleets: int, room: int) -> str:
     """Return the section."""
     rows = [
         ["idle room", f"{100 * found.idle / found.room:.1f} %"],
@@ -69,7 +76,7 @@ def report(found: Use, trials: int, room: int) -> str:
     ]
     return "\n\n".join(
         [
-            f"A search of {trials} trials in one process, a fleet of {room} rows, {found.epochs} epochs of it.",
+            f"A search of {trials} trials in one process, {room} rows in {fleets} fleets, {found.epochs} epochs.",
             results.machine(),
             results.table(["share of rows x epochs", "share"], rows),
         ]
@@ -84,12 +91,13 @@ def main() -> int:
     parser.add_argument("--fleet-size", type=int, default=ROOM["cpu"])
     asked = parser.parse_args()
     trials = load_study(open_storage(asked.storage, create=False), asked.study).get_trials(deepcopy=False)
-    stays = [
-        Stay(trial.params["hidden_units"], trial.user_attrs["first_epoch"], trial.user_attrs["epochs"])
-        for trial in trials
-        if "first_epoch" in trial.user_attrs
-    ]
-    results.write("room", report(use(stays, asked.fleet_size), len(stays), asked.fleet_size))
+    fleets: dict[int, list[Stay]] = {}
+    for trial in trials:
+        if "fleet" in (attrs := trial.user_attrs):
+            stay = Stay(trial.params["hidden_units"], attrs["first_epoch"], attrs["epochs"])
+            fleets.setdefault(attrs["fleet"], []).append(stay)
+    found = use_of_all(list(fleets.values()), asked.fleet_size)
+    results.write("room", report(found, sum(map(len, fleets.values())), len(fleets), asked.fleet_size))
     return 0
 
 

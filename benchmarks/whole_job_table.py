@@ -47,6 +47,11 @@ def model_epochs(line: Line) -> int:
     return sum(epochs for _, epochs in line["runs"])
 
 
+def unit_epochs(line: Line) -> int:
+    """Return a job's work: hidden units times epochs, over all its trials."""
+    return sum(width * epochs for width, epochs in line["runs"])
+
+
 def jobs(lines: Sequence[Line]) -> dict[str, dict[int, Line]]:
     """Return the jobs of each contender by seed, the example's extrapolated."""
     found = {name: by_seed(lines, name) for name in NAMES}
@@ -71,7 +76,9 @@ def report(lines: Sequence[Line]) -> str:
             " seed a round, medians over rounds (n); ratios are of runs of one round, with their range.",
             job["machine"],
             f"Floor: the job's own matrix products, zeros counted, at {gflops:.0f} GFLOP/s, the rate of plain products"
-            " of the fleet's shapes in the same rounds.",
+            " of the fleet's shapes in the same rounds. How much a search trains, and how wide, is for its pruner and"
+            " its luck to say, so that ratios of wall time scatter: units x epochs is the work, and the column beside"
+            " it what it costs.",
             results.table(_HEAD, [_row(name, runs, ours, rates) for name, runs in found.items()]),
             "The example is extrapolated: seconds of one epoch at four widths, on straight lines between them, for the"
             " trials that the tuned script trained at the same seed.",
@@ -85,7 +92,8 @@ _HEAD = (
     "wall time, s",
     "against ours",
     "model-epochs",
-    "ms each",
+    "units x epochs",
+    "ms per unit and epoch",
     "best accuracy",
     "complete, pruned, failed",
     "floor, s",
@@ -105,7 +113,8 @@ def _row(name: str, runs: Mapping[int, Line], ours: Mapping[int, Line], rates: M
         f"{median(line['seconds'] for line in every):.0f}",
         _ratio([line["seconds"] / ours[seed]["seconds"] for seed, line in runs.items() if seed in ours]),
         f"{median(map(model_epochs, every)):.0f}",
-        f"{median(1e3 * line['seconds'] / model_epochs(line) for line in every):.0f}",
+        f"{median(map(unit_epochs, every)):,.0f}",
+        f"{median(1e3 * line['seconds'] / unit_epochs(line) for line in every):.2f}",
         "not run" if name == "optuna_example" else f"{100 * mean(best):.2f} %" if best else "none",
         states,
         f"{median(floors):.0f}" if floors else "",

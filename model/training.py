@@ -10,7 +10,7 @@ from model.errors import DeviceError
 from model.lane import CLASSES
 from model.mlp import MLP
 
-CHUNK = 10_000  # images scored at once: a fixed shape, so that a score never depends on how it was asked for
+CHUNK = 2_000  # images scored at once: a fixed shape, so that a score never depends on how it was asked for
 BEFORE_SAMPLES = 30  # the article looks at 30 training samples before it trains
 
 

@@ -2,7 +2,7 @@
 
     write the list (once, under the lock) ──► per seed: a cohort, all of it from the first batch on ──► time each width
 
-A *cohort* is a fleet whose trials start together and share one order of batches, named by the seed index: so arms are
+A *cohort* is trials that start together and share one order of batches, named by the seed index: so arms are
 paired on initialisation and batches alike, whichever process trains them, and in whatever order.
 """
 
@@ -16,7 +16,6 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from model.data import Images, Mnist
-from model.fleet import Fleet
 from model.seeds import derive
 from model.timing import epoch_flops, epoch_seconds
 from model.training import Score, describe, evaluate
@@ -56,22 +55,18 @@ class Cohort(Engine):
     """Trains trials of one seed, all from the first batch on; ends when they have ended."""
 
     def __init__(self, ledger: ConfirmLedger, data: Mnist, room: int, listener: Listener) -> None:
-        super().__init__(ledger, data, room, listener)
+        super().__init__(ledger, data, room, listener, order=("confirm", "order", ledger.seed_index))
         self.data = data
-        order = derive(ledger.seed, "confirm", "order", ledger.seed_index)
-        self.fleet = Fleet(self.train_set, order, ledger.spec.batch)
         self.gaps: dict[int, dict[int, float]] = {}  # by trial number, then epoch
 
-    def search(self, stop: Callable[[], bool]) -> None:
-        """Fill the fleet once and train it; open trials are given back on `stop()`."""
+    def _work(self, stop: Callable[[], bool]) -> None:
+        """Fill the fleets once and train them."""
         try:
             self._refill()
             while self.runs and not stop():
                 self._train()
         except torch.OutOfMemoryError as error:
             self._shrink(error)  # the trials are given back, and the next cohort takes fewer at once
-        finally:
-            self.ledger.give_back(run.trial for run in self.runs)
 
     def _score(self, run: Run) -> Score:
         """Score on the training set as well, for the gap by epoch; that of the last one is among the figures."""
@@ -187,7 +182,7 @@ def _train_all(ledger: ConfirmLedger, data: Mnist, room: int, listener: Lines, s
             cohort = Cohort(ledger, data, room, listener)
             cohort.search(stop)
             room = cohort.room  # what the device's memory has left of it
-            if cohort.fleet.clock:  # it trained; another process may have been faster
+            if any(fleet.clock for fleet in cohort.fleets):  # it trained; another process may have been faster
                 listener.say(f"confirmed {ledger.counts().finished} of {listener.budget} runs")
         elif ledger.counts().running:
             time.sleep(POLL_SECONDS)

@@ -97,12 +97,17 @@ class Screen(Lines):
         self.runs = [*self.runs, run]
 
     def trained(self, runs: list[Run]) -> None:
-        """Count an epoch of every running trial."""
+        """Count an epoch of each."""
         now = time.monotonic()
-        self.ticks.append((now, len(self.runs)))
+        self.ticks.append((now, len(runs)))
         while self.ticks[0][0] < now - RATE_WINDOW:
             self.ticks.popleft()
-        self.runs = list(runs)
+
+    def ended(self, run: Run, state: str) -> None:
+        """Take a trial off the display, and say how it ended; its last epoch counts."""
+        self.runs = [other for other in self.runs if other is not run]
+        self.ticks.append((time.monotonic(), 1))
+        super().ended(run, state)
 
     def rate(self) -> float:
         """Return model-epochs per second over the last half minute."""

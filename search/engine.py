@@ -1,6 +1,6 @@
-"""The main path: ask while the fleet has room, train, report, prune, tell, refill.
+"""The main path: ask while a fleet has room, train, report, prune, tell, refill.
 
-    claim ──► join the fleet ──► train an epoch ──► a rung? ──► report ──► prune? or last epoch? ──► tell
+    claim ──► join a fleet ───► train an epoch ──► a rung? ──► report ──► prune? or last epoch? ──► tell
       ▲                              ▲                no │                        no │                 │
       │                              └──────────────────┴──────────────────────────┘                 │
       └────────────────────────────── room again ◄───────────────────────────────────────────────────┘
@@ -11,7 +11,7 @@ Trials are claimed one at a time, whenever units are free, so the sampler knows 
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ import torch
 
 from model.data import Images, Mnist
 from model.fleet import Fleet
+from model.fleets import Fleets
 from model.lane import Lane
 from model.mlp import MLPConfig, initialised
 from model.seeds import derive
@@ -40,10 +41,11 @@ class Run:
     """A claimed trial in training."""
 
     trial: optuna.Trial
+    fleet: Fleet
     lane: Lane
     init_seed: int
     before: Score  # untrained, on 30 training samples
-    seconds: float = 0.0  # its share, by units, of the fleet's training time
+    seconds: float = 0.0  # its share of the device's training time: by units of its fleet's, by fleets of the device's
     last: Score | None = None  # latest score, on the study's `score_on`
 
     @property
@@ -62,50 +64,63 @@ class Listener(Protocol):
         """A trial joined the fleet."""
 
     def trained(self, runs: list[Run]) -> None:
-        """All running trials trained one more epoch."""
+        """These trials, all of a fleet that still run, trained one more epoch."""
 
     def ended(self, run: Run, state: str) -> None:
         """A trial was completed, pruned, failed or lost."""
 
 
 class Engine:
-    """Works on one study with one fleet until the budget is met or it is told to stop."""
+    """Works on one study with a device's fleets until the budget is met or it is told to stop."""
 
-    def __init__(self, ledger: Ledger, data: Mnist, room: int, listener: Listener, keep: Keep | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        data: Mnist,
+        room: int,
+        listener: Listener,
+        keep: Keep | None = None,
+        *,
+        order: Sequence[str | int] = ("order",),  # names the seed of the order of batches
+    ) -> None:
         self.ledger = ledger
         self.train_set: Images = getattr(data, ledger.spec.train_on)
         self.score_set: Images = getattr(data, ledger.spec.score_on)
-        self.room = room  # units of the fleet; the last newcomer may exceed it
+        self.room = room  # units of all fleets; the last newcomers may exceed it
         self.listener = listener
-        self.fleet = Fleet(self.train_set, derive(ledger.seed, "order"), ledger.spec.batch)
+        self.fleets = Fleets(self.train_set, derive(ledger.seed, *order), ledger.spec.batch)
         self.runs: list[Run] = []
         self.keep = keep  # called with every trial that is about to be completed, and its figures; must not raise
         self._ask_again = 0.0
 
     def search(self, stop: Callable[[], bool]) -> None:
         """Work until the study has all its trials, or `stop()`; open trials are then given back."""
-        try:
-            while not stop():
-                try:
-                    self._refill()
-                    if self.runs:
-                        self._train()
-                    elif self.ledger.counts().finished >= self.ledger.budget():
-                        return
-                    else:
-                        time.sleep(POLL_SECONDS)
-                except torch.OutOfMemoryError as error:
-                    self._shrink(error)
-        finally:
-            self.ledger.give_back(run.trial for run in self.runs)
+        with self.fleets:
+            try:
+                self._work(stop)
+            finally:
+                self.ledger.give_back(run.trial for run in self.runs)
+
+    def _work(self, stop: Callable[[], bool]) -> None:
+        while not stop():
+            try:
+                self._refill()
+                if self.runs:
+                    self._train()
+                elif self.ledger.counts().finished >= self.ledger.budget():
+                    return
+                else:
+                    time.sleep(POLL_SECONDS)
+            except torch.OutOfMemoryError as error:
+                self._shrink(error)
 
     def _refill(self) -> None:
-        while self.fleet.units < self.room and time.monotonic() >= self._ask_again:
+        while time.monotonic() >= self._ask_again and (fleet := self.fleets.roomiest(self.room)) is not None:
             trial = self.ledger.claim()
             if trial is None:
                 self._ask_again = time.monotonic() + POLL_SECONDS
             else:
-                self._try_to_start(trial)
+                self._try_to_start(trial, fleet)
 
     def _shrink(self, error: torch.OutOfMemoryError) -> None:
         """Give all trials back and go on with half the room: that memory does not do is no fault of theirs.
@@ -118,33 +133,32 @@ class Engine:
         _log.warning("out of memory: %d trials given back, going on with %d units", len(self.runs), self.room)
         self.ledger.give_back(run.trial for run in self.runs)
         self.runs.clear()
-        self.fleet = Fleet(self.train_set, self.fleet.order_seed, self.fleet.batch, self.fleet.clock)
+        self.fleets.renew()
 
-    def _try_to_start(self, trial: optuna.Trial) -> None:
+    def _try_to_start(self, trial: optuna.Trial, fleet: Fleet) -> None:
         try:
-            self._start(trial)
+            self._start(trial, fleet)
         except BaseException:
             self.ledger.give_back([trial])
             raise
 
-    def _start(self, trial: optuna.Trial) -> None:
+    def _start(self, trial: optuna.Trial, fleet: Fleet) -> None:
         seed = trial.user_attrs.get("init_seed", derive(self.ledger.seed, "trial", trial.number))
         model = initialised(MLPConfig(trial.params["hidden_units"]), seed).to(self.train_set.pixels.device)
         before = before_training(model, self.train_set)
-        run = Run(trial, self.fleet.join(model, trial.params["lr"]), seed, before)
+        run = Run(trial, fleet, fleet.join(model, trial.params["lr"]), seed, before)
         self.runs.append(run)
         self.listener.started(run)
 
     def _train(self) -> None:
-        start = time.perf_counter()
-        self.fleet.train_epoch()
-        seconds = time.perf_counter() - start
+        fleet, seconds = self.fleets.train_next()
         self.ledger.beat(run.trial for run in self.runs)
-        for run in self.runs:
-            run.seconds += seconds * run.lane.units / self.fleet.units
-        for run in list(self.runs):
+        trained = [run for run in self.runs if run.fleet is fleet]
+        for run in trained:
+            run.seconds += seconds * run.lane.units / fleet.units / len(self.fleets)
+        for run in trained:
             self._follow_up(run)
-        self.listener.trained(self.runs)
+        self.listener.trained([run for run in trained if run in self.runs])
 
     def _follow_up(self, run: Run) -> None:
         try:
@@ -153,7 +167,7 @@ class Engine:
             _log.warning("%s; its result is dropped", error)
             state = "lost"
         if state is not None:
-            self.fleet.leave(run.lane)
+            run.fleet.leave(run.lane)
             self.runs.remove(run)
             self._ask_again = 0.0
             self.listener.ended(run, state)
@@ -196,9 +210,10 @@ class Engine:
             "before_loss": run.before.loss,
             "seconds": run.seconds,
             "init_seed": run.init_seed,
-            "order_seed": self.fleet.order_seed,
+            "order_seed": run.fleet.order_seed,
             "first_epoch": run.lane.first_epoch,
-            "batch": self.fleet.batch,
+            "batch": run.fleet.batch,
+            "fleet": self.fleets.index(run.fleet),
             "train_on": spec.train_on,
             "score_on": spec.score_on,
             **environment(self.train_set.pixels.device),

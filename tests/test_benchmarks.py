@@ -16,7 +16,7 @@ from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, ledger_at
 from benchmarks.peers.job import Ran, asked, tell
 from benchmarks.peers.optuna_tuned import OneClaimAtATime
-from benchmarks.room import Stay, use
+from benchmarks.room import Stay, use, use_of_all
 from benchmarks.whole_job_table import extrapolated, floor, interpolated, jobs, report
 from model.data import Mnist
 from model.lane import INPUTS
@@ -129,6 +129,11 @@ def test_the_rows_of_a_fleet_are_idle_or_padding_or_used():
 def test_a_last_newcomer_that_exceeds_the_room_leaves_none_idle():
     found = use([Stay(32, 0, 1), Stay(64, 0, 1)], 40)
     assert (found.room, found.idle, found.padding) == (96, 0, 0)
+
+
+def test_each_of_several_fleets_has_its_share_of_the_room():
+    found = use_of_all([[Stay(32, 0, 3)], [Stay(8, 0, 1)]], 80)
+    assert (found.epochs, found.room, found.idle) == (4, 4 * 40, 3 * 8 + 32)
 
 
 def test_trials_of_several_fleets_are_no_measurement():

@@ -121,7 +121,7 @@ class SmallFleet(Fleet):
 
 
 def shrinking(ledger: Ledger, data: Mnist, fleet: type[Fleet], monkeypatch: pytest.MonkeyPatch) -> Engine:
-    monkeypatch.setattr("search.engine.Fleet", fleet)
+    monkeypatch.setattr("model.fleets.Fleet", fleet)
     return Engine(ledger, data, 256, Pace())
 
 
@@ -133,7 +133,7 @@ def test_out_of_memory_halves_the_fleet_and_is_no_trials_fault(
     engine = shrinking(ledger, tiny, SmallFleet, monkeypatch)
     ledger.aim(6)
     engine.search(never)
-    assert engine.room <= 32
+    assert engine.room <= 64
     assert audit(ledger.study.trials, 6) == CLEAN
     assert ledger.counts().failed == 0
 

@@ -1,0 +1,103 @@
+"""Fleets that train at the same time, each with threads of its own, served in an order that no clock decides.
+
+Threads that share every product wait for each other at every product. On 2 cores two fleets with a thread each get more
+done than one with both, and while one's trials are scored and stored, the other trains on.
+
+What the sampler proposes depends on which trials have ended before. So that a search repeats itself, the fleet to be
+served next is not the one that happens to end its epoch first, but the one that would if a unit always took as long.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import torch
+
+from model.data import Images
+from model.fleet import ARTICLE_BATCH, Fleet
+
+AT_ONCE = 2  # fleets on a CPU with as many threads or more
+SHARED = 50  # what listing minibatches and the like cost in an epoch of any fleet, in units: as measured
+
+
+@dataclass(eq=False)
+class Berth:
+    """Where a fleet trains."""
+
+    fleet: Fleet
+    epoch: Future[float] | None = None  # under way: the seconds that it takes
+    due: int = 0  # when it ends, in units times epochs
+
+
+class Fleets:
+    """A device's fleets, all of one order seed; a context manager, in which the CPU's threads are theirs."""
+
+    def __init__(self, images: Images, order_seed: int, batch: int = ARTICLE_BATCH) -> None:
+        self.images = images
+        self.order_seed = order_seed
+        self.batch = batch
+        self._now = 0
+        self._berths: list[Berth] = []
+        self._pool = ThreadPoolExecutor()
+        self._threads = torch.get_num_threads()
+
+    def __enter__(self) -> "Fleets":
+        count, self._threads = 1, torch.get_num_threads()
+        if self.images.pixels.device.type == "cpu":
+            count = min(AT_ONCE, self._threads)
+            torch.set_num_threads(self._threads // count)
+            _ = self.images.lit  # made now, since several fleets would each make it
+        self._berths = [Berth(Fleet(self.images, self.order_seed, self.batch)) for _ in range(count)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown()  # waits for epochs under way
+        torch.set_num_threads(self._threads)
+
+    def __iter__(self) -> Iterator[Fleet]:
+        return (berth.fleet for berth in self._berths)
+
+    def __len__(self) -> int:
+        return len(self._berths)
+
+    def index(self, fleet: Fleet) -> int:
+        """Return which one it is, from 0."""
+        return [berth.fleet for berth in self._berths].index(fleet)
+
+    def roomiest(self, room: int) -> Fleet | None:
+        """Return the emptiest fleet that is not training, if it has not its share of so many units yet."""
+        resting = [berth.fleet for berth in self._berths if berth.epoch is None]
+        fleet = min(resting, key=lambda fleet: fleet.units, default=None)
+        return fleet if fleet is not None and fleet.units * len(self) < room else None
+
+    def train_next(self) -> tuple[Fleet, float]:
+        """Train; return the fleet whose epoch is due first, and the seconds it took.
+
+        It is at rest until the next call, and may be joined and left. Raises what training raised.
+        """
+        for berth in self._berths:
+            if berth.epoch is None and berth.fleet.lanes:
+                berth.due = self._now + SHARED + berth.fleet.units
+                berth.epoch = self._pool.submit(_train, berth.fleet)
+        berth = min((berth for berth in self._berths if berth.epoch is not None), key=lambda berth: berth.due)
+        assert berth.epoch is not None
+        self._now, epoch, berth.epoch = berth.due, berth.epoch, None
+        return berth.fleet, epoch.result()
+
+    def renew(self) -> None:
+        """Drop all networks, when training has come to an end; clocks go on."""
+        for berth in self._berths:
+            if berth.epoch is not None:
+                berth.epoch.exception()
+            berth.epoch = None
+            berth.fleet = Fleet(self.images, self.order_seed, self.batch, berth.fleet.clock)
+
+
+def _train(fleet: Fleet) -> float:
+    start = time.perf_counter()
+    fleet.train_epoch()
+    return time.perf_counter() - start

@@ -1,0 +1,127 @@
+"""Fleets abreast: threads are shared out and given back, and no clock decides what a search does."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.faults import Pace, ledger_at, made_up_mnist
+from model.data import Mnist
+from model.fleet import Fleet
+from model.fleets import Fleets
+from model.mlp import MLPConfig, initialised
+from search.engine import Engine
+from search.rerun import replayed
+
+two_threads = pytest.mark.parametrize("threads", [2], indirect=True)
+
+
+@contextmanager
+def fleets_of(tiny: Mnist, *widths: int) -> Iterator[Fleets]:
+    """Yield fleets of one network each."""
+    with Fleets(tiny.train, 0, 64) as fleets:
+        for fleet, width in zip(fleets, widths, strict=True):
+            fleet.join(initialised(MLPConfig(width), 0), 0.01)
+        yield fleets
+
+
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+def test_a_cpus_threads_are_shared_out_and_given_back(tiny: Mnist, threads: int) -> None:
+    with Fleets(tiny.train, 0) as fleets:
+        assert len(fleets) == threads
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == threads
+
+
+@two_threads
+def test_fewer_units_take_less_time_whatever_the_clock_says(tiny: Mnist, threads: int) -> None:
+    with fleets_of(tiny, 250, 8) as fleets:
+        wide, narrow = fleets
+        served = [fleets.train_next()[0] for _ in range(7)]
+    assert served.index(wide) == 5  # 302 units with what is shared; five turns of 58 of the narrow one come before
+    assert served.count(narrow) == 6
+
+
+@two_threads
+def test_newcomers_go_where_there_is_most_room_and_nobody_trains(tiny: Mnist, threads: int) -> None:
+    with fleets_of(tiny, 100, 60) as fleets:
+        first, second = fleets
+        assert fleets.roomiest(512) is second
+        assert fleets.roomiest(120) is None  # half of it each
+        fleet, _ = fleets.train_next()  # both have begun, one has ended
+        assert (fleet, fleets.roomiest(512)) == (second, second)
+        assert fleets.roomiest(120) is None
+        assert fleets.index(first) == 0
+
+
+class Broken(Fleet):
+    """Its memory is gone when it trains."""
+
+    def train_epoch(self) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@two_threads
+def test_what_went_wrong_in_a_thread_is_raised_and_all_can_begin_anew(
+    tiny: Mnist,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("model.fleets.Fleet", Broken)
+    with fleets_of(tiny, 8, 16) as fleets:
+        with pytest.raises(torch.OutOfMemoryError):
+            fleets.train_next()
+        monkeypatch.undo()
+        fleets.renew()
+        assert [fleet.lanes for fleet in fleets] == [[], []]
+        next(iter(fleets)).join(initialised(MLPConfig(8), 0), 0.01)
+        assert fleets.train_next()[0].clock == 1
+
+
+def search(path: Path, slow: int, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Search while one of the fleets takes longer than it should; return what the trials are and were told."""
+    fleets: list[Fleet] = []
+
+    class Slow(Fleet):
+        def train_epoch(self) -> None:
+            if self is fleets[slow]:
+                time.sleep(0.02)
+            super().train_epoch()
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            fleets.append(self)
+
+    monkeypatch.setattr("model.fleets.Fleet", Slow)
+    ledger = ledger_at(f"sqlite:///{path}", seed=3)
+    ledger.aim(10)
+    Engine(ledger, made_up_mnist(), 96, Pace()).search(lambda: False)
+    return [
+        {"by_epoch": trial.intermediate_values, **trial.params, **trial.user_attrs, "seconds": None, "worker": None}
+        for trial in ledger.study.trials
+    ]
+
+
+@two_threads
+def test_a_search_repeats_itself_whichever_fleet_is_the_slower(
+    tmp_path: Path,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = (search(tmp_path / f"{slow}.db", slow, monkeypatch) for slow in (0, 1))
+    assert {trial["fleet"] for trial in first} == {0, 1}
+    assert first == second
+
+
+@two_threads
+def test_every_trial_of_every_fleet_can_be_trained_again_to_the_bit(tmp_path: Path, threads: int) -> None:
+    ledger, data = ledger_at(f"sqlite:///{tmp_path}/study.db"), made_up_mnist()
+    ledger.aim(6)
+    Engine(ledger, data, 512, Pace()).search(lambda: False)
+    trials = [trial for trial in ledger.study.trials if trial.state.is_finished()]
+    assert {trial.user_attrs["fleet"] for trial in trials} == {0, 1}
+    assert all(replayed(trial, data).repeats(trial) for trial in trials)
