@@ -72,7 +72,7 @@ def test_the_floor_is_the_products_of_the_job_at_the_measured_rate():
 def test_the_table_compares_runs_of_the_same_seed():
     text = report(LINES)
     assert "| Optuna, resident tensors, fused Adam | 2 | 6 | 3.25 x (3.00 to 3.50) | 13 |" in text
-    assert "| sweetspot | 2 | 2 | 1.00 x (1.00 to 1.00) | 13 | 154 | 95.00 % | 1, 1, 0 |" in text
+    assert "| sweetspot | 2 | 2 | 1.00 x (1.00 to 1.00) | 13 | 550 | 3.64 | 95.00 % | 1, 1, 0 |" in text
 
 
 def test_without_measurements_the_table_says_so():
