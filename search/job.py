@@ -17,7 +17,7 @@ from search.display import watch
 from search.engine import POLL_SECONDS, Engine
 from search.ledger import Ledger
 from search.orders import finish, order_of
-from search.publish import publish_run
+from search.signals import hired
 
 
 class Halt:
@@ -63,7 +63,10 @@ class Job:
             confirmed = confirm_search(
                 self.ledger, self.data, order.seeds, order.epochs, self.room, console=self.console, stop=self.halt
             )
-        publish_run(self.shelf, self.data, confirmed)
+        if not hired():  # a worker leaves it to the process that started it
+            from search.publish import publish_run  # noqa: PLC0415  # its plotly and matplotlib: a quarter of a start
+
+            publish_run(self.shelf, self.data, confirmed)
         if complete and not self.halt():
             finish(self.ledger, order)
         return confirmed
