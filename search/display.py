@@ -36,7 +36,13 @@ class Lines:
         self.budget = budget
         self.each = each
         counts, ranked = ledger.counts(), ranking(ledger.study)
-        self.ended_by = {"complete": counts.complete, "pruned": counts.pruned, "failed": counts.failed, "lost": 0}
+        self.ended_by = {
+            "complete": counts.complete,
+            "pruned": counts.pruned,
+            "failed": counts.failed,
+            "lost": 0,
+            "given back": 0,
+        }
         self.found = self.finished
         self._best_value = value(ranked[0]) if ranked else float("-inf")
         self.best = f"{ranked[0].value:.2%} (trial {ranked[0].number})" if ranked else "none yet"

@@ -67,7 +67,7 @@ class Listener(Protocol):
         """These trials, all of a fleet that still run, trained one more epoch."""
 
     def ended(self, run: Run, state: str) -> None:
-        """A trial was completed, pruned, failed or lost."""
+        """A trial was completed, pruned, failed, lost or, for want of memory, given back."""
 
 
 class Engine:
@@ -132,8 +132,10 @@ class Engine:
         self.room //= 2
         _log.warning("out of memory: %d trials given back, going on with %d units", len(self.runs), self.room)
         self.ledger.give_back(run.trial for run in self.runs)
-        self.runs.clear()
+        given_back, self.runs = self.runs, []
         self.fleets.renew()
+        for run in given_back:
+            self.listener.ended(run, "given back")
 
     def _try_to_start(self, trial: optuna.Trial, fleet: Fleet) -> None:
         try:

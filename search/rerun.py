@@ -74,9 +74,17 @@ def finished_trial(study: Study, number: int) -> FrozenTrial:
 
 def replayed(trial: FrozenTrial, data: Mnist) -> Replay:
     """Train a trial as it was trained, from its own seeds and, on a CPU, with as many threads."""
+    threads = torch.get_num_threads()
+    if data.train.pixels.device.type == "cpu":
+        torch.set_num_threads(trial.user_attrs["threads"])  # another count may round differently
+    try:
+        return _replayed(trial, data)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _replayed(trial: FrozenTrial, data: Mnist) -> Replay:
     attrs, (train, scored) = trial.user_attrs, _sets(trial, data)
-    if train.pixels.device.type == "cpu":
-        torch.set_num_threads(attrs["threads"])  # another count may round differently
     fleet = Fleet(train, attrs["order_seed"], attrs["batch"], attrs["first_epoch"])
     lane = _join(fleet, trial, attrs["init_seed"])
     by_epoch: dict[int, float] = {}

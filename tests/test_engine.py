@@ -11,10 +11,12 @@ import torch
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
 
 from benchmarks.faults import CLEAN, EPOCHS, Pace, audit, ledger_at, made_up_mnist
 from model.data import Mnist
 from model.fleet import Fleet
+from search.display import Screen
 from search.engine import Engine, Run
 from search.errors import SearchError
 from search.ledger import MAX_FAILED, Ledger, open_ledger
@@ -122,7 +124,7 @@ class SmallFleet(Fleet):
 
 def shrinking(ledger: Ledger, data: Mnist, fleet: type[Fleet], monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr("model.fleets.Fleet", fleet)
-    return Engine(ledger, data, 256, Pace())
+    return Engine(ledger, data, 256, Screen(ledger, 6, Console(quiet=True)))
 
 
 def test_out_of_memory_halves_the_fleet_and_is_no_trials_fault(
@@ -134,6 +136,9 @@ def test_out_of_memory_halves_the_fleet_and_is_no_trials_fault(
     ledger.aim(6)
     engine.search(never)
     assert engine.room <= 64
+    assert isinstance(engine.listener, Screen)
+    assert engine.listener.runs == []
+    assert engine.listener.ended_by["given back"] > 0
     assert audit(ledger.study.trials, 6) == CLEAN
     assert ledger.counts().failed == 0
 

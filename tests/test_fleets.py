@@ -125,3 +125,4 @@ def test_every_trial_of_every_fleet_can_be_trained_again_to_the_bit(tmp_path: Pa
     trials = [trial for trial in ledger.study.trials if trial.state.is_finished()]
     assert {trial.user_attrs["fleet"] for trial in trials} == {0, 1}
     assert all(replayed(trial, data).repeats(trial) for trial in trials)
+    assert torch.get_num_threads() == threads  # those of a rerun were its own

@@ -52,6 +52,13 @@ def stored_in(database: Path, table: str, key: str) -> str:
     return found[0] if found else "null"
 
 
+def first_to_end(database: Path) -> int:
+    """The number of the trial whose attributes `put` changes."""
+    ended = "SELECT number FROM trials JOIN trial_user_attributes a USING (trial_id) WHERE key = 'parameters' "
+    with closing(sqlite3.connect(database)) as connection:
+        return int(connection.execute(f"{ended} ORDER BY a.rowid").fetchone()[0])
+
+
 def read_all(storage: Storage) -> None:
     """Do what the commands do with what is stored."""
     study = load_study(storage, "sweet-spot")
@@ -101,11 +108,14 @@ def test_every_command_says_it(
     database: Path, capsys: pytest.CaptureFixture[str], main: Any, options: list[str]
 ) -> None:
     put(database, "trial_user_attributes", "parameters", '"nonsense"')
+    number = first_to_end(database)
     with pytest.raises(SystemExit) as ended:
         main([*options, f"--storage=sqlite:///{database}"])
     line = capsys.readouterr().err.splitlines()[-1]
     assert ended.value.code == 1
-    assert line.startswith("error: trial 0 of study 'sweet-spot' holds parameters = 'nonsense', which sweetspot does")
+    assert line.startswith(
+        f"error: trial {number} of study 'sweet-spot' holds parameters = 'nonsense', which sweetspot does"
+    )
 
 
 # Fingerprints
