@@ -52,8 +52,7 @@ def report(found: Sequence[Sequence[tuple[float, float]]]) -> str:
     rows = []
     for widths, pairs in zip(CASES, found, strict=True):
         one, several = (f"{1e3 * median(column):.2f}" for column in zip(*pairs, strict=True))
-        ratios = sorted(first / second for first, second in pairs)
-        gain = f"{median(ratios):.2f} x ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        gain = results.ratio([first / second for first, second in pairs])
         rows.append([", ".join(map(str, widths)), one, several, gain])
     return "\n\n".join(
         [

@@ -69,7 +69,7 @@ def report(points: Points, rounds: int) -> str:
         [
             f"A model-epoch of 50,000 images, batch 1028, fp32; measured on {BATCHES} minibatches,\n"
             f"medians of {rounds} rounds. Each cell: networks in the fleet, what one of them costs, and that as a\n"
-            f"multiple of the width's cheapest. The search's fleet has {ROOM['cpu']} rows on a CPU.",
+            f"multiple of the width's cheapest. The search's fleets have {ROOM['cpu']} rows on a CPU.",
             results.machine(),
             results.table(head, rows),
             "![cost of a model-epoch by fleet size and width](curve.png)",
@@ -85,7 +85,7 @@ def draw(points: Points) -> None:
         counts = sizes(width)
         label = f"{width} units"
         axes.plot([n * padded(width) for n in counts], [1e3 * points[width, n] for n in counts], "o-", label=label)
-    axes.axvline(ROOM["cpu"], color="grey", linestyle=":", label=f"the search's fleet, {ROOM['cpu']} rows")
+    axes.axvline(ROOM["cpu"], color="grey", linestyle=":", label=f"the search's fleets, {ROOM['cpu']} rows")
     axes.set(xscale="log", yscale="log", xlabel="rows of the fleet (padded hidden units)", ylabel="ms per model-epoch")
     axes.legend()
     figure.savefig(PICTURE, dpi=120)

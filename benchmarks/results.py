@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -60,6 +61,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a Markdown table; the first column is text, the others are numbers."""
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def ratio(ratios: Sequence[float]) -> str:
+    """Return the median of some ratios, with their range."""
+    return f"{median(ratios):.2f} x ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
 
 
 def machine(*packages: str) -> str:

@@ -96,6 +96,9 @@ def main() -> int:
         if "fleet" in (attrs := trial.user_attrs):
             stay = Stay(trial.params["hidden_units"], attrs["first_epoch"], attrs["epochs"])
             fleets.setdefault(attrs["fleet"], []).append(stay)
+    if not fleets:
+        print(f"error: no trial of study {asked.study!r} says which fleet trained it; search anew", file=sys.stderr)
+        return 2
     found = use_of_all(list(fleets.values()), asked.fleet_size)
     results.write("room", report(found, sum(map(len, fleets.values())), len(fleets), asked.fleet_size))
     return 0

@@ -111,7 +111,7 @@ def _row(name: str, runs: Mapping[int, Line], ours: Mapping[int, Line], rates: M
         NAMES[name],
         len(every),
         f"{median(line['seconds'] for line in every):.0f}",
-        _ratio([line["seconds"] / ours[seed]["seconds"] for seed, line in runs.items() if seed in ours]),
+        results.ratio([line["seconds"] / ours[seed]["seconds"] for seed, line in runs.items() if seed in ours]),
         f"{median(map(model_epochs, every)):.0f}",
         f"{median(map(unit_epochs, every)):,.0f}",
         f"{median(1e3 * line['seconds'] / unit_epochs(line) for line in every):.2f}",
@@ -120,9 +120,3 @@ def _row(name: str, runs: Mapping[int, Line], ours: Mapping[int, Line], rates: M
         f"{median(floors):.0f}" if floors else "",
         f"{median(above):.1f} x" if above else "",
     ]
-
-
-def _ratio(ratios: Sequence[float]) -> str:
-    if not ratios:
-        return ""
-    return f"{median(ratios):.2f} x ({min(ratios):.2f} to {max(ratios):.2f})"

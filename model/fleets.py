@@ -40,8 +40,6 @@ class Fleets:
         self.batch = batch
         self._now = 0
         self._berths: list[Berth] = []
-        self._pool = ThreadPoolExecutor()
-        self._threads = torch.get_num_threads()
 
     def __enter__(self) -> "Fleets":
         count, self._threads = 1, torch.get_num_threads()
@@ -49,6 +47,7 @@ class Fleets:
             count = min(AT_ONCE, self._threads)
             torch.set_num_threads(self._threads // count)
             _ = self.images.lit  # made now, since several fleets would each make it
+        self._pool = ThreadPoolExecutor(count)
         self._berths = [Berth(Fleet(self.images, self.order_seed, self.batch)) for _ in range(count)]
         return self
 

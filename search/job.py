@@ -64,7 +64,7 @@ class Job:
                 self.ledger, self.data, order.seeds, order.epochs, self.room, console=self.console, stop=self.halt
             )
         if not hired():  # a worker leaves it to the process that started it
-            from search.publish import publish_run  # noqa: PLC0415  # its plotly and matplotlib: a quarter of a start
+            from search.publish import publish_run  # noqa: PLC0415  # its plotly and matplotlib: a sixth of a start
 
             publish_run(self.shelf, self.data, confirmed)
         if complete and not self.halt():
