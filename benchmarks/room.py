@@ -2,9 +2,9 @@
 
     python -m benchmarks.room --storage sqlite:///sweetspot.db --study sweet-spot
 
-Every trial stores its width, its fleet, the epoch of the fleet's clock at which it joined, and how many it stayed, so
-the whole occupancy can be read from SQL. That of one process which ran from start to end: a resumed one begins at epoch
-0 again.
+Every trial stores its width and its stints: in which fleet, from which epoch of its clock on, how many epochs. So the
+whole occupancy can be read from SQL. That of one process which ran from start to end: a resumed one begins at epoch 0
+again.
 """
 
 import argparse
@@ -93,14 +93,15 @@ def main() -> int:
     trials = load_study(open_storage(asked.storage, create=False), asked.study).get_trials(deepcopy=False)
     fleets: dict[int, list[Stay]] = {}
     for trial in trials:
-        if "fleet" in (attrs := trial.user_attrs):
-            stay = Stay(trial.params["hidden_units"], attrs["first_epoch"], attrs["epochs"])
-            fleets.setdefault(attrs["fleet"], []).append(stay)
+        for fleet, clock, epochs in trial.user_attrs.get("stints", []):
+            fleets.setdefault(fleet, []).append(Stay(trial.params["hidden_units"], clock, epochs))
     if not fleets:
         print(f"error: no trial of study {asked.study!r} says which fleet trained it; search anew", file=sys.stderr)
         return 2
     found = use_of_all(list(fleets.values()), asked.fleet_size)
-    results.write("room", report(found, sum(map(len, fleets.values())), len(fleets), asked.fleet_size))
+    results.write(
+        "room", report(found, sum("stints" in trial.user_attrs for trial in trials), len(fleets), asked.fleet_size)
+    )
     return 0
 
 

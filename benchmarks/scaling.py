@@ -37,7 +37,8 @@ def one_trial(
     for epoch in ledger.spec.rungs:
         train(trial)
         value = made_up(trial.params["hidden_units"], trial.params["lr"], epoch, chance)
-        if ledger.report(trial, value, epoch) and epoch < ledger.spec.epochs:
+        ledger.report(trial, value, epoch)
+        if ledger.stops(trial) and epoch < ledger.spec.epochs:
             ledger.prune(trial, FIGURES)
             return True
     ledger.complete(trial, value, FIGURES)

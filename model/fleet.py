@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from model.data import Images
-from model.lane import CLASSES, Lane, padded_weights
+from model.lane import CLASSES, Lane, Stint, padded_weights
 from model.mlp import MLP
 from model.pixels import Panel, Products, panels, products
 from model.replay import Record, Replay, Step, cuda_graph
@@ -63,6 +63,7 @@ class Fleet:
     order_seed: int  # with the clock, the order of every epoch
     batch: int = ARTICLE_BATCH
     clock: int = 0  # epochs trained so far
+    number: int = 0  # among the fleets of one order seed
     lanes: list[Lane] = field(default_factory=list, init=False)
     record: Record | None = field(init=False)  # how a step is recorded to be played back, if at all
     _panels: list[Panel] = field(default_factory=list, init=False)
@@ -86,13 +87,18 @@ class Fleet:
         values = [value.to(device) for value in padded_weights(model)]
         grads, moments, squares = ([torch.zeros_like(value) for value in values] for _ in range(3))
         steps = torch.zeros((), device=device)
-        lane = Lane(model.config, self.clock, lr, values, grads, moments, squares, steps)
-        self.lanes.append(lane)
-        self._packed = False
+        lane = Lane(model.config, lr, values, grads, moments, squares, steps)
+        self.rejoin(lane)
         return lane
 
+    def rejoin(self, lane: Lane) -> None:
+        """Take in a network that left this or another fleet of the device; it goes on as if it had not been away."""
+        lane.stints.append(Stint(self.number, self.clock))
+        self.lanes.append(lane)
+        self._packed = False
+
     def leave(self, lane: Lane) -> None:
-        """Free the network's room; the lane keeps its weights."""
+        """Free the network's room; the lane keeps its weights, and may rejoin."""
         self.lanes.remove(lane)
         lane.values = [value.clone() for value in lane.values]
         self._packed = False
@@ -116,6 +122,7 @@ class Fleet:
             lane.loss, *last = (row[lane.slot] for row in figures)
             lane.last_batch = (last[0], last[1])
             lane.age += 1
+            lane.stints[-1].epochs += 1
 
     def _trainer(self, batch: int) -> Step:
         """Return what trains a minibatch of this size: the step, played back where launches would take the time."""

@@ -48,7 +48,7 @@ class Fleets:
             torch.set_num_threads(self._threads // count)
             _ = self.images.lit  # made now, since several fleets would each make it
         self._pool = ThreadPoolExecutor(count)
-        self._berths = [Berth(Fleet(self.images, self.order_seed, self.batch)) for _ in range(count)]
+        self._berths = [Berth(Fleet(self.images, self.order_seed, self.batch, number=i)) for i in range(count)]
         return self
 
     def __exit__(
@@ -62,10 +62,6 @@ class Fleets:
 
     def __len__(self) -> int:
         return len(self._berths)
-
-    def index(self, fleet: Fleet) -> int:
-        """Return which one it is, from 0."""
-        return [berth.fleet for berth in self._berths].index(fleet)
 
     def roomiest(self, room: int) -> Fleet | None:
         """Return the emptiest fleet that is not training, if it has not its share of so many units yet."""
@@ -93,7 +89,7 @@ class Fleets:
             if berth.epoch is not None:
                 berth.epoch.exception()
             berth.epoch = None
-            berth.fleet = Fleet(self.images, self.order_seed, self.batch, berth.fleet.clock)
+            berth.fleet = Fleet(self.images, self.order_seed, self.batch, berth.fleet.clock, berth.fleet.number)
 
 
 def _train(fleet: Fleet) -> float:

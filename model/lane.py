@@ -1,11 +1,11 @@
-"""One network's place in a fleet: its padded weights, its learning rate, its Adam state and its age.
+"""One network's place in a fleet: its padded weights, its learning rate, its Adam state, its age and where it trained.
 
 Conventions: a weight matrix is `(out, in)`; the bias of the first layer is the 785th column of its weights. Widths are
 padded with zeros to a multiple of `ALIGN`. A padded unit stays at exactly zero: ReLU'(0) is 0, so its gradients and
 Adam's moments are 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -21,12 +21,20 @@ def padded(hidden_units: int) -> int:
     return -(-hidden_units // ALIGN) * ALIGN
 
 
+@dataclass
+class Stint:
+    """A network's stay in a fleet without a break."""
+
+    fleet: int  # its number
+    clock: int  # the fleet's when it joined
+    epochs: int = 0  # trained there so far
+
+
 @dataclass(eq=False)
 class Lane:
-    """One network's place in a fleet, from joining to leaving."""
+    """One network's place in a fleet; while it is in none it keeps what it needs to go on."""
 
     config: MLPConfig
-    first_epoch: int  # the fleet's clock when it joined; with the fleet's seed it names every minibatch seen
     lr: float
     values: list[Tensor]  # w1 (785, p), w2 (p, p), b2 (p, 1), w3 (10, p), b3 (10, 1); views once packed, but w1
     grads: list[Tensor]  # the same shapes, as are Adam's moments
@@ -37,6 +45,7 @@ class Lane:
     loss: float = float("nan")  # mean training loss over the last epoch's samples, each before its own update
     last_batch: tuple[float, float] = (float("nan"), float("nan"))  # accuracy and loss of the epoch's last batch
     slot: int = -1  # index of its logits
+    stints: list[Stint] = field(default_factory=list)  # with the fleets' seed they name every minibatch seen
 
     @property
     def units(self) -> int:

@@ -54,7 +54,7 @@ class Printer:
 
     def trained(self, runs: list[Run]) -> None:
         """Print a line every tenth epoch."""
-        if self.leader in runs and self.leader.lane.age % EVERY == 0:
+        if self.leader in runs and self.network is None and self.leader.lane.age % EVERY == 0:
             self._line(self.leader)
 
     def ended(self, run: Run, state: str) -> None:

@@ -110,9 +110,8 @@ class Screen(Lines):
             self.ticks.popleft()
 
     def ended(self, run: Run, state: str) -> None:
-        """Take a trial off the display, and say how it ended; its last epoch counts."""
+        """Take a trial off the display, and say how it ended."""
         self.runs = [other for other in self.runs if other is not run]
-        self.ticks.append((time.monotonic(), 1))
         super().ended(run, state)
 
     def rate(self) -> float:
@@ -132,15 +131,16 @@ class Screen(Lines):
         """Draw the display."""
         head = Table.grid(padding=(0, 1))
         head.add_row(ProgressBar(self.budget, self.finished, width=40), f"{self.finished}/{self.budget} trials")
-        by = self.ended_by
+        by, training = self.ended_by, [run for run in self.runs if run.training]
         state = Text(
             f"{by['complete']} complete, {by['pruned']} pruned, {by['failed']} failed · best {self.best}\n"
+            f"{len(self.runs) - len(training)} wait to be judged · "
             f"{self.rate():.1f} model-epochs/s · time left: {self.time_left()}"
         )
         running = Table(box=None, pad_edge=False)
         for title in ("running", "units", "lr", "epoch", "validation"):
             running.add_column(title, justify="right")
-        for run in self.runs:
+        for run in training:
             params = run.trial.params
             figure = f"{run.last.accuracy:.2%}" if run.last else "-"
             name = f"{run.trial.number}{' baseline' if run.baseline else ''}"

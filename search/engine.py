@@ -1,18 +1,21 @@
 """The main path: ask while a fleet has room, train, report, prune, tell, refill.
 
-    claim ──► join a fleet ───► train an epoch ──► a rung? ──► report ──► prune? or last epoch? ──► tell
-      ▲                              ▲                no │                        no │                 │
-      │                              └──────────────────┴──────────────────────────┘                 │
-      └────────────────────────────── room again ◄───────────────────────────────────────────────────┘
+    claim ──► join a fleet ───► train an epoch ──► a rung? ──► report ──► last epoch? ──────────► tell
+      ▲             ▲                ▲                no │                     no │                 ▲ │
+      │             │                └──────────────────┘                        ▼                 │ │
+      │             └─────────────────────────────────────────── no ── wait for others: prune? ────┘ │
+      └────────────────────────────── room again ◄──────────────────────────────────────────────────┘
 
-Trials are claimed one at a time, whenever units are free, so the sampler knows all that has been learnt so far.
+Trials are claimed one at a time, whenever units are free, so the sampler knows all that has been learnt so far. A
+trial that has reached a rung leaves its fleet until enough others have; the pruner then judges them, the best one
+first. Asked at once, it would promote whoever is the best so far, and many are that for a moment.
 """
 
 import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Protocol
 
 import optuna
@@ -49,6 +52,11 @@ class Run:
     last: Score | None = None  # latest score, on the study's `score_on`
 
     @property
+    def training(self) -> bool:
+        """Whether it is in its fleet, or waits to be judged or for room."""
+        return self.lane in self.fleet.lanes
+
+    @property
     def baseline(self) -> bool:
         """Whether it is the article's baseline, which is never pruned."""
         return bool(self.trial.user_attrs.get("baseline"))
@@ -64,7 +72,7 @@ class Listener(Protocol):
         """A trial joined the fleet."""
 
     def trained(self, runs: list[Run]) -> None:
-        """These trials, all of a fleet that still run, trained one more epoch."""
+        """These trials, all of a fleet, trained one more epoch; some have ended by it."""
 
     def ended(self, run: Run, state: str) -> None:
         """A trial was completed, pruned, failed, lost or, for want of memory, given back."""
@@ -90,6 +98,8 @@ class Engine:
         self.listener = listener
         self.fleets = Fleets(self.train_set, derive(ledger.seed, *order), ledger.spec.batch)
         self.runs: list[Run] = []
+        self.gathered: dict[int, list[Run]] = {}  # those that wait at a rung, by its epoch
+        self.promoted: list[Run] = []  # those that wait for room
         self.keep = keep  # called with every trial that is about to be completed, and its figures; must not raise
         self._ask_again = 0.0
 
@@ -115,12 +125,23 @@ class Engine:
                 self._shrink(error)
 
     def _refill(self) -> None:
-        while time.monotonic() >= self._ask_again and (fleet := self.fleets.roomiest(self.room)) is not None:
-            trial = self.ledger.claim()
-            if trial is None:
-                self._ask_again = time.monotonic() + POLL_SECONDS
-            else:
+        while (fleet := self.fleets.roomiest(self.room)) is not None:
+            if self.promoted:
+                self._go_on(self.promoted.pop(0), fleet)
+            elif (trial := self._claim()) is not None:
                 self._try_to_start(trial, fleet)
+            elif self.gathered:  # rather than leave room idle
+                self._judge(min(self.gathered))
+            else:
+                return
+
+    def _claim(self) -> optuna.Trial | None:
+        if time.monotonic() < self._ask_again:
+            return None
+        trial = self.ledger.claim()
+        if trial is None:
+            self._ask_again = time.monotonic() + POLL_SECONDS
+        return trial
 
     def _shrink(self, error: torch.OutOfMemoryError) -> None:
         """Give all trials back and go on with half the room: that memory does not do is no fault of theirs.
@@ -132,7 +153,7 @@ class Engine:
         self.room //= 2
         _log.warning("out of memory: %d trials given back, going on with %d units", len(self.runs), self.room)
         self.ledger.give_back(run.trial for run in self.runs)
-        given_back, self.runs = self.runs, []
+        given_back, self.runs, self.gathered, self.promoted = self.runs, [], {}, []
         self.fleets.renew()
         for run in given_back:
             self.listener.ended(run, "given back")
@@ -152,30 +173,45 @@ class Engine:
         self.runs.append(run)
         self.listener.started(run)
 
+    def _go_on(self, run: Run, fleet: Fleet) -> None:
+        fleet.rejoin(run.lane)
+        run.fleet = fleet
+
     def _train(self) -> None:
         fleet, seconds = self.fleets.train_next()
         self.ledger.beat(run.trial for run in self.runs)
-        trained = [run for run in self.runs if run.fleet is fleet]
+        trained = [run for run in self.runs if run.lane in fleet.lanes]
         for run in trained:
             run.seconds += seconds * run.lane.units / fleet.units / len(self.fleets)
         for run in trained:
-            self._follow_up(run)
-        self.listener.trained([run for run in trained if run in self.runs])
+            self._follow_up(run, self._report)
+        for epoch in [epoch for epoch, runs in self.gathered.items() if len(runs) >= self.ledger.spec.gathered]:
+            self._judge(epoch)
+        self.listener.trained(trained)
 
-    def _follow_up(self, run: Run) -> None:
+    def _judge(self, epoch: int) -> None:
+        """Judge those who wait at a rung; the others go on when there is room."""
+        for run in sorted(self.gathered.pop(epoch), key=_best_first):
+            self._follow_up(run, self._prune)
+            if run in self.runs:
+                self.promoted.append(run)
+
+    def _follow_up(self, run: Run, step: Callable[[Run], str | None]) -> None:
+        """Take a step that returns how a trial ended, None if it has not, and see it off if it has."""
         try:
-            state = self._judge(run)
+            state = step(run)
         except TrialLostError as error:
             _log.warning("%s; its result is dropped", error)
             state = "lost"
         if state is not None:
-            run.fleet.leave(run.lane)
+            if run.training:
+                run.fleet.leave(run.lane)
             self.runs.remove(run)
             self._ask_again = 0.0
             self.listener.ended(run, state)
 
-    def _judge(self, run: Run) -> str | None:
-        """Report a trial that has reached a rung; return how it ended, or None if it goes on."""
+    def _report(self, run: Run) -> str | None:
+        """Report a trial that has reached a rung, and complete it, let it wait or have it judged."""
         lane, trial, ledger = run.lane, run.trial, self.ledger
         if not math.isfinite(lane.loss):
             ledger.fail(trial, f"diverged in epoch {lane.age}: training loss {lane.loss}, {trial.params}")
@@ -183,15 +219,23 @@ class Engine:
         if lane.age not in ledger.spec.rungs:
             return None
         run.last = self._score(run)
-        prune = ledger.report(trial, run.last.accuracy, lane.age)
+        ledger.report(trial, run.last.accuracy, lane.age)
         if lane.age == ledger.spec.epochs:
             figures = self._figures(run)
             if self.keep is not None:
                 self.keep(run, figures)
             ledger.complete(trial, run.last.accuracy, figures)
             return "complete"
-        if prune and not run.baseline:
-            ledger.prune(trial, self._figures(run))
+        if lane.age in ledger.spec.gathers and not run.baseline:
+            run.fleet.leave(lane)
+            self.gathered.setdefault(lane.age, []).append(run)
+            return None
+        return self._prune(run)
+
+    def _prune(self, run: Run) -> str | None:
+        """Prune a trial if the pruner would."""
+        if self.ledger.stops(run.trial) and not run.baseline:
+            self.ledger.prune(run.trial, self._figures(run))
             return "pruned"
         return None
 
@@ -213,13 +257,18 @@ class Engine:
             "seconds": run.seconds,
             "init_seed": run.init_seed,
             "order_seed": run.fleet.order_seed,
-            "first_epoch": run.lane.first_epoch,
+            "first_epoch": run.lane.stints[0].clock,
+            "stints": [list(astuple(stint)) for stint in run.lane.stints],
             "batch": run.fleet.batch,
-            "fleet": self.fleets.index(run.fleet),
             "train_on": spec.train_on,
             "score_on": spec.score_on,
             **environment(self.train_set.pixels.device),
         }
+
+
+def _best_first(run: Run) -> float:
+    assert run.last is not None
+    return -run.last.accuracy
 
 
 def scores(score_on: str, train: Score, scored: Score) -> dict[str, float]:

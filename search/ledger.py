@@ -149,13 +149,18 @@ class Ledger:
         sweep(self.storage, self.study, self.grace_seconds, dead=process)
 
     @_patient
-    def report(self, trial: optuna.Trial, value: float, epoch: int) -> bool:
-        """Store a trial's value at an epoch; return whether the pruner would stop it.
+    def report(self, trial: optuna.Trial, value: float, epoch: int) -> None:
+        """Store a trial's value at an epoch.
 
         Raises `TrialLostError`, as `complete`, `prune` and `fail` do, if somebody else has ended the trial meanwhile.
         """
         with _ours(trial), warnings.catch_warnings(action="ignore", category=UserWarning):  # of reporting it again
             trial.report(value, epoch)
+
+    @_patient
+    def stops(self, trial: optuna.Trial) -> bool:
+        """Return whether the pruner would stop a trial at its last report; it compares with those it judged before."""
+        with _ours(trial):
             return trial.should_prune()
 
     def complete(self, trial: optuna.Trial, value: float, attrs: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Train a trial again from what is stored of it, and compare: `python -m search.rerun 17`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Annotated, Any
@@ -85,14 +85,21 @@ def replayed(trial: FrozenTrial, data: Mnist) -> Replay:
 
 def _replayed(trial: FrozenTrial, data: Mnist) -> Replay:
     attrs, (train, scored) = trial.user_attrs, _sets(trial, data)
-    fleet = Fleet(train, attrs["order_seed"], attrs["batch"], attrs["first_epoch"])
+    fleet = Fleet(train, attrs["order_seed"], attrs["batch"])
     lane = _join(fleet, trial, attrs["init_seed"])
     by_epoch: dict[int, float] = {}
-    for epoch in range(1, attrs["epochs"] + 1):
+    for clock in _clocks(attrs):
+        fleet.clock = clock
         fleet.train_epoch()
-        if epoch in trial.intermediate_values:
-            by_epoch[epoch] = evaluate(lane.network(), scored).accuracy
+        if lane.age in trial.intermediate_values:
+            by_epoch[lane.age] = evaluate(lane.network(), scored).accuracy
     return Replay(_figures(trial, lane, train, scored), by_epoch, lane.network())
+
+
+def _clocks(attrs: Mapping[str, Any]) -> Iterator[int]:
+    """Return the clock of the fleet for each epoch of a trial; an older one was never away from its fleet."""
+    for _, clock, epochs in attrs.get("stints", [[0, attrs["first_epoch"], attrs["epochs"]]]):
+        yield from range(clock, clock + epochs)
 
 
 def compare(trial: FrozenTrial, replay: Replay, data: Mnist) -> tuple[str, tuple[float, float] | None]:

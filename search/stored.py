@@ -74,10 +74,11 @@ TRIAL: Mapping[str, Check] = {
     **dict.fromkeys(("baseline",), _truth),
     **dict.fromkeys(("worker", "reason", "protocol", "role", "train_on", "score_on", "device", "torch"), _text),
     **dict.fromkeys(("init_seed", "order_seed", "first_epoch", "batch", "epochs", "threads", "parameters"), _whole),
-    **dict.fromkeys(("fleet", "seed_index", "retry", "retry_of", "lr_from"), _whole),
+    **dict.fromkeys(("seed_index", "retry", "retry_of", "lr_from"), _whole),
     **dict.fromkeys(("train_accuracy", "train_loss", "val_accuracy", "val_loss"), _number),
     **dict.fromkeys(("test_accuracy", "test_loss", "before_accuracy", "before_loss", "gap", "seconds"), _number),
     "gap_by_epoch": _by_epoch,
+    "stints": _list(lambda stint: _list(_whole)(stint) and len(stint) == 3),
 }
 
 

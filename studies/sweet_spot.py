@@ -5,24 +5,26 @@ Source of the claim and of the baseline: "MNIST Digit Classification using PyTor
 
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.pruners import SuccessiveHalvingPruner
-from optuna.samplers import TPESampler
 
 from model.data import split_fingerprint
 from model.fleet import ARTICLE_BATCH
 from model.training import rungs
+from studies.live_tpe import LiveTPESampler
 from studies.spec import StudySpec
 
 BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
+FIRST_RUNG, FACTOR = 3, 3  # successive halving judges at 3, 9, 27, ... epochs, and promotes a third
+GATHERED = 6  # trials judged together: enough for two to be promoted; ARCHITECTURE.md says what it saves
 SPACE = {
     "hidden_units": IntDistribution(4, 256, log=True),
     "lr": FloatDistribution(1e-4, 1e-1, log=True),
 }
 
 
-def sampler(seed: int) -> TPESampler:
-    """Return TPE; with `constant_liar` trials still running count too, so a fleet's trials do not crowd together."""
-    return TPESampler(seed=seed, constant_liar=True)
+def sampler(seed: int) -> LiveTPESampler:
+    """Return TPE that learns from trials that still train; with `constant_liar` new ones do not crowd around those."""
+    return LiveTPESampler(seed=seed, constant_liar=True)
 
 
 def pruner() -> SuccessiveHalvingPruner:
@@ -32,7 +34,16 @@ def pruner() -> SuccessiveHalvingPruner:
     the learning rate decides almost alone, and wide networks with a low one, among the best in the end, would go.
     Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020).
     """
-    return SuccessiveHalvingPruner(min_resource=3, reduction_factor=3, min_early_stopping_rate=0)
+    return SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=FACTOR, min_early_stopping_rate=0)
+
+
+def judged(epochs: int) -> list[int]:
+    """Return the reports at which the pruner decides, before a full trial's last: the first at or after each rung."""
+    reports, rung, found = rungs(epochs), FIRST_RUNG, []
+    while rung < epochs:
+        found.append(next(report for report in reports if report >= rung))
+        rung *= FACTOR
+    return [report for report in found if report < epochs]
 
 
 def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudySpec:
@@ -50,4 +61,6 @@ def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudyS
         rungs=rungs(epochs),
         batch=ARTICLE_BATCH,
         split=split_fingerprint(),
+        gathers=judged(epochs),
+        gathered=GATHERED,
     )

@@ -1,6 +1,7 @@
 """What a search shows on a terminal while it runs."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from studies.sweet_spot import sweet_spot
 
 
 class Watched(Screen):
-    """Keeps the picture as it was after every epoch."""
+    """Keeps the picture as it was after every epoch, and when a trial has ended."""
 
     def __init__(self, *args: object, **options: bool) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -23,6 +24,13 @@ class Watched(Screen):
 
     def trained(self, runs: list[Run]) -> None:
         super().trained(runs)
+        self.look()
+
+    def ended(self, run: Run, state: str) -> None:
+        super().ended(run, state)
+        self.look()
+
+    def look(self) -> None:
         aside = terminal()  # that of the live display would add what it draws by itself
         aside.print(self.render())
         self.pictures.append(aside.file.getvalue())  # type: ignore[attr-defined]
@@ -56,6 +64,14 @@ def test_a_running_trial_is_shown_with_its_epoch_and_its_latest_figure(pictures:
     shown = list(dict.fromkeys(line.split()[4] for line in baseline))  # drawn again when another fleet has trained
     assert shown[:3] == ["1/4", "2/4", "3/4"]
     assert all("%" in line for line in baseline)
+
+
+def test_trials_that_wait_to_be_judged_are_counted_and_not_shown_as_running(pictures: list[str]) -> None:
+    waiting = [int(re.search(r"(\d+) wait to be judged", picture).group(1)) for picture in pictures]  # type: ignore[union-attr]
+    rows = [picture.split("validation")[1].count("/4 ") for picture in pictures]
+    assert max(waiting) > 0
+    assert all(n + shown <= 8 for n, shown in zip(waiting, rows, strict=True))
+    assert waiting[-1] == 0
 
 
 def test_the_time_left_is_unknown_at_first_and_then_counts_down_to_nothing(pictures: list[str]) -> None:

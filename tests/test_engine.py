@@ -113,6 +113,53 @@ def test_stopping_gives_open_trials_back_and_a_second_run_finishes_them(tmp_path
     assert audit(finished, 5) == CLEAN
 
 
+class Umpire(optuna.pruners.BasePruner):
+    """Sees to it that whoever is judged is the best of those who wait for it; stops nobody."""
+
+    def __init__(self) -> None:
+        self.judged: set[int] = set()
+        self.waiting: list[int] = []  # for each that was judged, how many were waiting
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        if trial.last_step == 1 and trial.number:  # number 0 is the baseline
+            others = [other for other in study.trials if other.last_step == 1 and other.number]
+            values = [other.intermediate_values[1] for other in others if other.number not in self.judged]
+            assert trial.intermediate_values[1] == max(values)
+            self.judged.add(trial.number)
+            self.waiting.append(len(values))
+        return False
+
+
+def test_trials_wait_at_a_rung_until_enough_are_there_and_the_best_is_judged_first(tmp_path: Path, tiny: Mnist) -> None:
+    umpire = Umpire()
+    ledger = at(tmp_path, pruner=umpire, gathers=[1], gathered=3)
+    assert audit(run(ledger, tiny, 12), 12) == CLEAN
+    assert len(umpire.waiting) == 11
+    gatherings = [n for n, before in zip(umpire.waiting, [1, *umpire.waiting], strict=False) if before == 1]
+    assert all(n >= 3 for n in gatherings[:-2])  # the last ones come when there is nobody left to wait for
+    assert sum(gatherings) == 11
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3, 4, 5])
+def test_nobody_waits_for_trials_that_will_not_come(tmp_path: Path, tiny: Mnist, budget: int) -> None:
+    trials = run(at(tmp_path, pruner=NopPruner(), gathers=[1, 3], gathered=100), tiny, budget)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * budget
+    assert [sum(epochs for *_, epochs in trial.user_attrs["stints"]) for trial in trials] == [EPOCHS] * budget
+
+
+def test_trials_that_wait_are_given_back_too(tmp_path: Path, tiny: Mnist) -> None:
+    ledger = at(tmp_path, gathers=[1], gathered=3)
+    ledger.aim(8)
+    engine = Engine(ledger, tiny, 64, Pace())
+    engine.search(lambda: len(engine.gathered.get(1, [])) == 2)
+    waiting = {run.trial.number for run in engine.gathered[1]}
+    stopped = ledger.study.trials
+    assert {stopped[number].state for number in waiting} == {TrialState.WAITING}
+    finished = run(ledger, tiny, 8)
+    assert [trial.params for trial in finished[: len(stopped)]] == [trial.params for trial in stopped]
+    assert audit(finished, 8) == CLEAN
+
+
 class SmallFleet(Fleet):
     """A device whose memory holds so many units and no more."""
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from model.data import Images
 from model.fleet import Fleet, epoch_order
-from model.lane import ALIGN, Lane, padded
+from model.lane import ALIGN, Lane, Stint, padded
 from model.mlp import MLP, MLPConfig, initialised
 
 ORDER_SEED = 5
@@ -165,7 +165,7 @@ def test_a_newcomer_has_its_own_age_and_adam_state(device: str) -> None:
     assert first[0].age == 4
     assert_agree(*first)
     for lane, plain in newcomers:
-        assert (lane.age, lane.first_epoch) == (2, 2)
+        assert (lane.age, lane.stints) == (2, [Stint(0, 2, 2)])
         assert_agree(lane, plain)
 
 
@@ -374,8 +374,31 @@ def test_training_leaves_the_global_generator_alone(device: str) -> None:
 def test_a_network_is_replayed_alone_from_the_clock_at_which_it_joined(device: str) -> None:
     images = made_up_images(1028 + 376, device)
     lane = lives(images, 1028, 25, 2, [Neighbour(25, 1e-2, 0, 4, ahead=True)])
-    fleet = Fleet(images, ORDER_SEED, 1028, clock=lane.first_epoch)
+    fleet = Fleet(images, ORDER_SEED, 1028, clock=lane.stints[0].clock)
     again = fleet.join(network(25), lane.lr)
     for _ in range(lane.age):
         fleet.train_epoch()
     assert_identical(lane, again)
+
+
+@pytest.mark.parametrize("width", [7, 25, 64, 65, 256])
+def test_a_network_goes_on_in_another_fleet_as_if_it_had_not_been_away(device: str, width: int) -> None:
+    images = made_up_images(1028 + 376, device)
+    first, second = Fleet(images, ORDER_SEED, 1028), Fleet(images, ORDER_SEED, 1028, clock=7, number=1)
+    lane = first.join(network(width), 1e-2)
+    first.join(network(17), 1e-2)
+    second.join(network(100), 1e-3)
+    first.train_epoch()
+    first.leave(lane)
+    first.train_epoch()
+    second.train_epoch()
+    second.rejoin(lane)
+    for _ in range(2):
+        second.train_epoch()
+    assert lane.stints == [Stint(0, 0, 1), Stint(1, 8, 2)]
+
+    alone = Fleet(images, ORDER_SEED, 1028)
+    stayed = alone.join(network(width), 1e-2)
+    for alone.clock in (0, 8, 9):
+        alone.train_epoch()
+    assert_identical(lane, stayed)

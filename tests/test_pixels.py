@@ -70,7 +70,7 @@ def test_panels_hand_each_network_its_own(widths: list[int]) -> None:
     lanes, total = [], 0
     for width in widths:
         zeros = torch.zeros(())
-        lane = Lane(MLPConfig(width), 0, 0.1, [], [], [], [], zeros)
+        lane = Lane(MLPConfig(width), 0.1, [], [], [], [], zeros)
         lane.values = [torch.rand(INPUTS + 1, lane.units)]
         lane.grads = [torch.full_like(lane.values[0], -1.0)]
         lanes.append((total, lane))
