@@ -48,7 +48,7 @@ class Fleets:
             torch.set_num_threads(self._threads // count)
             _ = self.images.lit  # made now, since several fleets would each make it
         self._pool = ThreadPoolExecutor(count)
-        self._berths = [Berth(Fleet(self.images, self.order_seed, self.batch, number=i)) for i in range(count)]
+        self._berths = [Berth(self.fleet(number)) for number in range(count)]
         return self
 
     def __exit__(
@@ -56,6 +56,10 @@ class Fleets:
     ) -> None:
         self._pool.shutdown()  # waits for epochs under way
         torch.set_num_threads(self._threads)
+
+    def fleet(self, number: int, clock: int = 0) -> Fleet:
+        """Make one of them."""
+        return Fleet(self.images, self.order_seed, self.batch, clock, number)
 
     def __iter__(self) -> Iterator[Fleet]:
         return (berth.fleet for berth in self._berths)
@@ -89,7 +93,7 @@ class Fleets:
             if berth.epoch is not None:
                 berth.epoch.exception()
             berth.epoch = None
-            berth.fleet = Fleet(self.images, self.order_seed, self.batch, berth.fleet.clock, berth.fleet.number)
+            berth.fleet = self.fleet(berth.fleet.number, berth.fleet.clock)
 
 
 def _train(fleet: Fleet) -> float:

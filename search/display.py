@@ -134,7 +134,7 @@ class Screen(Lines):
         by, training = self.ended_by, [run for run in self.runs if run.training]
         state = Text(
             f"{by['complete']} complete, {by['pruned']} pruned, {by['failed']} failed · best {self.best}\n"
-            f"{len(self.runs) - len(training)} wait to be judged · "
+            f"{len(self.runs) - len(training)} waiting at a rung · "
             f"{self.rate():.1f} model-epochs/s · time left: {self.time_left()}"
         )
         running = Table(box=None, pad_edge=False)

@@ -2,10 +2,14 @@
 
 import argparse
 import json
+import math
+import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import stdev
 from threading import Barrier
 
+import numpy as np
 import optuna
 import pytest
 import torch
@@ -14,6 +18,8 @@ from benchmarks import results, rounds, scale, scale_table
 from benchmarks.bf16 import Rounded
 from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, ledger_at
+from benchmarks.gathering import rules
+from benchmarks.learning_curves import EPOCHS, Curve, Surrogate
 from benchmarks.peers.job import Ran, asked, tell
 from benchmarks.peers.optuna_tuned import OneClaimAtATime
 from benchmarks.room import Stay, use, use_of_all
@@ -82,7 +88,7 @@ def test_without_measurements_the_table_says_so():
 
 def test_a_job_tells_what_the_table_reads(capsys):
     options = asked("", ["--trials", "2", "--epochs", "10"])
-    tell("ours", options, 1.5, [Ran(25, 10, 0.9, "complete"), Ran(50, 3, 0.95, "pruned")])
+    tell("ours", options, 1.5, [Ran(25, 0.02, 10, 0.9, "complete"), Ran(50, 0.01, 3, 0.95, "pruned")])
     told = json.loads(capsys.readouterr().out)
     assert (told["best"], told["complete"], told["pruned"]) == (0.9, 1, 1)
     assert told["runs"] == [[25, 10], [50, 3]]
@@ -223,3 +229,43 @@ def test_the_tuned_peer_hands_an_enqueued_trial_to_one_of_its_threads(tmp_path: 
         with ThreadPoolExecutor(2) as threads:
             one, two = threads.submit(ask), threads.submit(ask)
         assert one.result() != two.result()
+
+
+# Judging together
+
+
+def made_up_accuracy(width: float, lr: float, epoch: int) -> float:
+    """A smooth landscape: wider is better, the best learning rate is 0.003, and all get better with time."""
+    return 1 - math.exp(-2.5 - 0.3 * math.log(width) - 0.2 * math.log(epoch) + 0.3 * (math.log10(lr) + 2.5) ** 2)
+
+
+def made_up_curves(scatter: float) -> list[Curve]:
+    chance = random.Random(0)
+    found = []
+    for k in range(60):
+        width, lr, off = round(4 * 64 ** chance.random()), 10 ** chance.uniform(-3.5, -1.5), chance.gauss(0, scatter)
+        seen = EPOCHS if k % 2 else EPOCHS[:2]
+        found.append(Curve(width, lr, {epoch: made_up_accuracy(width, lr, epoch) + off for epoch in seen}))
+    return found
+
+
+def test_a_surrogate_finds_a_smooth_landscape_again_and_scatters_as_what_it_saw() -> None:
+    surrogate, chance = Surrogate(made_up_curves(0.0)), np.random.default_rng(0)
+    for width, lr in ((30, 0.002), (100, 0.005), (200, 0.001)):
+        assert surrogate.expected(width, lr) == pytest.approx(made_up_accuracy(width, lr, 100), abs=1e-3)
+        shown = surrogate.draw(width, lr, chance)
+        assert shown == pytest.approx({epoch: made_up_accuracy(width, lr, epoch) for epoch in EPOCHS}, abs=1e-3)
+    noisy = Surrogate(made_up_curves(0.003))
+    drawn = [noisy.draw(100, 0.003, chance)[100] for _ in range(300)]
+    assert 0.0015 < stdev(drawn) < 0.006
+
+
+def test_simulated_searches_repeat_themselves_and_together_take_less_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.gathering.TRIALS", 12)
+    surrogate = Surrogate(made_up_curves(0.001))
+    found = {rule: [search(surrogate, seed) for seed in (0, 1)] for rule, search in rules().items()}
+    for name in ("6 together", "a script, two at a time"):
+        assert rules()[name](surrogate, 1) == found[name][1]
+    work = {rule: sum(search.work for search in searches) for rule, searches in found.items()}
+    assert work["6 together"] < work["at once"]
+    assert all(search.complete for searches in found.values() for search in searches)

@@ -67,7 +67,7 @@ def test_a_running_trial_is_shown_with_its_epoch_and_its_latest_figure(pictures:
 
 
 def test_trials_that_wait_to_be_judged_are_counted_and_not_shown_as_running(pictures: list[str]) -> None:
-    waiting = [int(re.search(r"(\d+) wait to be judged", picture).group(1)) for picture in pictures]  # type: ignore[union-attr]
+    waiting = [int(re.search(r"(\d+) waiting at a rung", picture).group(1)) for picture in pictures]  # type: ignore[union-attr]
     rows = [picture.split("validation")[1].count("/4 ") for picture in pictures]
     assert max(waiting) > 0
     assert all(n + shown <= 8 for n, shown in zip(waiting, rows, strict=True))

@@ -21,6 +21,7 @@ class Ran:
     """A trial that ended."""
 
     width: int
+    lr: float
     epochs: int
     accuracy: float  # on validation, when it ended
     state: str  # complete, pruned or failed
@@ -37,7 +38,7 @@ def asked(about: str, arguments: list[str] | None = None, **defaults: Any) -> ar
 def ran(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Ran]:
     """Return what became of an Optuna study's finished trials."""
     return [
-        Ran(t.params["hidden_units"], t.last_step or 0, t.value or 0.0, t.state.name.lower())
+        Ran(t.params["hidden_units"], t.params["lr"], t.last_step or 0, t.value or 0.0, t.state.name.lower())
         for t in trials
         if t.state.is_finished()
     ]
@@ -46,6 +47,8 @@ def ran(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Ran]:
 def tell(name: str, options: argparse.Namespace, seconds: float, trials: list[Ran], **more: Any) -> None:
     """Print how a job went, as the last line of the output: one line of JSON."""
     states = Counter(trial.state for trial in trials)
+    complete = [trial for trial in trials if trial.state == "complete"]
+    winner = max(complete, key=lambda trial: trial.accuracy, default=None)
     result = {
         "name": name,
         **vars(options),
@@ -53,7 +56,8 @@ def tell(name: str, options: argparse.Namespace, seconds: float, trials: list[Ra
         "complete": states["complete"],
         "pruned": states["pruned"],
         "failed": states["failed"],
-        "best": max((trial.accuracy for trial in trials if trial.state == "complete"), default=None),
+        "best": winner and winner.accuracy,
+        "winner": winner and [winner.width, winner.lr],
         "runs": [(trial.width, trial.epochs) for trial in trials],
         **more,
     }

@@ -82,10 +82,10 @@ def main() -> None:
 
 
 def _ran(result: tune.Result, epochs: int) -> Ran:
-    end, width = result.metrics or {}, (result.config or {})["hidden_units"]
+    end, config = result.metrics or {}, result.config or {}
     epoch = end.get("epoch", 0)
     state = "failed" if result.error else "complete" if epoch == epochs else "pruned"
-    return Ran(width, epoch, end.get("accuracy", 0.0), state)
+    return Ran(config["hidden_units"], config["lr"], epoch, end.get("accuracy", 0.0), state)
 
 
 if __name__ == "__main__":

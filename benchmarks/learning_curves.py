@@ -1,0 +1,138 @@
+"""Learning curves of MNIST, measured once, and what a trial of any width and learning rate would show by them.
+
+Rules of a search differ by less than two searches do, so they are compared over hundreds of simulated searches whose
+trials follow these curves: a smooth mean through all that was measured, and the scatter of a measured trial around it.
+"""
+
+import json
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+
+from benchmarks.faults import PROCESSES
+from model.data import load
+from model.fleet import Fleet
+from model.mlp import MLPConfig, initialised
+from model.training import evaluate
+
+EPOCHS = (3, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
+DESIGN = (  # trials, widths, learning rates, epochs: many short ones everywhere, long ones where searches end up
+    (16, (30, 256), (8e-4, 1.2e-2), 100),
+    (50, (4, 256), (1e-4, 1e-1), 10),
+    (40, (40, 256), (5e-4, 1.5e-2), 10),
+    (8, (8, 256), (3e-4, 3e-2), 30),
+)
+PARTS = 2  # processes, with a thread and a design of their own each
+ROOM = 256
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A trial: validation accuracy by epoch, as far as it went."""
+
+    width: int
+    lr: float
+    accuracy: Mapping[int, float]
+
+
+def curves(path: Path) -> list[Curve]:
+    """Return the measured curves, measuring them if there is no such file; that takes a quarter of an hour."""
+    if not path.exists():
+        with ProcessPoolExecutor(PARTS, PROCESSES) as pool:
+            found = [curve for part in pool.map(measure, range(1, PARTS + 1)) for curve in part]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{json.dumps(asdict(curve))}\n" for curve in found), encoding="utf-8")
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Curve(x["width"], x["lr"], {int(epoch): y for epoch, y in x["accuracy"].items()}) for x in lines]
+
+
+def measure(part: int) -> list[Curve]:
+    """Train a part's trials, each from a seed of its own."""
+    torch.set_num_threads(1)
+    data, jobs = load(), design(part)
+    fleet, lanes, found = Fleet(data.train, part), [], []
+    for k in range(len(jobs) + 1):
+        while lanes and (fleet.units >= ROOM or k == len(jobs)):
+            fleet.train_epoch()
+            for lane, epochs, accuracy in list(lanes):
+                if lane.age in EPOCHS:
+                    accuracy[lane.age] = evaluate(lane.network(), data.validation).accuracy
+                if lane.age == epochs or not math.isfinite(lane.loss):
+                    fleet.leave(lane)
+                    lanes.remove((lane, epochs, accuracy))
+                    found.append(Curve(lane.config.hidden_units, lane.lr, accuracy))
+        if k < len(jobs):
+            width, lr, epochs = jobs[k]
+            lanes.append((fleet.join(initialised(MLPConfig(width), part * 1000 + k), lr), epochs, {}))
+    return found
+
+
+def design(part: int) -> list[tuple[int, float, int]]:
+    """Return width, learning rate and epochs of a part's trials, in the order in which they train."""
+    chance = random.Random(100 + part)
+
+    def between(low: float, high: float) -> float:
+        return math.exp(chance.uniform(math.log(low), math.log(high)))
+
+    jobs = [(round(between(*widths)), between(*lrs), epochs) for n, widths, lrs, epochs in DESIGN for _ in range(n)]
+    chance.shuffle(jobs)
+    return jobs[::-1]
+
+
+class Surrogate:
+    """What a trial of any width and learning rate shows at `EPOCHS`: the logarithm of its error, mean and scatter.
+
+    Up to 10 epochs the mean is a smoothed thin plate through the measured trials, which cover the space; beyond, a
+    quadratic where long trials were measured, and elsewhere as much worse than that as it is at 10 epochs.
+    """
+
+    def __init__(self, measured: Sequence[Curve]) -> None:
+        known = [[c for c in measured if c.accuracy.get(epoch, 0.0) > 0.3] for epoch in EPOCHS]  # not the diverged
+        self._means: list[Callable[[Vector], Vector]] = []
+        residuals: list[dict[int, float]] = []
+        for epoch, those in zip(EPOCHS, known, strict=True):
+            x = np.array([_place(c.width, c.lr) for c in those])
+            y = np.array([math.log(1 - c.accuracy[epoch]) for c in those])
+            mean = RBFInterpolator(x, y, kernel="thin_plate_spline", smoothing=0.3) if epoch <= 10 else _quadratic(x, y)
+            self._means.append(mean)
+            residuals.append({id(c): r for c, r in zip(those, y - mean(x), strict=True)})
+        full = [c for c in measured if len(c.accuracy) == len(EPOCHS)]
+        self._scatter = np.array([[residual[id(c)] for residual in residuals] for c in full])
+
+    def _log_errors(self, width: int, lr: float) -> Vector:
+        here = np.array([_place(width, lr)])
+        near = np.array([_place(max(width, 25), min(max(lr, 8e-4), 1e-2))])  # where long trials were measured
+        early = [mean(here)[0] for mean in self._means[:2]]
+        worse = early[1] - self._means[1](near)[0]
+        return np.array([*early, *(worse + mean(near)[0] for mean in self._means[2:])])
+
+    def expected(self, width: int, lr: float) -> float:
+        """Return the accuracy of a full trial in the mean."""
+        return float(1 - np.exp(self._log_errors(width, lr)[-1]))
+
+    def draw(self, width: int, lr: float, chance: np.random.Generator) -> dict[int, float]:
+        """Return a trial's accuracy by epoch, of 10,000 images: the mean, and the scatter of a measured full trial."""
+        errors = np.exp(self._log_errors(width, lr) + chance.choice(self._scatter))
+        return dict(zip(EPOCHS, np.round(1 - errors, 4).tolist(), strict=True))
+
+
+def _place(width: int, lr: float) -> tuple[float, float]:
+    return 2 * math.log(width / 32) / math.log(8), (math.log10(lr) + 2.5) / 0.75
+
+
+def _quadratic(x: Vector, y: Vector) -> Callable[[Vector], Vector]:
+    def terms(x: Vector) -> Vector:
+        a, b = x.T
+        return np.stack([np.ones(len(x)), a, b, a * a, b * b, a * b], 1)
+
+    weights = np.linalg.lstsq(terms(x), y, rcond=None)[0]
+    return lambda x: terms(x) @ weights
