@@ -7,7 +7,7 @@ trials follow these curves: a smooth mean through all that was measured, and the
 import json
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,14 +24,17 @@ from model.mlp import MLPConfig, initialised
 from model.training import evaluate
 
 EPOCHS = (3, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
-DESIGN = (  # trials, widths, learning rates, epochs: many short ones everywhere, long ones where searches end up
+BROAD = (  # trials, widths, learning rates, epochs: many short ones everywhere, long ones where searches go
     (16, (30, 256), (8e-4, 1.2e-2), 100),
     (50, (4, 256), (1e-4, 1e-1), 10),
     (40, (40, 256), (5e-4, 1.5e-2), 10),
     (8, (8, 256), (3e-4, 3e-2), 30),
 )
-PARTS = 2  # processes, with a thread and a design of their own each
+WIDE = ((9, (140, 256), (2e-3, 1.2e-2), 100),)  # where they end up, and all that tells winners apart is
+DESIGNS = (BROAD, BROAD, WIDE, WIDE)  # a part each, trained by a process with one thread
 ROOM = 256
+SMOOTHING = 0.3  # of 0.1 to 30, what predicts a trial left out best
+LIKE = 12  # full trials that count as like another: wide ones with a high learning rate scatter more
 Vector = NDArray[np.float64]
 
 
@@ -45,10 +48,10 @@ class Curve:
 
 
 def curves(path: Path) -> list[Curve]:
-    """Return the measured curves, measuring them if there is no such file; that takes a quarter of an hour."""
+    """Return the measured curves, measuring them if there is no such file; that takes half an hour."""
     if not path.exists():
-        with ProcessPoolExecutor(PARTS, PROCESSES) as pool:
-            found = [curve for part in pool.map(measure, range(1, PARTS + 1)) for curve in part]
+        with ProcessPoolExecutor(2, PROCESSES) as pool:
+            found = [curve for part in pool.map(measure, range(1, len(DESIGNS) + 1)) for curve in part]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"{json.dumps(asdict(curve))}\n" for curve in found), encoding="utf-8")
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -83,7 +86,11 @@ def design(part: int) -> list[tuple[int, float, int]]:
     def between(low: float, high: float) -> float:
         return math.exp(chance.uniform(math.log(low), math.log(high)))
 
-    jobs = [(round(between(*widths)), between(*lrs), epochs) for n, widths, lrs, epochs in DESIGN for _ in range(n)]
+    jobs = [
+        (round(between(*widths)), between(*lrs), epochs)
+        for n, widths, lrs, epochs in DESIGNS[part - 1]
+        for _ in range(n)
+    ]
     chance.shuffle(jobs)
     return jobs[::-1]
 
@@ -91,21 +98,22 @@ def design(part: int) -> list[tuple[int, float, int]]:
 class Surrogate:
     """What a trial of any width and learning rate shows at `EPOCHS`: the logarithm of its error, mean and scatter.
 
-    Up to 10 epochs the mean is a smoothed thin plate through the measured trials, which cover the space; beyond, a
-    quadratic where long trials were measured, and elsewhere as much worse than that as it is at 10 epochs.
+    The mean is a smoothed thin plate through the measured trials. Those of up to 10 epochs cover the space; where no
+    longer ones were measured, it is as much worse as it is at 10 epochs.
     """
 
     def __init__(self, measured: Sequence[Curve]) -> None:
         known = [[c for c in measured if c.accuracy.get(epoch, 0.0) > 0.3] for epoch in EPOCHS]  # not the diverged
-        self._means: list[Callable[[Vector], Vector]] = []
+        self._means: list[RBFInterpolator] = []
         residuals: list[dict[int, float]] = []
         for epoch, those in zip(EPOCHS, known, strict=True):
             x = np.array([_place(c.width, c.lr) for c in those])
             y = np.array([math.log(1 - c.accuracy[epoch]) for c in those])
-            mean = RBFInterpolator(x, y, kernel="thin_plate_spline", smoothing=0.3) if epoch <= 10 else _quadratic(x, y)
+            mean = RBFInterpolator(x, y, kernel="thin_plate_spline", smoothing=SMOOTHING)
             self._means.append(mean)
             residuals.append({id(c): r for c, r in zip(those, y - mean(x), strict=True)})
-        full = [c for c in measured if len(c.accuracy) == len(EPOCHS)]
+        full = [c for c in measured if all(id(c) in residual for residual in residuals)]
+        self._places = np.array([_place(c.width, c.lr) for c in full])
         self._scatter = np.array([[residual[id(c)] for residual in residuals] for c in full])
 
     def _log_errors(self, width: int, lr: float) -> Vector:
@@ -120,19 +128,12 @@ class Surrogate:
         return float(1 - np.exp(self._log_errors(width, lr)[-1]))
 
     def draw(self, width: int, lr: float, chance: np.random.Generator) -> dict[int, float]:
-        """Return a trial's accuracy by epoch, of 10,000 images: the mean, and the scatter of a measured full trial."""
-        errors = np.exp(self._log_errors(width, lr) + chance.choice(self._scatter))
+        """Return a trial's accuracy by epoch, of 10,000 images: the mean, and the scatter of a full trial like it."""
+        distance = np.square(self._places - _place(width, lr)).sum(1)
+        scatter = self._scatter[chance.choice(np.argsort(distance)[:LIKE])]
+        errors = np.exp(self._log_errors(width, lr) + scatter)
         return dict(zip(EPOCHS, np.round(1 - errors, 4).tolist(), strict=True))
 
 
 def _place(width: int, lr: float) -> tuple[float, float]:
     return 2 * math.log(width / 32) / math.log(8), (math.log10(lr) + 2.5) / 0.75
-
-
-def _quadratic(x: Vector, y: Vector) -> Callable[[Vector], Vector]:
-    def terms(x: Vector) -> Vector:
-        a, b = x.T
-        return np.stack([np.ones(len(x)), a, b, a * a, b * b, a * b], 1)
-
-    weights = np.linalg.lstsq(terms(x), y, rcond=None)[0]
-    return lambda x: terms(x) @ weights

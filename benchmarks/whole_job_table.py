@@ -10,6 +10,7 @@ from model.timing import epoch_flops
 
 Line = Mapping[str, Any]
 IMAGES = 50_000  # of an epoch
+FRESH = "fresh seeds"  # name of the lines that `benchmarks.winners` adds
 NAMES = {
     "ours": "sweetspot",
     "optuna_tuned": "Optuna, resident tensors, fused Adam",
@@ -70,6 +71,7 @@ def report(lines: Sequence[Line]) -> str:
     job = lines[0]
     gflops = median(line["flops_per_second"] for line in rates.values()) / 1e9
     ours = found.get("ours", {})
+    fresh = {name: [mean(x["test"]) for x in lines if x["name"] == FRESH and x["of"] == name] for name in found}
     return "\n\n".join(
         [
             f"{job['trials']} trials of at most {job['epochs']} epochs, batch 1028, 50,000 images, fp32, SQLite; one"
@@ -79,7 +81,9 @@ def report(lines: Sequence[Line]) -> str:
             " of the fleet's shapes in the same rounds. How much a search trains, and how wide, is for its pruner and"
             " its luck to say, so that ratios of wall time scatter: units x epochs is the work, and the column beside"
             " it what it costs.",
-            results.table(_HEAD, [_row(name, runs, ours, rates) for name, runs in found.items()]),
+            results.table(_HEAD, [_row(name, runs, ours, rates, fresh[name]) for name, runs in found.items()]),
+            "The best accuracy is that of the luckiest trial, on validation; beside it, what its setting reaches on the"
+            " test images, trained again from fresh seeds (`python -m benchmarks.winners`); means over rounds.",
             "The example is extrapolated: seconds of one epoch at four widths, on straight lines between them, for the"
             " trials that the tuned script trained at the same seed.",
         ]
@@ -95,13 +99,16 @@ _HEAD = (
     "units x epochs",
     "ms per unit and epoch",
     "best accuracy",
+    "its setting, fresh seeds, test",
     "complete, pruned, failed",
     "floor, s",
     "wall / floor",
 )
 
 
-def _row(name: str, runs: Mapping[int, Line], ours: Mapping[int, Line], rates: Mapping[int, Line]) -> list[object]:
+def _row(
+    name: str, runs: Mapping[int, Line], ours: Mapping[int, Line], rates: Mapping[int, Line], fresh: Sequence[float]
+) -> list[object]:
     every = list(runs.values())
     floors = [floor(line, rates[seed]["flops_per_second"]) for seed, line in runs.items() if seed in rates]
     above = [line["seconds"] / f for line, f in zip(every, floors, strict=False)]
@@ -116,6 +123,7 @@ def _row(name: str, runs: Mapping[int, Line], ours: Mapping[int, Line], rates: M
         f"{median(map(unit_epochs, every)):,.0f}",
         f"{median(1e3 * line['seconds'] / unit_epochs(line) for line in every):.2f}",
         "not run" if name == "optuna_example" else f"{100 * mean(best):.2f} %" if best else "none",
+        f"{100 * mean(fresh):.2f} %" if fresh else "",
         states,
         f"{median(floors):.0f}" if floors else "",
         f"{median(above):.1f} x" if above else "",

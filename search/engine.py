@@ -53,7 +53,7 @@ class Run:
 
     @property
     def training(self) -> bool:
-        """Whether it is in its fleet, or waits to be judged or for room."""
+        """Whether it is in its fleet; else it waits at a rung, or for room."""
         return self.lane in self.fleet.lanes
 
     @property
