@@ -1,0 +1,73 @@
+"""What is the setting worth that a search ends with? Trained again from fresh seeds, and scored on the test images.
+
+    python -m benchmarks.winners
+
+The accuracy of a search's best trial is a maximum over the luck of its trials, and the more of them train to their end,
+the luckier it is. This is the same for every contender: it reads the results of `benchmarks.whole_job`, trains each
+winner's setting anew and adds a line to them; `benchmarks.whole_job --rounds 0` then writes the table.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import commit
+from benchmarks.rounds import measured
+from benchmarks.whole_job_table import FRESH
+from model.data import Mnist, load
+from model.fleets import Fleets
+from model.lane import Lane
+from model.mlp import MLPConfig, initialised
+from model.seeds import derive
+from model.training import evaluate
+from search.engine import ROOM
+
+
+def accuracies(settings: Sequence[tuple[int, float, int]], epochs: int, data: Mnist) -> list[float]:
+    """Return the test accuracy of each setting: hidden units, learning rate and seed."""
+    found, waiting, training = [0.0] * len(settings), list(enumerate(settings)), dict[Lane, int]()
+    with Fleets(data.train, derive(0, "winners")) as fleets:
+        while waiting or training:
+            while waiting and (fleet := fleets.roomiest(ROOM["cpu"])) is not None:
+                place, (width, lr, seed) = waiting.pop()
+                lane = fleet.join(initialised(MLPConfig(width), derive(seed, "winners")), lr)
+                training[lane] = place
+            fleet, _ = fleets.train_next()
+            for lane in [lane for lane in fleet.lanes if lane.age == epochs]:
+                fleet.leave(lane)
+                found[training.pop(lane)] = evaluate(lane.network(), data.test).accuracy
+    return found
+
+
+def missing(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the jobs that have a winner which was not trained again."""
+    done = {(line["of"], line["seed"], line["trials"], line["epochs"]) for line in lines if line["name"] == FRESH}
+    keys = ("name", "seed", "trials", "epochs")
+    return [line for line in lines if line.get("winner") and tuple(line[key] for key in keys) not in done]
+
+
+def main() -> None:
+    """Train the winners and append what they reach."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=Path("build/whole_job.jsonl"))
+    parser.add_argument("--seeds", type=int, default=2, help="for each winner")
+    asked = parser.parse_args()
+    by_epochs = defaultdict(list)
+    for line in missing(measured(asked.results)):
+        by_epochs[line["epochs"]].append(line)
+    data = load()
+    for epochs, jobs in by_epochs.items():
+        settings = [(*line["winner"], seed) for line in jobs for seed in range(asked.seeds)]
+        found = accuracies(settings, epochs, data)
+        with asked.results.open("a", encoding="utf-8") as file:
+            for k, job in enumerate(jobs):
+                line = {"name": FRESH, "of": job["name"], "test": found[k * asked.seeds : (k + 1) * asked.seeds]}
+                same = {key: job[key] for key in ("seed", "trials", "epochs", "winner", "machine")}
+                file.write(json.dumps({**line, **same, "commit": commit()}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
