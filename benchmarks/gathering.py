@@ -59,7 +59,6 @@ class Untrained(Fleet):
         """Grow older by an epoch."""
         for lane in self.lanes:
             lane.loss = 0.0
-            lane.age += 1
             lane.stints[-1].epochs += 1
         self.clock += 1
 
@@ -147,15 +146,11 @@ def rules() -> Mapping[str, Callable[[Surrogate, int], Found]]:
 
     return {
         "a script, two at a time": script,
-        "at once, Optuna's TPE": lambda *a: search(replace(spec, gathers=(), sampler=optunas), *a),
-        "at once": lambda *a: search(replace(spec, gathers=()), *a),
-        f"{GATHERED} together, Optuna's TPE": lambda *a: search(replace(spec, sampler=optunas), *a),
-        **{f"{n} together": partial(_together, spec, n) for n in (3, GATHERED, 12)},
+        "at once, Optuna's TPE": partial(search, replace(spec, gathers=(), sampler=optunas)),
+        "at once": partial(search, replace(spec, gathers=())),
+        f"{GATHERED} together, Optuna's TPE": partial(search, replace(spec, sampler=optunas)),
+        **{f"{n} together": partial(search, replace(spec, gathered=n)) for n in (3, GATHERED, 12)},
     }
-
-
-def _together(spec: StudySpec, gathered: int, surrogate: Surrogate, seed: int) -> Found:
-    return search(replace(spec, gathered=gathered), surrogate, seed)
 
 
 @cache

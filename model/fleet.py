@@ -121,7 +121,6 @@ class Fleet:
         for lane in self.lanes:
             lane.loss, *last = (row[lane.slot] for row in figures)
             lane.last_batch = (last[0], last[1])
-            lane.age += 1
             lane.stints[-1].epochs += 1
 
     def _trainer(self, batch: int) -> Step:

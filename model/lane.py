@@ -41,11 +41,15 @@ class Lane:
     moments: list[Tensor]
     squares: list[Tensor]
     steps: Tensor  # () float32, Adam's count
-    age: int = 0  # epochs trained
     loss: float = float("nan")  # mean training loss over the last epoch's samples, each before its own update
     last_batch: tuple[float, float] = (float("nan"), float("nan"))  # accuracy and loss of the epoch's last batch
     slot: int = -1  # index of its logits
     stints: list[Stint] = field(default_factory=list)  # with the fleets' seed they name every minibatch seen
+
+    @property
+    def age(self) -> int:
+        """Epochs trained, over all its stints."""
+        return sum(stint.epochs for stint in self.stints)
 
     @property
     def units(self) -> int:
