@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 import optuna
 import torch
-from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks import results
 from benchmarks.faults import PROCESSES, Pace, made_up_mnist
 from benchmarks.learning_curves import EPOCHS, Surrogate, curves
+from benchmarks.peers.job import optunas_sampler
 from model.fleet import Fleet
 from model.fleets import Fleets
 from model.training import Score
@@ -35,7 +35,7 @@ from search.engine import ROOM, Engine, Run
 from search.ledger import open_ledger
 from search.storage import open_storage
 from studies.spec import StudySpec
-from studies.sweet_spot import BASELINE, GATHERED, SPACE, pruner, sampler, sweet_spot
+from studies.sweet_spot import BASELINE, GATHERED, SPACE, pruner, sweet_spot
 
 CURVES = Path("build/curves.jsonl")
 TRIALS = 50
@@ -100,7 +100,7 @@ def search(spec: StudySpec, surrogate: Surrogate, seed: int) -> Found:
 
 def script(surrogate: Surrogate, seed: int) -> Found:
     """Search as a script does that trains two at a time in its objective (`benchmarks.peers.optuna_tuned`)."""
-    study = optuna.create_study(direction="maximize", sampler=sampler(seed), pruner=pruner())
+    study = optuna.create_study(direction="maximize", sampler=optunas_sampler(seed), pruner=pruner())
     study.enqueue_trial(BASELINE)
     training = [(0, k, _objective(study, surrogate, seed)) for k in range(2)]
     started = len(training)
@@ -140,16 +140,12 @@ def _found(trials: list[FrozenTrial], surrogate: Surrogate) -> Found:
 def rules() -> Mapping[str, Callable[[Surrogate, int], Found]]:
     """Return what is compared, by name."""
     spec = replace(sweet_spot(), rungs=EPOCHS)
-
-    def optunas(seed: int) -> TPESampler:
-        return TPESampler(seed=seed, constant_liar=True)
-
     return {
         "a script, two at a time": script,
-        "at once, Optuna's TPE": partial(search, replace(spec, gathers=(), sampler=optunas)),
+        "at once, Optuna's TPE": partial(search, replace(spec, gathers=(), sampler=optunas_sampler)),
         "at once": partial(search, replace(spec, gathers=())),
-        f"{GATHERED} together, Optuna's TPE": partial(search, replace(spec, sampler=optunas)),
-        **{f"{n} together": partial(search, replace(spec, gathered=n)) for n in (3, GATHERED, 12)},
+        f"{GATHERED} together, Optuna's TPE": partial(search, replace(spec, sampler=optunas_sampler)),
+        **{f"{n} together": partial(search, replace(spec, gathered=n)) for n in (6, GATHERED, 24)},
     }
 
 
@@ -211,8 +207,10 @@ def _mean(values: list[float], digits: int, unit: str) -> str:
 def main() -> None:
     """Measure the curves if need be, simulate, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--searches", type=int, default=40, help="for each rule")
+    parser.add_argument("--searches", type=int, default=40, help="for each rule, at least two")
     searches = parser.parse_args().searches
+    if searches < 2:
+        parser.error("--searches: at least 2, for a standard error")
     curves(CURVES)
     with ProcessPoolExecutor(2, PROCESSES) as pool:
         found = {rule: list(pool.map(one, [(rule, seed) for seed in range(searches)])) for rule in rules()}

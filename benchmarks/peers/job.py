@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.samplers import TPESampler
 
 Outcome = Mapping[str, Any]
 """What a program told of its job."""
@@ -42,6 +43,11 @@ def ran(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Ran]:
         for t in trials
         if t.state.is_finished()
     ]
+
+
+def optunas_sampler(seed: int) -> TPESampler:
+    """Return what a peer samples with: Optuna's own TPE, told to keep away from trials that still train."""
+    return TPESampler(seed=seed, constant_liar=True)
 
 
 def tell(name: str, options: argparse.Namespace, seconds: float, trials: list[Ran], **more: Any) -> None:

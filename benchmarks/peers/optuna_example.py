@@ -19,11 +19,11 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
-from benchmarks.peers.job import asked, ran, tell
+from benchmarks.peers.job import asked, optunas_sampler, ran, tell
 from benchmarks.peers.resident import network
 from model.data import FILES, SPLIT_SEED, VALIDATION, provide, stratified_split
 from model.fleet import ARTICLE_BATCH
-from studies.sweet_spot import BASELINE, pruner, sampler
+from studies.sweet_spot import BASELINE, pruner
 
 Loaders = tuple[DataLoader, DataLoader]
 
@@ -91,7 +91,7 @@ def main() -> None:
         study = optuna.create_study(
             storage=f"sqlite:///{directory}/study.db",
             direction="maximize",
-            sampler=sampler(options.seed),
+            sampler=optunas_sampler(options.seed),
             pruner=pruner(),
         )
         study.enqueue_trial(BASELINE)

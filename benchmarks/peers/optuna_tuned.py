@@ -15,9 +15,9 @@ import optuna
 import torch
 from optuna.storages import RDBStorage
 
-from benchmarks.peers.job import asked, ran, tell
+from benchmarks.peers.job import asked, optunas_sampler, ran, tell
 from benchmarks.peers.resident import resident, train
-from studies.sweet_spot import BASELINE, pruner, sampler
+from studies.sweet_spot import BASELINE, pruner
 
 
 class OneClaimAtATime(RDBStorage):
@@ -57,7 +57,7 @@ def main() -> None:
         study = optuna.create_study(
             storage=OneClaimAtATime(f"sqlite:///{directory}/study.db"),
             direction="maximize",
-            sampler=sampler(options.seed),
+            sampler=optunas_sampler(options.seed),
             pruner=pruner(),
         )
         study.enqueue_trial(BASELINE)

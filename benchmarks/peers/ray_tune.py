@@ -22,9 +22,9 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks.peers.job import Ran, asked, tell
+from benchmarks.peers.job import Ran, asked, optunas_sampler, tell
 from benchmarks.peers.resident import Data, resident, train
-from studies.sweet_spot import BASELINE, sampler
+from studies.sweet_spot import BASELINE
 
 CORES = os.cpu_count() or 1
 SETTINGS = {
@@ -55,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         start = time.perf_counter()
         search = OptunaSearch(
-            sampler=sampler(options.seed),
+            sampler=optunas_sampler(options.seed),
             storage=RDBStorage(f"sqlite:///{directory}/study.db"),
             points_to_evaluate=[BASELINE],
         )
