@@ -185,13 +185,17 @@ class Engine:
             run.seconds += seconds * run.lane.units / fleet.units / len(self.fleets)
         for run in trained:
             self._follow_up(run, self._report)
-        for epoch in [epoch for epoch, runs in self.gathered.items() if len(runs) >= self.ledger.spec.gathered]:
-            self._judge(epoch)
+        for epoch in list(self.gathered):
+            while len(self.gathered.get(epoch, ())) >= self.ledger.spec.gathered:
+                self._judge(epoch)
         self.listener.trained(trained)
 
     def _judge(self, epoch: int) -> None:
-        """Judge those who wait at a rung; the others go on when there is room."""
-        for run in sorted(self.gathered.pop(epoch), key=_best_first):
+        """Judge those who wait at a rung, no more than make a gathering; the promoted go on when there is room."""
+        waiting, enough = self.gathered.pop(epoch), self.ledger.spec.gathered
+        if later := waiting[enough:]:  # where a whole study arrives at once, the pruner would promote one trial
+            self.gathered[epoch] = later
+        for run in sorted(waiting[:enough], key=_best_first):
             self._follow_up(run, self._prune)
             if run in self.runs:
                 self.promoted.append(run)

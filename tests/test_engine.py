@@ -44,9 +44,11 @@ def at(tmp_path: Path, **fields: Any) -> Ledger:
     return open_ledger(open_storage(f"sqlite:///{tmp_path}/study.db", create=True), spec)
 
 
-def run(ledger: Ledger, data: Mnist, budget: int, stop: Callable[[], bool] = never) -> list[FrozenTrial]:
+def run(
+    ledger: Ledger, data: Mnist, budget: int, stop: Callable[[], bool] = never, room: int = 64
+) -> list[FrozenTrial]:
     ledger.aim(budget)
-    Engine(ledger, data, 64, Pace()).search(stop)
+    Engine(ledger, data, room, Pace()).search(stop)
     return ledger.study.trials
 
 
@@ -114,30 +116,36 @@ def test_stopping_gives_open_trials_back_and_a_second_run_finishes_them(tmp_path
 
 
 class Umpire(optuna.pruners.BasePruner):
-    """Sees to it that whoever is judged is the best of those who wait for it; stops nobody."""
+    """Notes the value of whom it judges; stops nobody."""
 
     def __init__(self) -> None:
-        self.judged: set[int] = set()
-        self.waiting: list[int] = []  # for each that was judged, how many were waiting
+        self.values: list[float] = []
 
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        if trial.last_step == 1 and trial.number:  # number 0 is the baseline
-            others = [other for other in study.trials if other.last_step == 1 and other.number]
-            values = [other.intermediate_values[1] for other in others if other.number not in self.judged]
-            assert trial.intermediate_values[1] == max(values)
-            self.judged.add(trial.number)
-            self.waiting.append(len(values))
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:  # noqa: ARG002
+        self.values.append(trial.intermediate_values[trial.last_step or 0])
         return False
 
 
-def test_trials_wait_at_a_rung_until_enough_are_there_and_the_best_is_judged_first(tmp_path: Path, tiny: Mnist) -> None:
-    umpire = Umpire()
+@pytest.mark.parametrize(("room", "many"), [(64, False), (10_000, True)])  # trials arrive one by one, or many at once
+def test_trials_are_judged_so_many_together_and_the_best_first(
+    tmp_path: Path, tiny: Mnist, room: int, many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    umpire, waiting, gatherings, judge = Umpire(), [], [], Engine._judge
+
+    def noted(engine: Engine, epoch: int) -> None:
+        waiting.append(len(engine.gathered[epoch]))
+        umpire.values.clear()
+        judge(engine, epoch)
+        gatherings.append(umpire.values.copy())
+
+    monkeypatch.setattr(Engine, "_judge", noted)
     ledger = at(tmp_path, pruner=umpire, gathers=[1], gathered=3)
-    assert audit(run(ledger, tiny, 12), 12) == CLEAN
-    assert len(umpire.waiting) == 11
-    gatherings = [n for n, before in zip(umpire.waiting, [1, *umpire.waiting], strict=False) if before == 1]
-    assert all(n >= 3 for n in gatherings[:-2])  # the last ones come when there is nobody left to wait for
-    assert sum(gatherings) == 11
+    assert audit(run(ledger, tiny, 12, room=room), 12) == CLEAN
+    assert sum(map(len, gatherings)) == 11  # without the baseline
+    assert all(values == sorted(values, reverse=True) for values in gatherings)
+    assert [len(values) for values in gatherings] == [min(n, 3) for n in waiting]
+    assert many or all(n >= 3 for n in waiting[:-2])  # the last ones come when there is nobody left to wait for
+    assert (max(waiting) > 4) == many
 
 
 @pytest.mark.parametrize("budget", [1, 2, 3, 4, 5])
