@@ -98,7 +98,7 @@ def design(part: int) -> list[tuple[int, float, int]]:
 class Surrogate:
     """What a trial of any width and learning rate shows at `EPOCHS`: the logarithm of its error, mean and scatter.
 
-    The mean is a smoothed thin plate through the measured trials. Those of up to 10 epochs cover the space; where no
+    The mean is a smoothed thin plate through the measured trials, the scatter theirs around one through all others. Those of up to 10 epochs cover the space; where no
     longer ones were measured, it is as much worse as it is at 10 epochs.
     """
 
@@ -109,9 +109,10 @@ class Surrogate:
         for epoch, those in zip(EPOCHS, known, strict=True):
             x = np.array([_place(c.width, c.lr) for c in those])
             y = np.array([math.log(1 - c.accuracy[epoch]) for c in those])
-            mean = RBFInterpolator(x, y, kernel="thin_plate_spline", smoothing=SMOOTHING)
-            self._means.append(mean)
-            residuals.append({id(c): r for c, r in zip(those, y - mean(x), strict=True)})
+            self._means.append(_mean(x, y))
+            others = ~np.eye(len(y), dtype=bool)  # a mean that knows a trial is too close to it
+            left_out = [y[k] - _mean(x[others[k]], y[others[k]])(x[k : k + 1])[0] for k in range(len(y))]
+            residuals.append({id(c): r for c, r in zip(those, left_out, strict=True)})
         full = [c for c in measured if all(id(c) in residual for residual in residuals)]
         self._places = np.array([_place(c.width, c.lr) for c in full])
         self._scatter = np.array([[residual[id(c)] for residual in residuals] for c in full])
@@ -133,6 +134,10 @@ class Surrogate:
         scatter = self._scatter[chance.choice(np.argsort(distance)[:LIKE])]
         errors = np.exp(self._log_errors(width, lr) + scatter)
         return dict(zip(EPOCHS, np.round(1 - errors, 4).tolist(), strict=True))
+
+
+def _mean(x: Vector, y: Vector) -> RBFInterpolator:
+    return RBFInterpolator(x, y, kernel="thin_plate_spline", smoothing=SMOOTHING)
 
 
 def _place(width: int, lr: float) -> tuple[float, float]:
