@@ -98,8 +98,9 @@ def design(part: int) -> list[tuple[int, float, int]]:
 class Surrogate:
     """What a trial of any width and learning rate shows at `EPOCHS`: the logarithm of its error, mean and scatter.
 
-    The mean is a smoothed thin plate through the measured trials, the scatter theirs around one through all others. Those of up to 10 epochs cover the space; where no
-    longer ones were measured, it is as much worse as it is at 10 epochs.
+    The mean is a smoothed thin plate through the measured trials, the scatter theirs around one through all others.
+    Those of up to 10 epochs cover the space; where no longer ones were measured, it is as much worse as it is at 10
+    epochs.
     """
 
     def __init__(self, measured: Sequence[Curve]) -> None:

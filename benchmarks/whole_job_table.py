@@ -76,7 +76,7 @@ def report(lines: Sequence[Line]) -> str:
         [
             f"{job['trials']} trials of at most {job['epochs']} epochs, batch 1028, 50,000 images, fp32, SQLite; one"
             " seed a round, medians over rounds (n); ratios are of runs of one round, with their range.",
-            job["machine"],
+            _machines(lines),
             f"Floor: the job's own matrix products, zeros counted, at {gflops:.0f} GFLOP/s, the rate of plain products"
             " of the fleet's shapes in the same rounds. How much a search trains, and how wide, is for its pruner and"
             " its luck to say, so that ratios of wall time scatter: units x epochs is the work, and the column beside"
@@ -88,6 +88,17 @@ def report(lines: Sequence[Line]) -> str:
             " trials that the tuned script trained at the same seed.",
         ]
     )
+
+
+def _machines(lines: Sequence[Line]) -> str:
+    """Return what was measured on and with; where that is not the same for all, who was measured so."""
+    names: dict[str, dict[str, None]] = {}
+    for line in lines:
+        if line["name"] in NAMES:
+            names.setdefault(line["machine"], {})[NAMES[line["name"]]] = None
+    if len(names) == 1:
+        return next(iter(names))
+    return "\n\n".join(f"{', '.join(those)}: {machine}" for machine, those in names.items())
 
 
 _HEAD = (

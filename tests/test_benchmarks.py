@@ -71,6 +71,12 @@ def test_the_example_is_extrapolated_to_what_the_tuned_script_trained():
     assert extrapolated(example, tuned)["seconds"] == 10 * 8.0 + 3 * 9.0
 
 
+def test_who_was_measured_at_another_commit_is_named():
+    assert "\n\na machine\n\n" in report(LINES)
+    moved = [{**line, "machine": "another"} if line["name"] == "ours" else line for line in LINES]
+    assert "sweetspot: another\n\nOptuna, resident tensors, fused Adam, Optuna, as its example" in report(moved)
+
+
 def test_the_floor_is_the_products_of_the_job_at_the_measured_rate():
     of_25 = 2 * 50_000 * (2 * 784 * 25 + 3 * (25 * 25 + 25 * 10))  # forward and backward, by hand
     assert floor({"runs": [[25, 3]]}, 1e9) == pytest.approx(3 * of_25 / 1e9)
