@@ -145,7 +145,7 @@ def rules() -> Mapping[str, Callable[[Surrogate, int], Found]]:
         "at once, Optuna's TPE": partial(search, replace(spec, gathers=(), sampler=optunas_sampler)),
         "at once": partial(search, replace(spec, gathers=())),
         f"{GATHERED} together, Optuna's TPE": partial(search, replace(spec, sampler=optunas_sampler)),
-        **{f"{n} together": partial(search, replace(spec, gathered=n)) for n in (6, GATHERED, 24)},
+        **{f"{n} together": partial(search, replace(spec, gathered=n)) for n in (3, GATHERED, 12)},
     }
 
 

@@ -1,15 +1,14 @@
 """The study's own parts: where its pruner decides, and what its sampler learns from."""
 
-import random
-from collections.abc import Callable
 from typing import Any
 
 import optuna
 import pytest
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from model.training import rungs
+from studies.live_tpe import LiveTPESampler
 from studies.sweet_spot import SPACE, judged, pruner, sampler
 
 
@@ -26,62 +25,29 @@ def test_trials_gather_where_the_pruner_decides(epochs: int) -> None:
     assert judged(epochs) == [epoch for epoch in decided if epoch < epochs]
 
 
-Trials = list[tuple[TrialState, dict[int, float]]]
-"""Each trial's state and what it has reported."""
-
-
-def study_of(trials: Trials) -> optuna.Study:
-    """Return a study of trials with random parameters."""
+def asked(sampler: TPESampler, seventh: TrialState, reports: dict[int, float]) -> dict[str, Any]:
+    """Return what is proposed after 15 trials of which the seventh, the best so far, has come so far."""
     study = optuna.create_study(direction="maximize", sampler=RandomSampler(seed=0))
-    for state, reports in trials:
+    for number in range(15):
         trial = study.ask(SPACE)
-        for epoch, value in reports.items():
+        for epoch, value in (reports if number == 7 else {3: 0.5 + number / 100}).items():
             trial.report(value, epoch)
-        if state == TrialState.COMPLETE:
-            study.tell(trial, reports[max(reports)])
-        elif state != TrialState.RUNNING:
-            study.tell(trial, state=state)
-    return study
+        if number != 7:
+            study.tell(trial, state=TrialState.PRUNED)
+        elif seventh != TrialState.RUNNING:
+            study.tell(trial, state=seventh)
+    study.sampler = sampler
+    return study.ask(SPACE).params
 
 
-def proposed(trials: Trials, sampler: Callable[[int], BaseSampler]) -> list[dict[str, Any]]:
-    """Return what a sampler proposes after these trials, from each of ten seeds."""
-    proposals = []
-    for seed in range(10):
-        study = study_of(trials)
-        study.sampler = sampler(seed)
-        proposals.append(study.ask(SPACE).params)
-    return proposals
-
-
-def optunas(seed: int) -> TPESampler:
-    return TPESampler(seed=seed, constant_liar=True)
-
-
-def history(seed: int) -> Trials:
-    """Return 20 trials in every state, whose accuracies have nothing to do with how far they came."""
-    chance, trials = random.Random(seed), []
-    for state in [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL] * 5:
-        epochs = [3, 10, 30, 90, 100][: chance.randint(1, 5)]
-        trials.append((state, {epoch: chance.random() for epoch in epochs}))
-    return trials
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_every_trial_counts_by_what_it_reported_last(seed: int) -> None:
-    trials = history(seed)
-    complete = [(state if state == TrialState.FAIL else TrialState.COMPLETE, reports) for state, reports in trials]
-    assert proposed(trials, sampler) == proposed(complete, optunas) != proposed(trials, optunas)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_running_trial_counts_by_what_it_has_reported(seed: int) -> None:
+    reports = {3: 0.9, 10: 0.95}
+    known = asked(sampler(seed), TrialState.RUNNING, reports)
+    assert known == asked(TPESampler(seed=seed, constant_liar=True), TrialState.PRUNED, reports)
+    assert known != asked(TPESampler(seed=seed, constant_liar=True), TrialState.RUNNING, reports)
 
 
 def test_a_running_trial_without_a_report_is_kept_away_from() -> None:
-    trials: Trials = [(TrialState.COMPLETE, {100: number / 20}) for number in range(20)]
-    running: Trials = [*trials, (TrialState.RUNNING, {})]
-    assert proposed(running, sampler) == proposed(running, optunas) != proposed(trials, optunas)
-
-
-def test_what_the_sampler_sees_stays_out_of_the_study() -> None:
-    study = study_of(history(0))
-    before, study.sampler = study.get_trials(), sampler(0)
-    study.ask(SPACE)
-    assert study.get_trials()[: len(before)] == before
+    known = asked(LiveTPESampler(seed=0, constant_liar=True), TrialState.RUNNING, {})
+    assert known == asked(TPESampler(seed=0, constant_liar=True), TrialState.RUNNING, {})
