@@ -108,10 +108,11 @@ def test_without_measurements_the_table_says_so():
 
 def test_a_job_tells_what_the_table_reads(capsys):
     options = asked("", ["--trials", "2", "--epochs", "10"])
-    tell("ours", options, 1.5, [Ran(25, 0.02, 10, 0.9, "complete"), Ran(50, 0.01, 3, 0.95, "pruned")])
+    tell("ours", options, 1.5, [Ran(25, 0.02, 10, 0.9, "complete"), Ran(50, 0.01, 3, 0.95, "pruned", {3: 0.95})])
     told = json.loads(capsys.readouterr().out)
     assert (told["best"], told["complete"], told["pruned"]) == (0.9, 1, 1)
     assert told["runs"] == [[25, 10], [50, 3]]
+    assert told["curves"] == [[50, 0.01, {"3": 0.95}]]
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -26,6 +26,7 @@ class Ran:
     epochs: int
     accuracy: float  # on validation, when it ended
     state: str  # complete, pruned or failed
+    by_epoch: Mapping[int, float] = field(default_factory=dict)  # accuracy at each report, where it is known
 
 
 def asked(about: str, arguments: list[str] | None = None, **defaults: Any) -> argparse.Namespace:
@@ -39,7 +40,14 @@ def asked(about: str, arguments: list[str] | None = None, **defaults: Any) -> ar
 def ran(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Ran]:
     """Return what became of an Optuna study's finished trials."""
     return [
-        Ran(t.params["hidden_units"], t.params["lr"], t.last_step or 0, t.value or 0.0, t.state.name.lower())
+        Ran(
+            t.params["hidden_units"],
+            t.params["lr"],
+            t.last_step or 0,
+            t.value or 0.0,
+            t.state.name.lower(),
+            t.intermediate_values,
+        )
         for t in trials
         if t.state.is_finished()
     ]
@@ -65,6 +73,7 @@ def tell(name: str, options: argparse.Namespace, seconds: float, trials: list[Ra
         "best": winner and winner.accuracy,
         "winner": winner and [winner.width, winner.lr],
         "runs": [(trial.width, trial.epochs) for trial in trials],
+        "curves": [(trial.width, trial.lr, trial.by_epoch) for trial in trials if trial.by_epoch],
         **more,
     }
     print(json.dumps(result), flush=True)
