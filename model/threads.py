@@ -10,6 +10,9 @@ import torch
 def using(threads: int) -> Iterator[None]:
     """Compute with so many threads, as far as this thread of Python's is concerned; then with as many as before."""
     before = torch.get_num_threads()
+    if threads == before:  # to set it costs time and, in a forked process, may wait for threads that are not there
+        yield
+        return
     torch.set_num_threads(threads)
     try:
         yield
