@@ -146,7 +146,7 @@ def test_a_worker_that_is_terminated_gives_its_trials_back(url: str, ledger: Led
     wait_until(lambda: ledger.counts().running)
     assert worker.pid
     os.kill(worker.pid, signal.SIGTERM)
-    worker.join(10)
+    worker.join(120)
     assert worker.exitcode == 0
     before, counts = ledger.study.trials, ledger.counts()
     assert (counts.running, counts.failed) == (0, 0)
