@@ -59,7 +59,7 @@ class Untrained(Fleet):
         """Grow older by an epoch."""
         for lane in self.lanes:
             lane.loss = 0.0
-            lane.stints[-1].epochs += 1
+            lane.grow_older(self.number, self.clock, 1)
         self.clock += 1
 
 

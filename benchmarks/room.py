@@ -93,7 +93,7 @@ def main() -> int:
     trials = load_study(open_storage(asked.storage, create=False), asked.study).get_trials(deepcopy=False)
     fleets: dict[int, list[Stay]] = {}
     for trial in trials:
-        for fleet, clock, epochs in trial.user_attrs.get("stints", []):
+        for fleet, clock, epochs, *_ in trial.user_attrs.get("stints", []):
             fleets.setdefault(fleet, []).append(Stay(trial.params["hidden_units"], clock, epochs))
     if not fleets:
         print(f"error: no trial of study {asked.study!r} says which fleet trained it; search anew", file=sys.stderr)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from model.data import Images
-from model.lane import CLASSES, Lane, Stint, padded_weights
+from model.lane import CLASSES, Lane, padded_weights
 from model.mlp import MLP
 from model.pixels import Panel, Products, panels, products
 from model.replay import Record, Replay, Step, cuda_graph
@@ -93,7 +93,6 @@ class Fleet:
 
     def rejoin(self, lane: Lane) -> None:
         """Take in a network that left this or another fleet of the device; it goes on as if it had not been away."""
-        lane.stints.append(Stint(self.number, self.clock))
         self.lanes.append(lane)
         self._packed = False
 
@@ -121,7 +120,7 @@ class Fleet:
         for lane in self.lanes:
             lane.loss, *last = (row[lane.slot] for row in figures)
             lane.last_batch = (last[0], last[1])
-            lane.stints[-1].epochs += 1
+            lane.grow_older(self.number, self.clock, torch.get_num_threads())
 
     def _trainer(self, batch: int) -> Step:
         """Return what trains a minibatch of this size: the step, played back where launches would take the time."""

@@ -1,7 +1,8 @@
 """Fleets that train at the same time, each with threads of its own, served in an order that no clock decides.
 
 Threads that share every product wait for each other at every product. On 2 cores two fleets with a thread each get more
-done than one with both, and while one's trials are scored and stored, the other trains on.
+done than one with both, and while one's trials are scored and stored, the other trains on. A fleet that is the only one
+with networks left, at a search's end, has the threads of all.
 
 What the sampler proposes depends on which trials have ended before. So that a search repeats itself, the fleet to be
 served next is not the one that happens to end its epoch first, but the one that would if a unit always took as long.
@@ -17,6 +18,7 @@ import torch
 
 from model.data import Images
 from model.fleet import ARTICLE_BATCH, Fleet
+from model.threads import using
 
 AT_ONCE = 2  # fleets on a CPU with as many threads or more
 SHARED = 50  # what listing minibatches and the like cost in an epoch of any fleet, in units: as measured
@@ -27,7 +29,8 @@ class Berth:
     """Where a fleet trains."""
 
     fleet: Fleet
-    epoch: Future[float] | None = None  # under way: the seconds that it takes
+    threads: int = 0  # of the epoch under way
+    epoch: Future[float] | None = None  # the seconds that it takes
     due: int = 0  # when it ends, in units times epochs
 
 
@@ -74,18 +77,21 @@ class Fleets:
         return fleet if fleet is not None and fleet.units * len(self) < room else None
 
     def train_next(self) -> tuple[Fleet, float]:
-        """Train; return the fleet whose epoch is due first, and the seconds it took.
+        """Train; return the fleet whose epoch is due first, and the device's seconds it took: of all of its threads.
 
         It is at rest until the next call, and may be joined and left. Raises what training raised.
         """
-        for berth in self._berths:
-            if berth.epoch is None and berth.fleet.lanes:
+        busy = [berth for berth in self._berths if berth.epoch is not None or berth.fleet.lanes]
+        threads = self._threads if len(busy) == 1 else self._threads // len(self)
+        for berth in busy:
+            if berth.epoch is None:
                 berth.due = self._now + SHARED + berth.fleet.units
-                berth.epoch = self._pool.submit(_train, berth.fleet)
-        berth = min((berth for berth in self._berths if berth.epoch is not None), key=lambda berth: berth.due)
+                berth.threads = threads
+                berth.epoch = self._pool.submit(_train, berth.fleet, threads)
+        berth = min(busy, key=lambda berth: berth.due)
         assert berth.epoch is not None
         self._now, epoch, berth.epoch = berth.due, berth.epoch, None
-        return berth.fleet, epoch.result()
+        return berth.fleet, epoch.result() * berth.threads / self._threads
 
     def renew(self) -> None:
         """Drop all networks, when training has come to an end; clocks go on."""
@@ -96,7 +102,8 @@ class Fleets:
             berth.fleet = self.fleet(berth.fleet.number, berth.fleet.clock)
 
 
-def _train(fleet: Fleet) -> float:
+def _train(fleet: Fleet, threads: int) -> float:
     start = time.perf_counter()
-    fleet.train_epoch()
+    with using(threads):
+        fleet.train_epoch()
     return time.perf_counter() - start

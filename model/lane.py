@@ -23,11 +23,12 @@ def padded(hidden_units: int) -> int:
 
 @dataclass
 class Stint:
-    """A network's stay in a fleet without a break."""
+    """Epochs that a network trained in a row, in one fleet and with one number of threads."""
 
     fleet: int  # its number
-    clock: int  # the fleet's when it joined
-    epochs: int = 0  # trained there so far
+    clock: int  # the fleet's before the first of them
+    epochs: int
+    threads: int  # of the CPU; other numbers may round differently
 
 
 @dataclass(eq=False)
@@ -50,6 +51,14 @@ class Lane:
     def age(self) -> int:
         """Epochs trained, over all its stints."""
         return sum(stint.epochs for stint in self.stints)
+
+    def grow_older(self, fleet: int, clock: int, threads: int) -> None:
+        """Note an epoch: where, at which clock before it, and with how many threads."""
+        last = self.stints[-1] if self.stints else None
+        if last and (last.fleet, last.clock + last.epochs, last.threads) == (fleet, clock, threads):
+            last.epochs += 1
+        else:
+            self.stints.append(Stint(fleet, clock, 1, threads))
 
     @property
     def units(self) -> int:

@@ -48,7 +48,7 @@ class Run:
     lane: Lane
     init_seed: int
     before: Score  # untrained, on 30 training samples
-    seconds: float = 0.0  # its share of the device's training time: by units of its fleet's, by fleets of the device's
+    seconds: float = 0.0  # its share, by units, of the device's training time
     last: Score | None = None  # latest score, on the study's `score_on`
 
     @property
@@ -182,7 +182,7 @@ class Engine:
         self.ledger.beat(run.trial for run in self.runs)
         trained = [run for run in self.runs if run.lane in fleet.lanes]
         for run in trained:
-            run.seconds += seconds * run.lane.units / fleet.units / len(self.fleets)
+            run.seconds += seconds * run.lane.units / fleet.units
         for run in trained:
             self._follow_up(run, self._report)
         for epoch in list(self.gathered):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Annotated, Any
 
-import torch
 import typer
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -17,6 +16,7 @@ from model.fleet import Fleet
 from model.lane import Lane
 from model.mlp import MLP, MLPConfig, initialised
 from model.seeds import derive
+from model.threads import using
 from model.training import choose_device, evaluate
 from search import cli
 from search.engine import SHORT, scores
@@ -74,32 +74,28 @@ def finished_trial(study: Study, number: int) -> FrozenTrial:
 
 def replayed(trial: FrozenTrial, data: Mnist) -> Replay:
     """Train a trial as it was trained, from its own seeds and, on a CPU, with as many threads."""
-    threads = torch.get_num_threads()
-    if data.train.pixels.device.type == "cpu":
-        torch.set_num_threads(trial.user_attrs["threads"])  # another count may round differently
-    try:
-        return _replayed(trial, data)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _replayed(trial: FrozenTrial, data: Mnist) -> Replay:
     attrs, (train, scored) = trial.user_attrs, _sets(trial, data)
     fleet = Fleet(train, attrs["order_seed"], attrs["batch"])
     lane = _join(fleet, trial, attrs["init_seed"])
     by_epoch: dict[int, float] = {}
-    for clock in _clocks(attrs):
-        fleet.clock = clock
-        fleet.train_epoch()
-        if lane.age in trial.intermediate_values:
-            by_epoch[lane.age] = evaluate(lane.network(), scored).accuracy
-    return Replay(_figures(trial, lane, train, scored), by_epoch, lane.network())
+    with using(attrs["threads"]):
+        for clock, threads in _epochs(attrs):
+            fleet.clock = clock
+            with using(threads):
+                fleet.train_epoch()
+            if lane.age in trial.intermediate_values:
+                by_epoch[lane.age] = evaluate(lane.network(), scored).accuracy
+        return Replay(_figures(trial, lane, train, scored), by_epoch, lane.network())
 
 
-def _clocks(attrs: Mapping[str, Any]) -> Iterator[int]:
-    """Return the clock of the fleet for each epoch of a trial; an older one was never away from its fleet."""
-    for _, clock, epochs in attrs.get("stints", [[0, attrs["first_epoch"], attrs["epochs"]]]):
-        yield from range(clock, clock + epochs)
+def _epochs(attrs: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    """Return the clock of the fleet and the number of threads for each epoch of a trial.
+
+    An older trial was never away from its fleet, or had as many threads in all its stints.
+    """
+    for _, clock, epochs, *threads in attrs.get("stints", [[0, attrs["first_epoch"], attrs["epochs"]]]):
+        for epoch in range(epochs):
+            yield clock + epoch, *(threads or [attrs["threads"]])
 
 
 def compare(trial: FrozenTrial, replay: Replay, data: Mnist) -> tuple[str, tuple[float, float] | None]:

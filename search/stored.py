@@ -78,7 +78,7 @@ TRIAL: Mapping[str, Check] = {
     **dict.fromkeys(("train_accuracy", "train_loss", "val_accuracy", "val_loss"), _number),
     **dict.fromkeys(("test_accuracy", "test_loss", "before_accuracy", "before_loss", "gap", "seconds"), _number),
     "gap_by_epoch": _by_epoch,
-    "stints": _list(lambda stint: _list(_whole)(stint) and len(stint) == 3),
+    "stints": _list(lambda stint: _list(_whole)(stint) and len(stint) in (3, 4)),
 }
 
 

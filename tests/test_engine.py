@@ -152,7 +152,7 @@ def test_trials_are_judged_so_many_together_and_the_best_first(
 def test_nobody_waits_for_trials_that_will_not_come(tmp_path: Path, tiny: Mnist, budget: int) -> None:
     trials = run(at(tmp_path, pruner=NopPruner(), gathers=[1, 3], gathered=100), tiny, budget)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * budget
-    assert [sum(epochs for *_, epochs in trial.user_attrs["stints"]) for trial in trials] == [EPOCHS] * budget
+    assert [sum(epochs for _, _, epochs, _ in trial.user_attrs["stints"]) for trial in trials] == [EPOCHS] * budget
 
 
 def test_trials_that_wait_are_given_back_too(tmp_path: Path, tiny: Mnist) -> None:

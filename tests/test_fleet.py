@@ -165,7 +165,7 @@ def test_a_newcomer_has_its_own_age_and_adam_state(device: str) -> None:
     assert first[0].age == 4
     assert_agree(*first)
     for lane, plain in newcomers:
-        assert (lane.age, lane.stints) == (2, [Stint(0, 2, 2)])
+        assert (lane.age, lane.stints) == (2, [Stint(0, 2, 2, torch.get_num_threads())])
         assert_agree(lane, plain)
 
 
@@ -385,6 +385,7 @@ def test_a_network_is_replayed_alone_from_the_clock_at_which_it_joined(device: s
 def test_a_network_goes_on_in_another_fleet_as_if_it_had_not_been_away(device: str, width: int) -> None:
     images = made_up_images(1028 + 376, device)
     first, second = Fleet(images, ORDER_SEED, 1028), Fleet(images, ORDER_SEED, 1028, clock=7, number=1)
+    threads = torch.get_num_threads()
     lane = first.join(network(width), 1e-2)
     first.join(network(17), 1e-2)
     second.join(network(100), 1e-3)
@@ -395,7 +396,7 @@ def test_a_network_goes_on_in_another_fleet_as_if_it_had_not_been_away(device: s
     second.rejoin(lane)
     for _ in range(2):
         second.train_epoch()
-    assert lane.stints == [Stint(0, 0, 1), Stint(1, 8, 2)]
+    assert lane.stints == [Stint(0, 0, 1, threads), Stint(1, 8, 2, threads)]
 
     alone = Fleet(images, ORDER_SEED, 1028)
     stayed = alone.join(network(width), 1e-2)

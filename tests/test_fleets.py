@@ -58,6 +58,24 @@ def test_newcomers_go_where_there_is_most_room_and_nobody_trains(tiny: Mnist, th
         assert (first.number, second.number) == (0, 1)
 
 
+@two_threads
+def test_a_fleet_that_is_left_alone_has_all_threads_until_it_is_not(tiny: Mnist, threads: int) -> None:
+    with fleets_of(tiny, 100, 60) as fleets:
+        wide, narrow = fleets
+        (lane,), (gone,) = wide.lanes, narrow.lanes
+        while fleets.train_next()[0] is not narrow:
+            pass
+        narrow.leave(gone)
+        for _ in range(3):
+            assert fleets.train_next()[0] is wide
+        narrow.rejoin(gone)
+        while fleets.train_next()[0] is not wide:
+            pass
+        assert torch.get_num_threads() == 1  # those that trials are scored with
+    assert [stint.threads for stint in lane.stints] == [1, 2, 1]
+    assert [stint.threads for stint in gone.stints] == [1]
+
+
 class Broken(Fleet):
     """Its memory is gone when it trains."""
 
@@ -120,11 +138,13 @@ def test_a_search_repeats_itself_whichever_fleet_is_the_slower(
 @two_threads
 def test_every_trial_of_every_fleet_can_be_trained_again_to_the_bit(tmp_path: Path, threads: int) -> None:
     ledger, data = ledger_at(f"sqlite:///{tmp_path}/study.db"), made_up_mnist()
-    ledger.aim(20)
-    Engine(ledger, data, 512, Pace()).search(lambda: False)
+    ledger.aim(16)
+    Engine(ledger, data, 96, Pace()).search(lambda: False)
     trials = ledger.study.trials
     stays = [[fleet for fleet, *_ in trial.user_attrs["stints"]] for trial in trials]
     assert {fleet for stay in stays for fleet in stay} == {0, 1}
     assert any(len(set(stay)) > 1 for stay in stays)  # some went on in the other fleet
+    wide = [trial for trial in trials if trial.params["hidden_units"] > 64]  # whose bits depend on the threads
+    assert {threads for trial in wide for *_, threads in trial.user_attrs["stints"]} == {1, 2}
     assert all(replayed(trial, data).repeats(trial) for trial in trials)
     assert torch.get_num_threads() == threads  # those of a rerun were its own
