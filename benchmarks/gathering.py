@@ -77,7 +77,7 @@ class Simulated(Engine):
     def __init__(self, *args: Any, surrogate: Surrogate, **options: Any) -> None:
         super().__init__(*args, **options)
         self.surrogate = surrogate
-        self.fleets = UntrainedFleets(self.train_set, self.fleets.order_seed)
+        self.fleets = UntrainedFleets(self.train_set, self.fleets.order_seed, after=self._score_all)
 
     def _score(self, run: Run) -> Score:
         chance = np.random.default_rng((self.ledger.seed, run.trial.number))

@@ -9,7 +9,7 @@ served next is not the one that happens to end its epoch first, but the one that
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -35,12 +35,22 @@ class Berth:
 
 
 class Fleets:
-    """A device's fleets, all of one order seed; a context manager, in which the CPU's threads are theirs."""
+    """A device's fleets, all of one order seed; a context manager, in which the CPU's threads are theirs.
 
-    def __init__(self, images: Images, order_seed: int, batch: int = ARTICLE_BATCH) -> None:
+    `after` is called with a fleet that has trained an epoch, in the fleet's own thread, while others train on.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        order_seed: int,
+        batch: int = ARTICLE_BATCH,
+        after: Callable[[Fleet], None] | None = None,
+    ) -> None:
         self.images = images
         self.order_seed = order_seed
         self.batch = batch
+        self.after = after
         self._now = 0
         self._berths: list[Berth] = []
 
@@ -79,7 +89,7 @@ class Fleets:
     def train_next(self) -> tuple[Fleet, float]:
         """Train; return the fleet whose epoch is due first, and the device's seconds it took: of all of its threads.
 
-        It is at rest until the next call, and may be joined and left. Raises what training raised.
+        It is at rest until the next call, and may be joined and left. Raises what training, or `after`, raised.
         """
         busy = [berth for berth in self._berths if berth.epoch is not None or berth.fleet.lanes]
         threads = self._threads if len(busy) == 1 else self._threads // len(self)
@@ -87,7 +97,7 @@ class Fleets:
             if berth.epoch is None:
                 berth.due = self._now + SHARED + berth.fleet.units
                 berth.threads = threads
-                berth.epoch = self._pool.submit(_train, berth.fleet, threads)
+                berth.epoch = self._pool.submit(self._train, berth.fleet, threads)
         berth = min(busy, key=lambda berth: berth.due)
         assert berth.epoch is not None
         self._now, epoch, berth.epoch = berth.due, berth.epoch, None
@@ -101,9 +111,11 @@ class Fleets:
             berth.epoch = None
             berth.fleet = self.fleet(berth.fleet.number, berth.fleet.clock)
 
-
-def _train(fleet: Fleet, threads: int) -> float:
-    start = time.perf_counter()
-    with using(threads):
-        fleet.train_epoch()
-    return time.perf_counter() - start
+    def _train(self, fleet: Fleet, threads: int) -> float:
+        start = time.perf_counter()
+        with using(threads):
+            fleet.train_epoch()
+        seconds = time.perf_counter() - start
+        if self.after is not None:
+            self.after(fleet)
+        return seconds

@@ -36,8 +36,11 @@ class MLP(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits `(batch, 10)` for scaled pixels `(batch, 784)`."""
-        first = torch.relu(self.input(pixels))
-        second = torch.relu(self.hidden(first))
+        return self.above(self.input(pixels))
+
+    def above(self, first: Tensor) -> Tensor:
+        """Return logits `(batch, 10)` for what the first layer makes of the pixels, `(batch, hidden units)`."""
+        second = torch.relu(self.hidden(torch.relu(first)))
         return self.output(second)  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped
 
 

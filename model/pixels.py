@@ -8,12 +8,12 @@ The units of all networks lie side by side; a `Panel` is a stretch of them. The 
 beside it are the bias.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, pad
 
 from model.data import Images
@@ -74,6 +74,19 @@ def products(images: Images, index: Tensor) -> Products:
         some = images.lit[index.numpy()]
         return Sparse(Bags.of(some), Bags.of(some.tocsc()))
     return Dense(pad(images.pixels[index].float().div_(255), (0, 1), value=1.0))
+
+
+def outputs(layer: nn.Linear, images: Images, chunk: int) -> Iterator[Tensor]:
+    """Yield what a first layer makes of the images in their order, `(chunk, units)`; the last may be fewer."""
+    if images.pixels.device.type != "cpu":
+        for start in range(0, len(images), chunk):
+            yield layer(images.pixels[start : start + chunk].float().div_(255))
+        return
+    weights = torch.cat([layer.weight.T, layer.bias[None]])
+    parts = [part.contiguous() for part in torch.split(weights, PANEL, 1)]
+    for start in range(0, len(images), chunk):
+        lit = Bags.of(images.lit[start : start + chunk])
+        yield torch.cat([lit.sums(part) for part in parts], 1)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from model.data import Images
 from model.errors import DeviceError
 from model.lane import CLASSES
 from model.mlp import MLP
+from model.pixels import outputs
 
 CHUNK = 2_000  # images scored at once: a fixed shape, so that a score never depends on how it was asked for
 BEFORE_SAMPLES = 30  # the article looks at 30 training samples before it trains
@@ -61,9 +62,8 @@ def evaluate(model: MLP, images: Images) -> Score:
     accuracy = MulticlassAccuracy(num_classes=CLASSES, average="micro").to(images.pixels.device)
     loss = torch.zeros((), dtype=torch.float64 if images.pixels.device.type != "mps" else None)
     loss = loss.to(images.pixels.device)
-    for start in range(0, len(images), CHUNK):
-        pixels, labels = images.pixels[start : start + CHUNK], images.labels[start : start + CHUNK]
-        logits = model(pixels.float().div_(255))
+    for start, first in zip(range(0, len(images), CHUNK), outputs(model.input, images, CHUNK), strict=True):
+        labels, logits = images.labels[start : start + CHUNK], model.above(first)
         accuracy.update(logits, labels)
         loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
     right = round(accuracy.compute().item() * len(images))  # torchmetrics divides in float32

@@ -96,7 +96,7 @@ class Engine:
         self.score_set: Images = getattr(data, ledger.spec.score_on)
         self.room = room  # units of all fleets; the last newcomers may exceed it
         self.listener = listener
-        self.fleets = Fleets(self.train_set, derive(ledger.seed, *order), ledger.spec.batch)
+        self.fleets = Fleets(self.train_set, derive(ledger.seed, *order), ledger.spec.batch, self._score_all)
         self.runs: list[Run] = []
         self.gathered: dict[int, list[Run]] = {}  # those that wait at a rung, by its epoch
         self.promoted: list[Run] = []  # those that wait for room
@@ -222,7 +222,7 @@ class Engine:
             return "failed"
         if lane.age not in ledger.spec.rungs:
             return None
-        run.last = self._score(run)
+        assert run.last is not None
         ledger.report(trial, run.last.accuracy, lane.age)
         if lane.age == ledger.spec.epochs:
             figures = self._figures(run)
@@ -242,6 +242,13 @@ class Engine:
             self.ledger.prune(run.trial, self._figures(run))
             return "pruned"
         return None
+
+    def _score_all(self, fleet: Fleet) -> None:
+        """Score all trials of a fleet that have reached a rung, in the fleet's thread: those of others train on."""
+        for run in tuple(self.runs):  # a copy, since meanwhile trials of other fleets begin and end
+            lane = run.lane
+            if lane in fleet.lanes and lane.age in self.ledger.spec.rungs and math.isfinite(lane.loss):
+                run.last = self._score(run)
 
     def _score(self, run: Run) -> Score:
         """Score a trial that has reached a rung."""

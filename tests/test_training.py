@@ -39,8 +39,8 @@ def by_hand(model: MLP, images: Images) -> tuple[Tensor, Tensor]:
 class Guess(MLP):
     """Says the same digit whatever it sees."""
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        return nn.functional.one_hot(torch.full((len(pixels),), 3), 10).float()
+    def above(self, first: Tensor) -> Tensor:
+        return nn.functional.one_hot(torch.full((len(first),), 3), 10).float()
 
 
 @pytest.mark.parametrize(
