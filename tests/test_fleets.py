@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -98,6 +99,32 @@ def test_what_went_wrong_in_a_thread_is_raised_and_all_can_begin_anew(
         assert [fleet.lanes for fleet in fleets] == [[], []]
         next(iter(fleets)).join(initialised(MLPConfig(8), 0), 0.01)
         assert fleets.train_next()[0].clock == 1
+
+
+@two_threads
+def test_after_an_epoch_a_fleet_is_shown_in_its_thread_while_the_other_trains(tiny: Mnist, threads: int) -> None:
+    both, shown = Barrier(2), list[tuple[int, int, int]]()
+
+    def after(fleet: Fleet) -> None:
+        both.wait(60)  # passed only if both fleets are shown at the same time
+        shown.append((fleet.number, fleet.clock, fleet.lanes[0].age))
+
+    with Fleets(tiny.train, 0, 64, after) as fleets:
+        for fleet in fleets:
+            fleet.join(initialised(MLPConfig(16), 0), 0.01)
+        fleets.train_next()
+    assert sorted(shown) == [(0, 1, 1), (1, 1, 1)]
+
+
+@two_threads
+def test_what_went_wrong_after_an_epoch_is_raised_too(tiny: Mnist, threads: int) -> None:
+    def after(fleet: Fleet) -> None:
+        raise torch.OutOfMemoryError("no memory to score")
+
+    with Fleets(tiny.train, 0, 64, after) as fleets:
+        next(iter(fleets)).join(initialised(MLPConfig(16), 0), 0.01)
+        with pytest.raises(torch.OutOfMemoryError, match="to score"):
+            fleets.train_next()
 
 
 def search(path: Path, slow: int, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:

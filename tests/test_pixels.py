@@ -4,12 +4,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.data import Images, Mnist
 from model.lane import INPUTS, Lane
 from model.mlp import MLPConfig
-from model.pixels import PANEL, Dense, Sparse, panels, products
+from model.pixels import PANEL, Dense, Sparse, outputs, panels, products
 
 some = settings(max_examples=25, deadline=None, derandomize=True)
 LIT = st.sampled_from([0.0, 0.001, 0.2, 0.5, 1.0])
@@ -38,6 +38,18 @@ def test_the_products_are_those_of_plain_matrices(n: int, share: float, width: i
     gradient = torch.randn(len(index), width, generator=generator)
     torch.testing.assert_close(ours.of_weights(weights).double(), plain @ weights.double(), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(ours.of_gradient(gradient).double(), plain.T @ gradient.double(), atol=1e-4, rtol=1e-4)
+
+
+@some
+@given(st.integers(1, 40), LIT, st.integers(1, 2 * PANEL + 8), st.integers(1, 45), st.integers(0, 10))
+def test_a_first_layers_outputs_are_those_of_the_layer(n: int, share: float, width: int, chunk: int, seed: int) -> None:
+    found = images(n, share, seed)
+    layer = nn.Linear(INPUTS, width)
+    with torch.no_grad():
+        parts = list(outputs(layer, found, chunk))
+        assert [len(part) for part in parts[:-1]] == [chunk] * (len(parts) - 1)
+        plain = layer.double()(found.pixels.double() / 255)
+    torch.testing.assert_close(torch.cat(parts).double(), plain, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
