@@ -75,7 +75,8 @@ def report(lines: Sequence[Line]) -> str:
     return "\n\n".join(
         [
             f"{job['trials']} trials of at most {job['epochs']} epochs, batch 1028, 50,000 images, fp32, SQLite; one"
-            " seed a round, medians over rounds (n); ratios are of runs of one round, with their range.",
+            " seed a round, medians over rounds (n); ratios are of runs of one seed, with their range, and where"
+            " commits differ not of runs in turn.",
             _machines(lines),
             f"Floor: the job's own matrix products, zeros counted, at {gflops:.0f} GFLOP/s, the rate of plain products"
             " of the fleet's shapes in the same rounds. How much a search trains, and how wide, is for its pruner and"
