@@ -50,13 +50,13 @@ def opened(path) -> Ledger:
 
 
 @pytest.fixture
-def searched(searched_file, tmp_path) -> Ledger:
-    return opened(copy_of(searched_file, tmp_path))
+def searched(searched_file, tmp_path_factory) -> Ledger:
+    return opened(copy_of(searched_file, tmp_path_factory.mktemp("searched")))
 
 
 @pytest.fixture
-def confirmed(tmp_path) -> ConfirmLedger:
-    return open_confirmation(opened(copy_of(confirmed_once(), tmp_path)), 3, EPOCHS)
+def confirmed(tmp_path_factory) -> ConfirmLedger:
+    return open_confirmation(opened(copy_of(confirmed_once(), tmp_path_factory.mktemp("confirmed"))), 3, EPOCHS)
 
 
 def test_the_lr_of_a_width_is_that_of_the_best_completed_trial_near_it():

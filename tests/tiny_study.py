@@ -1,7 +1,8 @@
 """A search and a confirmation small enough for tests: a few dozen made-up images, two epochs."""
 
-import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -70,8 +71,9 @@ def confirmed_once() -> Path:
 
 
 def copy_of(path: Path, folder: Path) -> Path:
-    """Copy a database, with what is not yet in its main file."""
-    for name in (path.name, f"{path.name}-wal"):
-        if (path.parent / name).exists():
-            shutil.copy(path.parent / name, folder / name)
-    return folder / path.name
+    """Copy a database of SQLite's, whoever has it open; a folder holds one copy, since the first may be in use."""
+    copy = folder / path.name
+    copy.touch(exist_ok=False)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return copy
