@@ -30,6 +30,7 @@ FACTORS: Mapping[Callable[..., Any], tuple[int | str, ...]] = {
     torch.mm: (0, 1),
     torch.bmm: (0, 1),
     torch.baddbmm: (1, 2),
+    Tensor.addmm_: (1, 2),
     embedding_bag: (1, "per_sample_weights"),
 }
 """Which of a product's arguments are its factors, by position or by name."""

@@ -1,8 +1,9 @@
-"""The first layer's products, for all networks of a fleet at once: on a CPU over the lit pixels alone.
+"""The first layer's products, for all networks of a fleet at once: on a CPU without most of the dark pixels.
 
-Four of five pixels of MNIST are black, and multiply by zero. On a CPU the others are listed, image by image and pixel
-by pixel, and the products are sums of a table's rows, weighted by brightness: PyTorch's `embedding_bag`, whose kernels
-(FBGEMM) are made for the machine at hand. Elsewhere, where shapes should stay, the products are plain ones.
+Four of five pixels of MNIST are black, and multiply by zero. On a CPU those that are seldom lit are listed where they
+are, image by image and pixel by pixel, and the products are sums of a table's rows, weighted by brightness: PyTorch's
+`embedding_bag`, whose kernels (FBGEMM) are made for the machine at hand. Those in the middle of an image are lit so
+often that a plain product takes less time. Elsewhere, where shapes should stay, all of it is a plain product.
 
 The units of all networks lie side by side; a `Panel` is a stretch of them. The 785th input is always 1: the weights
 beside it are the bias.
@@ -10,6 +11,7 @@ beside it are the bias.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -20,6 +22,7 @@ from model.data import Images
 from model.lane import INPUTS, Lane
 
 PANEL = 96  # units on a CPU: their sums fit into AVX2's registers, and their weights, 300 kB, into a core's cache
+NARROWEST = 16  # units: with 8 or fewer MKL rounds differently
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,17 @@ class Panel:
 
 
 def panels(lanes: Sequence[tuple[int, Lane]], total: int, device: torch.device) -> list[Panel]:
-    """Cut all units into panels; each lane comes with the place of its first unit."""
-    width = PANEL if device.type == "cpu" else total
-    return [_panel(lanes, start, min(start + width, total), device) for start in range(0, total, width)]
+    """Cut all units into panels; each lane comes with the place of its first unit.
+
+    The last may reach beyond the units, into the spare ones.
+    """
+    width = _width(total, device)
+    starts = range(0, total, width)
+    return [_panel(lanes, start, max(min(start + width, total), start + NARROWEST), device) for start in starts]
+
+
+def _width(total: int, device: torch.device) -> int:
+    return PANEL if device.type == "cpu" else total
 
 
 def _panel(lanes: Sequence[tuple[int, Lane]], start: int, stop: int, device: torch.device) -> Panel:
@@ -71,22 +82,19 @@ class Products(Protocol):
 def products(images: Images, index: Tensor) -> Products:
     """Return the products with a minibatch as they are fastest on the images' device."""
     if index.device.type == "cpu":
-        some = images.lit[index.numpy()]
-        return Sparse(Bags.of(some), Bags.of(some.tocsc()))
+        lit = images.lit
+        often = lit.often.index_select(0, index).float().div_(255)
+        return Sparse(lit.where, often, lit.seldom[index.numpy()])
     return Dense(pad(images.pixels[index].float().div_(255), (0, 1), value=1.0))
 
 
 def outputs(layer: nn.Linear, images: Images, chunk: int) -> Iterator[Tensor]:
     """Yield what a first layer makes of the images in their order, `(chunk, units)`; the last may be fewer."""
-    if images.pixels.device.type != "cpu":
-        for start in range(0, len(images), chunk):
-            yield layer(images.pixels[start : start + chunk].float().div_(255))
-        return
     weights = torch.cat([layer.weight.T, layer.bias[None]])
-    parts = [part.contiguous() for part in torch.split(weights, PANEL, 1)]
-    for start in range(0, len(images), chunk):
-        lit = Bags.of(images.lit[start : start + chunk])
-        yield torch.cat([lit.sums(part) for part in parts], 1)
+    parts = [part.contiguous() for part in torch.split(weights, _width(layer.out_features, weights.device), 1)]
+    for index in torch.split(torch.arange(len(images), device=weights.device), chunk):
+        inputs = products(images, index)
+        yield torch.cat([inputs.of_weights(part) for part in parts], 1)
 
 
 @dataclass(frozen=True)
@@ -106,18 +114,32 @@ class Dense:
 
 @dataclass(frozen=True)
 class Sparse:
-    """Over the lit pixels alone; a column's bits depend on that column of the table and nothing else."""
+    """Over pixels that are often lit always, over others where they are.
 
-    images: "Bags"  # what is lit of each image
-    pixels: "Bags"  # in which images each pixel is lit
+    A column's bits depend on that column of the table alone, if the table has `NARROWEST` columns or more.
+    """
+
+    where: Tensor  # int64 (k,), the inputs that are often lit
+    often: Tensor  # (batch, k) float32
+    seldom: Any  # a sparse matrix of SciPy's, bytes (batch, 785): the others
 
     def of_weights(self, table: Tensor) -> Tensor:
         """See `Products`."""
-        return self.images.sums(table)
+        return self._images.sums(table).addmm_(self.often, table.index_select(0, self.where))
 
     def of_gradient(self, table: Tensor) -> Tensor:
         """See `Products`."""
-        return self.pixels.sums(table)
+        return self._pixels.sums(table).index_copy_(0, self.where, torch.mm(self.often.T, table))
+
+    @cached_property
+    def _images(self) -> "Bags":
+        """What is seldom lit, of each image."""
+        return Bags.of(self.seldom)
+
+    @cached_property
+    def _pixels(self) -> "Bags":
+        """In which images each pixel is lit, of those that seldom are."""
+        return Bags.of(self.seldom.tocsc())
 
 
 @dataclass(frozen=True)

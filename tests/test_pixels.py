@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from model.data import Images, Mnist
+from model.data import OFTEN, Images, Mnist
 from model.lane import INPUTS, Lane
 from model.mlp import MLPConfig
-from model.pixels import PANEL, Dense, Sparse, outputs, panels, products
+from model.pixels import NARROWEST, PANEL, Dense, Sparse, outputs, panels, products
 
 some = settings(max_examples=25, deadline=None, derandomize=True)
 LIT = st.sampled_from([0.0, 0.001, 0.2, 0.5, 1.0])
@@ -52,6 +52,19 @@ def test_a_first_layers_outputs_are_those_of_the_layer(n: int, share: float, wid
     torch.testing.assert_close(torch.cat(parts).double(), plain, atol=1e-4, rtol=1e-4)
 
 
+@some
+@given(st.integers(1, 40), LIT, st.integers(0, 10))
+def test_images_are_whole_in_what_is_often_lit_and_what_seldom_is(n: int, share: float, seed: int) -> None:
+    found = images(n, share, seed)
+    lit, whole = found.lit, torch.from_numpy(found.lit.seldom.toarray())
+    assert not whole[:, lit.where].any()
+    whole[:, lit.where] = lit.often
+    assert torch.equal(whole[:, :INPUTS], found.pixels)
+    assert whole[:, INPUTS].eq(255).all()
+    shares = (whole > 0).double().mean(0)
+    assert torch.equal((shares > OFTEN).nonzero().flatten(), lit.where)
+
+
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
 def test_no_bit_of_a_column_depends_on_the_others_or_on_its_place(mnist: Mnist, threads: int) -> None:
     ours = products(mnist.train, torch.arange(1028))
@@ -61,7 +74,7 @@ def test_no_bit_of_a_column_depends_on_the_others_or_on_its_place(mnist: Mnist, 
         (torch.randn(1028, PANEL, generator=generator), ours.of_gradient),
     ):
         whole = product(table)
-        for start, stop in ((0, 4), (4, 32), (8, 92), (28, 56), (92, 96)):
+        for start, stop in ((0, NARROWEST), (4, 32), (8, 92), (28, 56), (76, 96)):
             assert torch.equal(product(table[:, start:stop].contiguous()), whole[:, start:stop])
 
 
@@ -89,8 +102,11 @@ def test_panels_hand_each_network_its_own(widths: list[int]) -> None:
         total += lane.units
     cut = panels(lanes, total, torch.device("cpu"))
     assert [panel.units.start for panel in cut] == list(range(0, total, PANEL))
-    assert torch.equal(torch.cat([panel.collect() for panel in cut], 1), torch.cat([x.values[0] for _, x in lanes], 1))
-    gradient = torch.rand(INPUTS + 1, total)
+    weights = torch.cat([panel.collect() for panel in cut], 1)
+    assert min(panel.weights.shape[1] for panel in cut) >= NARROWEST
+    assert torch.equal(weights[:, :total], torch.cat([lane.values[0] for _, lane in lanes], 1))
+    assert not weights[:, total:].any()
+    gradient = torch.rand(INPUTS + 1, weights.shape[1])
     for panel in cut:
         panel.spread(gradient[:, panel.units])
-    assert torch.equal(torch.cat([lane.grads[0] for _, lane in lanes], 1), gradient)
+    assert torch.equal(torch.cat([lane.grads[0] for _, lane in lanes], 1), gradient[:, :total])
