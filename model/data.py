@@ -75,7 +75,7 @@ class Images:
 
     @cached_property
     def lit(self) -> "Lit":
-        """The same by what is lit; made when first asked for, and two fifths of what MNIST's images take."""
+        """The same by what is lit; made when first asked for, and half of what MNIST's images take."""
         inputs = torch.nn.functional.pad(self.pixels, (0, 1), value=255)
         is_often = torch.count_nonzero(inputs, 0) > OFTEN * len(self)
         often = inputs[:, is_often]
