@@ -76,7 +76,7 @@ def resident_loop(images: Images) -> Callable[[], object]:
     return epoch
 
 
-def lit_share(images: Images) -> float:
+def multiplied_share(images: Images) -> float:
     """Return the share of the first layer's inputs that a fleet multiplies on a CPU: the others are zero."""
     often, seldom = images.lit.often, images.lit.seldom
     return (often.numel() + int(seldom.nnz)) / (len(images) * (INPUTS + 1))
@@ -138,7 +138,7 @@ def report(times: dict[str, float], rounds: int, images: Images) -> str:
             results.table(head, rows),
             f"The plain products are those of all 785 inputs and {padded(WIDTH)} units for each network: what a fleet\n"
             "that multiplied by every zero could not fall below. A fleet multiplies"
-            f" {100 * lit_share(images):.0f} % of the inputs, and\n"
+            f" {100 * multiplied_share(images):.0f} % of the inputs, and\n"
             "skips the others, which are zero. Its rate with the zeros counted is what to hold against SGEMM's;\n"
             "beside it is the arithmetic that it did. Both count all its products, padding included.",
             results.table(
@@ -152,7 +152,7 @@ def report(times: dict[str, float], rounds: int, images: Images) -> str:
 def _rate(times: dict[str, float], count: int, images: Images) -> list[object]:
     wide, every = arithmetic(images, count)
     fleet, floor = (count * times[name] for name in (f"fleet of {count}", f"plain products of {count}"))
-    done = every - wide * (1 - lit_share(images))
+    done = every - wide * (1 - multiplied_share(images))
     counted, limit = every / fleet / 1e9, wide / floor / 1e9
     return [count, f"{counted:.1f}", f"{limit:.1f}", f"{100 * counted / limit:.0f} %", f"{done / fleet / 1e9:.1f}"]
 

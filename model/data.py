@@ -74,7 +74,7 @@ class Images:
         return len(self.labels)
 
     @cached_property
-    def lit(self) -> "Lit":
+    def lit(self) -> Lit:
         """The same by what is lit; made when first asked for, and half of what MNIST's images take."""
         inputs = torch.nn.functional.pad(self.pixels, (0, 1), value=255)
         is_often = torch.count_nonzero(inputs, 0) > OFTEN * len(self)

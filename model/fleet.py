@@ -10,7 +10,8 @@ The first layer's activations are `(batch, units)`; those above it `(units, batc
 A network's numbers do not depend, to the bit, on its neighbours or its place. Three rules keep that so, each found by
 measurement (MKL on AVX2): units start on a multiple of `ALIGN`; a stack of small networks never has fewer than two
 slots, a stack of large ones always has one; every minibatch, what is left for the last one too, is an even number of
-images (1028, and 656 or 376 of MNIST), since an odd one puts logits at addresses where MKL rounds differently.
+images (1028, and 656 or 376 of MNIST), since an odd one puts logits at addresses where MKL rounds differently. A
+fourth, for the first layer, is in `model/pixels.py` (`NARROWEST`).
 """
 
 from dataclasses import dataclass, field
