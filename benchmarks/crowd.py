@@ -112,13 +112,17 @@ def _counting(storage: Storage) -> Counter[str]:
 
 
 def work(job: Job, gate: Any, left: Any, told: Path) -> None:
-    """What a worker process does, from the moment that all of them are ready; it writes down how that went."""
+    """What a worker process does; it writes down how that went, from the moment that the gate opens.
+
+    It passes the gate twice: first all are ready, then all may begin.
+    """
     logging.disable()
     optuna.logging.disable_default_handler()
     warnings.simplefilter("ignore")
     ledger, counted = opened(job, left)
     clocked, chance = Clocked(ledger), random.Random()
     ledger.study.get_trials(deepcopy=False)  # the first reads the whole study, once for each worker
+    gate.wait()
     gate.wait()
     counted.clear()
     before, begin = _cpu(), time.perf_counter()
@@ -180,26 +184,28 @@ class Watch:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        stop, before, begin = Event(), psutil.cpu_times(), time.perf_counter()
-        thread = Thread(target=self._run, args=(stop,))
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-            after, self.wall = psutil.cpu_times(), time.perf_counter() - begin
-            self.idle = (after.idle - before.idle) / (self.wall * (psutil.cpu_count() or 1))
+        """Look once at the start, however soon everything is over, and then again and again."""
+        with sa.create_engine(driver(self.url), poolclass=sa.NullPool).connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            self._look(connection)
+            stop, before, begin = Event(), psutil.cpu_times(), time.perf_counter()
+            thread = Thread(target=self._run, args=(stop, connection))
+            thread.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                thread.join()
+                after, self.wall = psutil.cpu_times(), time.perf_counter() - begin
+                self.idle = (after.idle - before.idle) / (self.wall * (psutil.cpu_count() or 1))
 
     def seconds(self, *, proxy: bool) -> float:
         """Return the CPU seconds of the proxy, or of PostgreSQL."""
         return sum(used - self._first[pid] for pid, used in self._last.items() if (pid == self.proxy) == proxy)
 
-    def _run(self, stop: Event) -> None:
-        with sa.create_engine(driver(self.url), poolclass=sa.NullPool).connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT")
-            while not stop.wait(SAMPLE_SECONDS):
-                self._look(connection)
+    def _run(self, stop: Event, connection: sa.Connection) -> None:
+        while not stop.wait(SAMPLE_SECONDS):
+            self._look(connection)
 
     def _look(self, connection: sa.Connection) -> None:
         self.looks += 1
@@ -238,7 +244,7 @@ def _processes(postmaster: int, proxy: int | None) -> list[psutil.Process]:
 
 
 def hire(job: Job, told: Path) -> tuple[list[BaseProcess], Any, Any]:
-    """Start the workers; they wait at the gate that is returned, until we pass it too.
+    """Start the workers; they wait at the gate that is returned, which opens, twice, when we pass it too.
 
     Last comes what they share, which must be kept as long as they start.
     """

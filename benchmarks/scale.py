@@ -103,6 +103,7 @@ def run(job: Job, watch: Watch, told: Path, ledger: Ledger, limit: float) -> flo
     gate.wait(STARTING)
     starting = time.perf_counter() - start
     with watch.watching():
+        gate.wait(STARTING)
         wait(workers, limit)
         shorten(ledger, job, left)
         for worker in workers:
