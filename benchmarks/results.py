@@ -11,9 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
 
 from model.training import choose_device, describe
+from search.statistics import mean_interval
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 SECTIONS = {  # in this order, with the command that measures each
@@ -67,6 +69,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def ratio(ratios: Sequence[float]) -> str:
     """Return the median of some ratios, with their range."""
     return f"{median(ratios):.2f} x ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
+
+
+def difference(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """Return by how many points accuracies exceed others, pair by pair, with the 95 % interval if it has bounds."""
+    found = mean_interval(100 * (np.array(ours) - np.array(theirs)))
+    bounds = found.bounds()
+    return f"{found.estimate:+.2f}" + (f" ({bounds[0]:+.2f} to {bounds[1]:+.2f})" if bounds else "")
 
 
 def machine(*packages: str) -> str:

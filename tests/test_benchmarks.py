@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from scipy import stats
 
 from benchmarks import results, rounds, scale, scale_table
 from benchmarks.bf16 import Rounded
@@ -74,7 +75,7 @@ def test_the_example_is_extrapolated_to_what_the_tuned_script_trained():
 def test_who_was_measured_at_another_commit_is_named():
     assert "\n\na machine\n\n" in report(LINES)
     moved = [{**line, "machine": "another"} if line["name"] == "ours" else line for line in LINES]
-    assert "sweetspot: another\n\nOptuna, resident tensors, fused Adam, Optuna, as its example" in report(moved)
+    assert "sweetspot: another\n\nOptuna, resident tensors, fused Adam; Optuna, as its example" in report(moved)
 
 
 def test_the_floor_is_the_products_of_the_job_at_the_measured_rate():
@@ -88,6 +89,24 @@ def test_the_table_compares_runs_of_the_same_seed():
     assert "| sweetspot | 2 | 2 | 1.00 x (1.00 to 1.00) | 13 | 550 | 3.64 | 95.00 % |  | 1, 1, 0 |" in text
     fresh = [{**JOB, "name": FRESH, "of": "ours", "seed": seed, "test": [0.94, 0.95 + seed / 50]} for seed in (0, 1)]
     assert "3.64 | 95.00 % | 95.00 % | 1, 1, 0 |" in report([*LINES, *fresh])
+
+
+def test_accuracies_are_compared_pair_by_pair_where_both_were_measured():
+    bests = {"ours": (0.95, 0.96, 0.98, 0.5), "optuna_tuned": (0.96, 0.96, 0.96)}
+    sgemm, line = LINES[0], LINES[1]
+    searched = [
+        {**line, "name": name, "seed": seed, "best": best}
+        for name, each in bests.items()
+        for seed, best in enumerate(each)
+    ]
+    low, high = stats.ttest_1samp([-1.0, 0.0, 2.0], 0).confidence_interval(0.95)
+    row = f"| Optuna, resident tensors, fused Adam | 3 | +0.33 ({low:+.2f} to {high:+.2f}) |"
+    assert f"{row} 0 |  |" in report([sgemm, *searched])
+    fresh = [
+        {**JOB, "name": FRESH, "of": of, "seed": 1, "test": test}
+        for of, test in (("ours", [0.9, 0.8]), ("optuna_tuned", [0.8]))
+    ]
+    assert f"{row} 1 | +5.00 |" in report([sgemm, *searched, *fresh])  # one pair bounds nothing
 
 
 def test_winners_are_trained_again_once_from_fresh_seeds(tiny: Mnist):
