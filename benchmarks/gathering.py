@@ -35,7 +35,7 @@ from search.engine import ROOM, Engine, Run
 from search.ledger import open_ledger
 from search.storage import open_storage
 from studies.spec import StudySpec
-from studies.sweet_spot import BASELINE, GATHERED, SPACE, pruner, sweet_spot
+from studies.sweet_spot import BASELINE, GATHERED, SPACE, judged, pruner, sweet_spot
 
 CURVES = Path("build/curves.jsonl")
 TRIALS = 50
@@ -140,12 +140,14 @@ def _found(trials: list[FrozenTrial], surrogate: Surrogate) -> Found:
 def rules() -> Mapping[str, Callable[[Surrogate, int], Found]]:
     """Return what is compared, by name."""
     spec = replace(sweet_spot(), rungs=EPOCHS)
+    once, everywhere = replace(spec, gathers=()), replace(spec, gathers=judged(EPOCHS[-1]))
     return {
         "a script, two at a time": script,
-        "at once, Optuna's TPE": partial(search, replace(spec, gathers=(), sampler=optunas_sampler)),
-        "at once": partial(search, replace(spec, gathers=())),
+        "at once, Optuna's TPE": partial(search, replace(once, sampler=optunas_sampler)),
+        "at once": partial(search, once),
         f"{GATHERED} together, Optuna's TPE": partial(search, replace(spec, sampler=optunas_sampler)),
-        **{f"{n} together": partial(search, replace(spec, gathered=n)) for n in (3, GATHERED, 12)},
+        **{f"{n} together": partial(search, replace(spec, gathered=n)) for n in (6, GATHERED, 18)},
+        **{f"{n} together at every rung": partial(search, replace(everywhere, gathered=n)) for n in (6, 12)},
     }
 
 
