@@ -7,10 +7,11 @@ trials follow these curves: a smooth mean through all that was measured, and the
 import json
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,6 +57,13 @@ def curves(path: Path) -> list[Curve]:
         path.write_text("".join(f"{json.dumps(asdict(curve))}\n" for curve in found), encoding="utf-8")
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [Curve(x["width"], x["lr"], {int(epoch): y for epoch, y in x["accuracy"].items()}) for x in lines]
+
+
+def of_jobs(lines: Iterable[Mapping[str, Any]]) -> list[Curve]:
+    """Return the full trials of `benchmarks.whole_job`, from its lines; each setting once."""
+    shown = {(width, lr): accuracy for line in lines for width, lr, accuracy in line.get("curves", ())}
+    found = [Curve(*setting, {int(epoch): y for epoch, y in each.items()}) for setting, each in shown.items()]
+    return [curve for curve in found if curve.accuracy.keys() >= set(EPOCHS)]
 
 
 def measure(part: int) -> list[Curve]:

@@ -20,7 +20,7 @@ from benchmarks.bf16 import Rounded
 from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, ledger_at
 from benchmarks.gathering import rules
-from benchmarks.learning_curves import EPOCHS, Curve, Surrogate
+from benchmarks.learning_curves import EPOCHS, Curve, Surrogate, of_jobs
 from benchmarks.peers.job import Ran, asked, tell
 from benchmarks.peers.optuna_tuned import OneClaimAtATime
 from benchmarks.room import Stay, use, use_of_all
@@ -298,6 +298,12 @@ def test_a_surrogate_finds_a_smooth_landscape_again_and_scatters_as_what_it_saw(
     noisy = Surrogate(made_up_curves(0.003))
     drawn = [noisy.draw(100, 0.003, chance)[100] for _ in range(300)]
     assert 0.0015 < stdev(drawn) < 0.006
+
+
+def test_real_jobs_add_their_full_trials_to_the_curves_once() -> None:
+    full, pruned = {str(epoch): 0.9 for epoch in EPOCHS}, {"3": 0.8}
+    lines = [{"curves": [[25, 0.02, full], [50, 0.01, pruned]]}, {"name": "sgemm"}, {"curves": [[25, 0.02, full]]}]
+    assert of_jobs(lines) == [Curve(25, 0.02, dict.fromkeys(EPOCHS, 0.9))]
 
 
 def test_simulated_searches_repeat_themselves_and_together_take_less_work(monkeypatch: pytest.MonkeyPatch) -> None:
