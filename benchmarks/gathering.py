@@ -142,14 +142,15 @@ def _found(trials: list[FrozenTrial], surrogate: Surrogate) -> Found:
 def rules() -> Mapping[str, Callable[[Surrogate, int], Found]]:
     """Return what is compared, by name."""
     spec = replace(sweet_spot(), rungs=EPOCHS)
-    once, everywhere = replace(spec, gathers=()), replace(spec, gathers=judged(EPOCHS[-1]))
+    once, everywhere, second = (replace(spec, gathers=those) for those in ((), judged(100), judged(100)[1:2]))
     return {
         "a script, two at a time": script,
         "at once, Optuna's TPE": partial(search, replace(once, sampler=optunas_sampler)),
         "at once": partial(search, once),
         f"{GATHERED} together, Optuna's TPE": partial(search, replace(spec, sampler=optunas_sampler)),
-        **{f"{n} together": partial(search, replace(spec, gathered=n)) for n in (6, GATHERED, 18)},
+        **{f"{n} together": partial(search, replace(spec, gathered=n)) for n in (3, GATHERED, 12)},
         **{f"{n} together at every rung": partial(search, replace(everywhere, gathered=n)) for n in (6, 12)},
+        "12 together at the second rung": partial(search, replace(second, gathered=12)),
     }
 
 

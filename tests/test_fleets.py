@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -11,16 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.faults import EPOCHS, Pace, ledger_at, made_up_mnist
+from benchmarks.faults import Pace, ledger_at, made_up_mnist
 from model.data import Mnist
 from model.fleet import Fleet
 from model.fleets import Fleets
 from model.mlp import MLPConfig, initialised
 from search.engine import Engine
-from search.ledger import open_ledger
 from search.rerun import replayed
-from search.storage import open_storage
-from studies.sweet_spot import sweet_spot
 
 two_threads = pytest.mark.parametrize("threads", [2], indirect=True)
 
@@ -168,8 +164,7 @@ def test_a_search_repeats_itself_whichever_fleet_is_the_slower(
 
 @two_threads
 def test_every_trial_of_every_fleet_can_be_trained_again_to_the_bit(tmp_path: Path, threads: int) -> None:
-    spec = replace(sweet_spot("study", EPOCHS), gathers=[3], gathered=6)
-    ledger, data = open_ledger(open_storage(f"sqlite:///{tmp_path}/study.db", create=True), spec), made_up_mnist()
+    ledger, data = ledger_at(f"sqlite:///{tmp_path}/study.db"), made_up_mnist()
     ledger.aim(16)
     Engine(ledger, data, 96, Pace()).search(lambda: False)
     trials = ledger.study.trials
