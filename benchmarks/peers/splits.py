@@ -36,16 +36,17 @@ def seconds(pool: Executor, width: int, epochs: int, threads: int, networks: int
     return (time.perf_counter() - start) / networks / epochs
 
 
-def report(splits: Sequence[str], table: Mapping[int, Sequence[float]], rounds: int) -> str:
+def report(machine: str, splits: Sequence[str], table: Mapping[int, Sequence[float]], rounds: int) -> str:
     """Return the section: a row for each width, a column for each split."""
     rows = [[width, *(f"{ms:.0f}" for ms in each)] for width, each in table.items()]
     about = f"Milliseconds per model-epoch of 50,000 images, resident tensors, fused Adam; medians of {rounds} rounds."
-    return "\n\n".join([about, results.machine(), results.table(["width", *splits], rows)])
+    return "\n\n".join([about, machine, results.table(["width", *splits], rows)])
 
 
 def main() -> None:
     """Measure every split in turn, round after round; the first warms up and is not counted."""
     options = asked("Ways to share out two cores.", rounds=5, widths="25,80,200")
+    machine = results.machine()  # before any split changes the number of threads
     processes = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(2) as two, processes:
         splits = {"1 x 2 threads": (one, 2), "2 x 1 thread": (two, 1), "2 processes x 1 thread": (processes, 1)}
@@ -56,7 +57,7 @@ def main() -> None:
                 for _ in range(options.rounds + 1)
             ]
             table[width] = [median(1e3 * r[name] for r in rounds[1:]) for name in splits]
-    results.write("splits", report(list(splits), table, options.rounds))
+    results.write("splits", report(machine, list(splits), table, options.rounds))
 
 
 if __name__ == "__main__":
