@@ -21,7 +21,7 @@ from benchmarks import results
 from benchmarks.fleets import fleet_of
 from model.data import Mnist, load
 from model.fleet import ARTICLE_BATCH
-from model.pixels import PANEL
+from model.panel import SHARED_UP_TO
 from model.training import evaluate
 
 POINTS = ((25, 0.02), (100, 0.02), (250, 0.004))  # widths and learning rates: the article's, and the search's favourite
@@ -73,12 +73,12 @@ def compared(data: Mnist, seeds: int, epochs: int) -> list[list[object]]:
 
 def rate(kind: torch.dtype, inputs: int, rounds: int) -> float:
     """Return the GFLOP/s of a product as in a fleet's first layer, of a minibatch and a panel; the median."""
-    images, weights = torch.rand(ARTICLE_BATCH, inputs).to(kind), torch.rand(inputs, PANEL).to(kind)
+    images, weights = torch.rand(ARTICLE_BATCH, inputs).to(kind), torch.rand(inputs, SHARED_UP_TO).to(kind)
     found = []
     for _ in range(rounds + 1):
         start = time.perf_counter()
         torch.mm(images, weights)
-        found.append(2e-9 * ARTICLE_BATCH * inputs * PANEL / (time.perf_counter() - start))
+        found.append(2e-9 * ARTICLE_BATCH * inputs * SHARED_UP_TO / (time.perf_counter() - start))
     return median(found[1:])
 
 

@@ -1,15 +1,15 @@
-"""The first layer's products, for all networks of a fleet at once: on a CPU without most of the dark pixels.
+"""The first layer's products, for several networks at once: on a CPU without most of the dark pixels.
 
 Four of five pixels of MNIST are black, and multiply by zero. On a CPU those that are seldom lit are listed where they
 are, image by image and pixel by pixel, and the products are sums of a table's rows, weighted by brightness: PyTorch's
 `embedding_bag`, whose kernels (FBGEMM) are made for the machine at hand. Those in the middle of an image are lit so
 often that a plain product takes less time. Elsewhere, where shapes should stay, all of it is a plain product.
 
-The units of all networks lie side by side; a `Panel` is a stretch of them. The 785th input is always 1: the weights
+A table has a row for each input, or each image, and a column for each unit. The 785th input is always 1: the weights
 beside it are the bias.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -19,54 +19,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, pad
 
 from model.data import Images
-from model.lane import INPUTS, Lane
 
-PANEL = 96  # units on a CPU: their sums fit into AVX2's registers, and their weights, 300 kB, into a core's cache
-NARROWEST = 16  # units: with 8 or fewer MKL rounds differently
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A stretch of the first layer's units, of one network or several."""
-
-    units: slice  # of all networks' units side by side
-    weights: Tensor  # (785, n), a copy of the networks' own
-    pieces: list[tuple[Tensor, Tensor, slice]]  # (785, some) of a network's weights, and gradient; where in the panel
-
-    def collect(self) -> Tensor:
-        """Return the networks' weights side by side, `(785, n)`."""
-        for weights, _, place in self.pieces:
-            self.weights[:, place].copy_(weights)
-        return self.weights
-
-    def spread(self, gradient: Tensor) -> None:
-        """Hand each network its part of the gradient `(785, n)`."""
-        for _, own, place in self.pieces:
-            own.copy_(gradient[:, place])
-
-
-def panels(lanes: Sequence[tuple[int, Lane]], total: int, device: torch.device) -> list[Panel]:
-    """Cut all units into panels; each lane comes with the place of its first unit.
-
-    The last may reach beyond the units, into the spare ones.
-    """
-    width = _width(total, device)
-    starts = range(0, total, width)
-    return [_panel(lanes, start, max(min(start + width, total), start + NARROWEST), device) for start in starts]
-
-
-def _width(total: int, device: torch.device) -> int:
-    return PANEL if device.type == "cpu" else total
-
-
-def _panel(lanes: Sequence[tuple[int, Lane]], start: int, stop: int, device: torch.device) -> Panel:
-    pieces = []
-    for first, lane in lanes:
-        low, high = max(start, first), min(stop, first + lane.units)
-        if low < high:
-            own = slice(low - first, high - first)
-            pieces.append((lane.values[0][:, own], lane.grads[0][:, own], slice(low - start, high - start)))
-    return Panel(slice(start, stop), torch.zeros(INPUTS + 1, stop - start, device=device), pieces)
+NARROWEST = 16  # columns of a table: with 8 or fewer MKL rounds differently
 
 
 class Products(Protocol):
@@ -91,10 +45,8 @@ def products(images: Images, index: Tensor) -> Products:
 def outputs(layer: nn.Linear, images: Images, chunk: int) -> Iterator[Tensor]:
     """Yield what a first layer makes of the images in their order, `(chunk, units)`; the last may be fewer."""
     weights = torch.cat([layer.weight.T, layer.bias[None]])
-    parts = [part.contiguous() for part in torch.split(weights, _width(layer.out_features, weights.device), 1)]
     for index in torch.split(torch.arange(len(images), device=weights.device), chunk):
-        inputs = products(images, index)
-        yield torch.cat([inputs.of_weights(part) for part in parts], 1)
+        yield products(images, index).of_weights(weights)
 
 
 @dataclass(frozen=True)
