@@ -86,11 +86,8 @@ class Fleets:
         fleet = min(resting, key=lambda fleet: fleet.units, default=None)
         return fleet if fleet is not None and fleet.units * len(self) < room else None
 
-    def train_next(self) -> tuple[Fleet, float]:
-        """Train; return the fleet whose epoch is due first, and the device's seconds it took: of all of its threads.
-
-        It is at rest until the next call, and may be joined and left. Raises what training, or `after`, raised.
-        """
+    def start(self) -> None:
+        """Have every fleet that is at rest, and has networks, train an epoch; return at once."""
         busy = [berth for berth in self._berths if berth.epoch is not None or berth.fleet.lanes]
         threads = self._threads if len(busy) == 1 else self._threads // len(self)
         for berth in busy:
@@ -98,7 +95,14 @@ class Fleets:
                 berth.due = self._now + SHARED + berth.fleet.units
                 berth.threads = threads
                 berth.epoch = self._pool.submit(self._train, berth.fleet, threads)
-        berth = min(busy, key=lambda berth: berth.due)
+
+    def train_next(self) -> tuple[Fleet, float]:
+        """Train; return the fleet whose epoch is due first, and the device's seconds it took: of all of its threads.
+
+        It is at rest until the next call, and may be joined and left. Raises what training, or `after`, raised.
+        """
+        self.start()
+        berth = min((berth for berth in self._berths if berth.epoch is not None), key=lambda berth: berth.due)
         assert berth.epoch is not None
         self._now, epoch, berth.epoch = berth.due, berth.epoch, None
         return berth.fleet, epoch.result() * berth.threads / self._threads

@@ -8,7 +8,8 @@
 
 Trials are claimed one at a time, whenever units are free, so the sampler knows all that has been learnt so far. A
 trial that has reached a rung leaves its fleet until enough others have; the pruner then judges them, the best one
-first. Asked at once, it would promote whoever is the best so far, and many are that for a moment.
+first. Asked at once, it would promote whoever is the best so far, and many are that for a moment. A trial that is
+stopped leaves its room at once, and is told while the next one trains there.
 """
 
 import logging
@@ -100,6 +101,7 @@ class Engine:
         self.runs: list[Run] = []
         self.gathered: dict[int, list[Run]] = {}  # those that wait at a rung, by its epoch
         self.promoted: list[Run] = []  # those that wait for room
+        self.stopped: list[Run] = []  # by the pruner, and not told yet
         self.keep = keep  # called with every trial that is about to be completed, and its figures; must not raise
         self._ask_again = 0.0
 
@@ -115,6 +117,8 @@ class Engine:
         while not stop():
             try:
                 self._refill()
+                self.fleets.start()
+                self._tell_stopped()  # while they train
                 if self.runs:
                     self._train()
                 elif self.ledger.counts().finished >= self.ledger.budget():
@@ -123,6 +127,7 @@ class Engine:
                     time.sleep(POLL_SECONDS)
             except torch.OutOfMemoryError as error:
                 self._shrink(error)
+        self._tell_stopped()
 
     def _refill(self) -> None:
         while (fleet := self.fleets.roomiest(self.room)) is not None:
@@ -153,7 +158,7 @@ class Engine:
         self.room //= 2
         _log.warning("out of memory: %d trials given back, going on with %d units", len(self.runs), self.room)
         self.ledger.give_back(run.trial for run in self.runs)
-        given_back, self.runs, self.gathered, self.promoted = self.runs, [], {}, []
+        given_back, self.runs, self.gathered, self.promoted, self.stopped = self.runs, [], {}, [], []
         self.fleets.renew()
         for run in given_back:
             self.listener.ended(run, "given back")
@@ -197,7 +202,7 @@ class Engine:
             self.gathered[epoch] = later
         for run in sorted(waiting[:enough], key=_best_first):
             self._follow_up(run, self._prune)
-            if run in self.runs:
+            if run in self.runs and run not in self.stopped:
                 self.promoted.append(run)
 
     def _follow_up(self, run: Run, step: Callable[[Run], str | None]) -> None:
@@ -233,15 +238,24 @@ class Engine:
         if lane.age in ledger.spec.gathers and not run.baseline:
             run.fleet.leave(lane)
             self.gathered.setdefault(lane.age, []).append(run)
-            return None
-        return self._prune(run)
-
-    def _prune(self, run: Run) -> str | None:
-        """Prune a trial if the pruner would."""
-        if self.ledger.stops(run.trial) and not run.baseline:
-            self.ledger.prune(run.trial, self._figures(run))
-            return "pruned"
+        else:
+            self._prune(run)
         return None
+
+    def _prune(self, run: Run) -> None:
+        """Stop a trial if the pruner would; its room is another's at once, and it is told while that one trains."""
+        if self.ledger.stops(run.trial) and not run.baseline:
+            if run.training:
+                run.fleet.leave(run.lane)
+            self.stopped.append(run)
+
+    def _tell_stopped(self) -> None:
+        while self.stopped:
+            self._follow_up(self.stopped.pop(0), self._tell_pruned)
+
+    def _tell_pruned(self, run: Run) -> str:
+        self.ledger.prune(run.trial, self._figures(run))
+        return "pruned"
 
     def _score_all(self, fleet: Fleet) -> None:
         """Score all trials of a fleet that have reached a rung, in the fleet's thread: those of others train on."""

@@ -168,6 +168,47 @@ def test_trials_that_wait_are_given_back_too(tmp_path: Path, tiny: Mnist) -> Non
     assert audit(finished, 8) == CLEAN
 
 
+class Watched(Pace):
+    """Notes of each trial that ends how, and whether others train while it is told."""
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self.noted: list[tuple[str, bool, bool]] = []
+
+    def ended(self, run: Run, state: str) -> None:  # noqa: ARG002
+        assert self.engine is not None
+        others = any(fleet.lanes for fleet in self.engine.fleets)
+        self.noted.append((state, others, any(berth.epoch is not None for berth in self.engine.fleets._berths)))
+
+
+def test_a_stopped_trial_is_told_while_those_in_its_room_train(tmp_path: Path, tiny: Mnist) -> None:
+    ledger, watched = at(tmp_path, pruner=PruneAll(), gathers=[1], gathered=3), Watched()
+    ledger.aim(9)
+    watched.engine = Engine(ledger, tiny, 64, watched)
+    watched.engine.search(never)
+    pruned = [(others, training) for state, others, training in watched.noted if state == "pruned"]
+    assert len(pruned) == 8
+    assert (True, True) in pruned
+    assert (True, False) not in pruned
+    assert audit(ledger.study.trials, 9) == CLEAN
+
+
+def test_what_the_pruner_stopped_is_told_though_the_search_is_stopped_too(tmp_path: Path, tiny: Mnist) -> None:
+    ledger = at(tmp_path, pruner=PruneAll(), gathers=[1], gathered=3)
+    ledger.aim(9)
+    engine = Engine(ledger, tiny, 64, Pace())
+    stopped: list[int] = []
+
+    def stop() -> bool:
+        stopped.extend(run.trial.number for run in engine.stopped)
+        return bool(stopped)
+
+    engine.search(stop)
+    assert len(stopped) == 3
+    assert {ledger.study.trials[number].state for number in stopped} == {TrialState.PRUNED}
+    assert audit(run(ledger, tiny, 9), 9) == CLEAN
+
+
 class SmallFleet(Fleet):
     """A device whose memory holds so many units and no more."""
 
