@@ -8,6 +8,7 @@ What the sampler proposes depends on which trials have ended before. So that a s
 served next is not the one that happens to end its epoch first, but the one that would if a unit always took as long.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,7 @@ from model.fleet import ARTICLE_BATCH, Fleet
 from model.threads import using
 
 AT_ONCE = 2  # fleets on a CPU with as many threads or more
+TURN = 5e-5  # seconds that a thread may keep Python to itself while another wants it
 SHARED = 50  # what listing minibatches and the like cost in an epoch of any fleet, in units: as measured
 
 
@@ -55,7 +57,10 @@ class Fleets:
         self._berths: list[Berth] = []
 
     def __enter__(self) -> "Fleets":
-        count, self._threads = 1, torch.get_num_threads()
+        count, self._threads, self._turn = 1, torch.get_num_threads(), sys.getswitchinterval()
+        # A fleet needs Python a moment for each of an epoch's 6,000 products and the like. By Python's default a busy
+        # thread, the one that talks to the database, lets it wait 5 ms each time: an epoch then took 40 s, not 2.
+        sys.setswitchinterval(TURN)
         if self.images.pixels.device.type == "cpu":
             count = min(AT_ONCE, self._threads)
             torch.set_num_threads(self._threads // count)
@@ -69,6 +74,7 @@ class Fleets:
     ) -> None:
         self._pool.shutdown()  # waits for epochs under way
         torch.set_num_threads(self._threads)
+        sys.setswitchinterval(self._turn)
 
     def fleet(self, number: int, clock: int = 0) -> Fleet:
         """Make one of them."""

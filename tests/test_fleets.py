@@ -1,5 +1,6 @@
 """Fleets abreast: threads are shared out and given back, and no clock decides what a search does."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,13 @@ def test_a_cpus_threads_are_shared_out_and_given_back(tiny: Mnist, threads: int)
         assert len(fleets) == threads
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == threads
+
+
+def test_a_fleet_need_not_wait_long_for_python_and_others_may_when_it_is_over(tiny: Mnist) -> None:
+    before = sys.getswitchinterval()
+    with Fleets(tiny.train, 0):
+        assert sys.getswitchinterval() < before / 50
+    assert sys.getswitchinterval() == pytest.approx(before)
 
 
 @two_threads
