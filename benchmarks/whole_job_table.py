@@ -1,7 +1,7 @@
 """The table of `benchmarks.whole_job`: from the lines that were measured to Markdown."""
 
 from bisect import bisect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean, median
 from typing import Any
 
@@ -71,7 +71,6 @@ def report(lines: Sequence[Line]) -> str:
     job = lines[0]
     gflops = median(line["flops_per_second"] for line in rates.values()) / 1e9
     ours = found.get("ours", {})
-    fresh = {name: by_seed([x for x in lines if x.get("of") == name], FRESH) for name in found}
     return "\n\n".join(
         [
             f"{job['trials']} trials of at most {job['epochs']} epochs, batch 1028, 50,000 images, fp32, SQLite; one"
@@ -82,11 +81,12 @@ def report(lines: Sequence[Line]) -> str:
             " of the fleet's shapes in the same rounds. How much a search trains, and how wide, is for its pruner and"
             " its luck to say, so that ratios of wall time scatter: units x epochs is the work, and the column beside"
             " it what it costs.",
-            results.table(_HEAD, [_row(name, runs, ours, rates, fresh[name]) for name, runs in found.items()]),
-            "The best accuracy is that of the luckiest trial, on validation; beside it, what its setting reaches on the"
-            " test images, trained again from fresh seeds (`python -m benchmarks.winners`); means over rounds. Is ours"
-            " as accurate? In points, ours less theirs, of searches of one seed, with the 95 % interval of a paired t:",
-            results.table(_ACCURACY_HEAD, _accuracies(found, fresh)),
+            results.table(_HEAD, [_row(name, runs, ours, rates) for name, runs in found.items()]),
+            "Is ours as accurate? The best accuracy is that of the luckiest trial, on validation; beside it, what its"
+            " setting reaches on the test images, trained again from fresh seeds (`python -m benchmarks.winners`)."
+            " Means over all searches that were measured, of a seed perhaps several, since a seed is nothing that two"
+            " contenders have in common; differences in points, ours less theirs, with the 95 % interval of Welch's t.",
+            results.table(_ACCURACY_HEAD, _accuracies(lines, list(found))),
             "The example is extrapolated: seconds of one epoch at four widths, on straight lines between them, for the"
             " trials that the tuned script trained at the same seed.",
         ]
@@ -112,8 +112,6 @@ _HEAD = (
     "model-epochs",
     "units x epochs",
     "ms per unit and epoch",
-    "best accuracy",
-    "its setting, fresh seeds, test",
     "complete, pruned, failed",
     "floor, s",
     "wall / floor",
@@ -125,13 +123,11 @@ def _row(
     runs: Mapping[int, Line],
     ours: Mapping[int, Line],
     rates: Mapping[int, Line],
-    fresh: Mapping[int, Line],
 ) -> list[object]:
     every = list(runs.values())
     floors = [floor(line, rates[seed]["flops_per_second"]) for seed, line in runs.items() if seed in rates]
     above = [line["seconds"] / f for line, f in zip(every, floors, strict=False)]
     states = ", ".join(f"{median(line[state] for line in every):.0f}" for state in ("complete", "pruned", "failed"))
-    best = [line["best"] for line in every if line["best"] is not None]
     return [
         NAMES[name],
         len(every),
@@ -140,34 +136,34 @@ def _row(
         f"{median(map(model_epochs, every)):.0f}",
         f"{median(map(unit_epochs, every)):,.0f}",
         f"{median(1e3 * line['seconds'] / unit_epochs(line) for line in every):.2f}",
-        "not run" if name == "optuna_example" else f"{100 * mean(best):.2f} %" if best else "none",
-        f"{100 * mean(map(_test, fresh.values())):.2f} %" if fresh else "",
         states,
         f"{median(floors):.0f}" if floors else "",
         f"{median(above):.1f} x" if above else "",
     ]
 
 
-_ACCURACY_HEAD = ("against", "pairs", "best accuracy", "pairs", "its setting, fresh seeds, test")
+_ACCURACY_HEAD = (
+    "contender",
+    "searches",
+    "best accuracy",
+    "ours less theirs",
+    "winners trained again",
+    "on the test images",
+    "ours less theirs",
+)
 
 
-def _accuracies(found: Mapping[str, Mapping[int, Line]], fresh: Mapping[str, Mapping[int, Line]]) -> list[list[object]]:
-    """Return a row for each contender that searched: how much more accurate ours is."""
-    measured = [name for name in found if name not in ("ours", "optuna_example")]
-    return [
-        [NAMES[name], *_difference(found, name, lambda line: line["best"]), *_difference(fresh, name, _test)]
-        for name in measured
-    ]
+def _accuracies(lines: Sequence[Line], names: Sequence[str]) -> list[list[object]]:
+    """Return a row for each contender that searched: how accurate it is, and how much more so ours."""
+    searched = [name for name in names if name != "optuna_example"]
+    best = {name: [x["best"] for x in lines if x["name"] == name and x["best"] is not None] for name in searched}
+    fresh = {name: [float(mean(x["test"])) for x in lines if x.get("of") == name] for name in searched}
+    return [[NAMES[name], *(cell for found in (best, fresh) for cell in _compared(found, name))] for name in searched]
 
 
-def _difference(
-    lines: Mapping[str, Mapping[int, Line]], name: str, accuracy: Callable[[Line], float | None]
-) -> tuple[int, str]:
-    ours, theirs = lines.get("ours", {}), lines[name]
-    both = [(accuracy(ours[seed]), accuracy(line)) for seed, line in theirs.items() if seed in ours]
-    pairs = [(mine, other) for mine, other in both if mine is not None and other is not None]
-    return len(pairs), results.difference(*zip(*pairs, strict=True)) if pairs else ""
-
-
-def _test(line: Line) -> float:
-    return float(mean(line["test"]))
+def _compared(found: Mapping[str, Sequence[float]], name: str) -> list[object]:
+    ours, theirs = found.get("ours", []), found[name]
+    if not theirs:
+        return [0, "", ""]
+    less = results.apart(ours, theirs) if ours and name != "ours" else ""
+    return [len(theirs), f"{100 * mean(theirs):.2f} %", less]

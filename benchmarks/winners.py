@@ -10,7 +10,7 @@ winner's setting anew and adds a line to them; `benchmarks.whole_job --rounds 0`
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from model.training import evaluate
 from search.engine import ROOM
 
 
-def accuracies(settings: Sequence[tuple[int, float, int]], epochs: int, data: Mnist) -> list[float]:
-    """Return the test accuracy of each setting: hidden units, learning rate and seed."""
-    found, waiting, training = [0.0] * len(settings), list(enumerate(settings)), dict[Lane, int]()
+def accuracies(settings: Sequence[tuple[int, float, int]], epochs: int, data: Mnist) -> Iterator[tuple[int, float]]:
+    """Yield each setting's place and test accuracy as it is trained: hidden units, learning rate and seed."""
+    waiting, training = list(enumerate(settings))[::-1], dict[Lane, int]()
     with Fleets(data.train, derive(0, "winners")) as fleets:
         while waiting or training:
             while waiting and (fleet := fleets.roomiest(ROOM["cpu"])) is not None:
@@ -38,8 +38,7 @@ def accuracies(settings: Sequence[tuple[int, float, int]], epochs: int, data: Mn
             fleet, _ = fleets.train_next()
             for lane in [lane for lane in fleet.lanes if lane.age == epochs]:
                 fleet.leave(lane)
-                found[training.pop(lane)] = evaluate(lane.network(), data.test).accuracy
-    return found
+                yield training.pop(lane), evaluate(lane.network(), data.test).accuracy
 
 
 def missing(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -61,12 +60,18 @@ def main() -> None:
     data = load()
     for epochs, jobs in by_epochs.items():
         settings = [(*line["winner"], seed) for line in jobs for seed in range(asked.seeds)]
-        found = accuracies(settings, epochs, data)
-        with asked.results.open("a", encoding="utf-8") as file:
-            for k, job in enumerate(jobs):
-                line = {"name": FRESH, "of": job["name"], "test": found[k * asked.seeds : (k + 1) * asked.seeds]}
-                same = {key: job[key] for key in ("seed", "trials", "epochs", "winner", "machine")}
-                file.write(json.dumps({**line, **same, "commit": commit()}) + "\n")
+        found: dict[int, list[float]] = defaultdict(list)
+        for place, accuracy in accuracies(settings, epochs, data):
+            k = place // asked.seeds
+            found[k].append(accuracy)
+            if len(found[k]) == asked.seeds:  # at once, so that an interruption loses no job that is done
+                _add(asked.results, jobs[k], found[k])
+
+
+def _add(results: Path, job: dict[str, Any], test: list[float]) -> None:
+    same = {key: job[key] for key in ("seed", "trials", "epochs", "winner", "machine")}
+    with results.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"name": FRESH, "of": job["name"], "test": test, **same, "commit": commit()}) + "\n")
 
 
 if __name__ == "__main__":

@@ -86,27 +86,25 @@ def test_the_floor_is_the_products_of_the_job_at_the_measured_rate():
 def test_the_table_compares_runs_of_the_same_seed():
     text = report(LINES)
     assert "| Optuna, resident tensors, fused Adam | 2 | 6 | 3.25 x (3.00 to 3.50) | 13 |" in text
-    assert "| sweetspot | 2 | 2 | 1.00 x (1.00 to 1.00) | 13 | 550 | 3.64 | 95.00 % |  | 1, 1, 0 |" in text
-    fresh = [{**JOB, "name": FRESH, "of": "ours", "seed": seed, "test": [0.94, 0.95 + seed / 50]} for seed in (0, 1)]
-    assert "3.64 | 95.00 % | 95.00 % | 1, 1, 0 |" in report([*LINES, *fresh])
+    assert "| sweetspot | 2 | 2 | 1.00 x (1.00 to 1.00) | 13 | 550 | 3.64 | 1, 1, 0 |" in text
 
 
-def test_accuracies_are_compared_pair_by_pair_where_both_were_measured():
-    bests = {"ours": (0.95, 0.96, 0.98, 0.5), "optuna_tuned": (0.96, 0.96, 0.96)}
+def test_accuracies_are_compared_over_all_searches_whatever_their_seeds():
     sgemm, line = LINES[0], LINES[1]
-    searched = [
-        {**line, "name": name, "seed": seed, "best": best}
-        for name, each in bests.items()
-        for seed, best in enumerate(each)
-    ]
-    low, high = stats.ttest_1samp([-1.0, 0.0, 2.0], 0).confidence_interval(0.95)
-    row = f"| Optuna, resident tensors, fused Adam | 3 | +0.33 ({low:+.2f} to {high:+.2f}) |"
-    assert f"{row} 0 |  |" in report([sgemm, *searched])
+    bests = {"ours": [0.95, 0.96, 0.98], "optuna_tuned": [0.96, 0.965]}
+    searched = [{**line, "name": name, "seed": 0, "best": best} for name, each in bests.items() for best in each]
+    text = report([sgemm, *searched])
+    low, high = stats.ttest_ind(bests["ours"], bests["optuna_tuned"], equal_var=False).confidence_interval(0.95)
+    theirs = f"| Optuna, resident tensors, fused Adam | 2 | 96.25 % | +0.08 ({100 * low:+.2f} to {100 * high:+.2f}) |"
+    assert "| sweetspot | 3 | 96.33 % |  | 0 |  |  |" in text
+    assert f"{theirs} 0 |  |  |" in text
     fresh = [
         {**JOB, "name": FRESH, "of": of, "seed": 1, "test": test}
         for of, test in (("ours", [0.9, 0.8]), ("optuna_tuned", [0.8]))
     ]
-    assert f"{row} 1 | +5.00 |" in report([sgemm, *searched, *fresh])  # one pair bounds nothing
+    text = report([sgemm, *searched, *fresh])
+    assert "| sweetspot | 3 | 96.33 % |  | 1 | 85.00 % |  |" in text
+    assert f"{theirs} 1 | 80.00 % | +5.00 |" in text  # one winner each bounds nothing
 
 
 def test_winners_are_trained_again_once_from_fresh_seeds(tiny: Mnist):
@@ -114,8 +112,9 @@ def test_winners_are_trained_again_once_from_fresh_seeds(tiny: Mnist):
     done = {**JOB, "name": FRESH, "of": "ours", "seed": 0, "test": [0.9]}
     assert missing([*jobs, done]) == jobs[1:]
     settings = [(25, 0.01, seed) for seed in range(3)] + [(8, 1e-5, 0)]
-    found = accuracies(settings, 20, tiny)
-    assert found == accuracies(settings, 20, tiny)
+    again, reached = (dict(accuracies(settings, 20, tiny)) for _ in range(2))
+    assert again == reached
+    found = [reached[k] for k in range(4)]
     assert len(set(found[:3])) > 1 or found[:3] == [1.0] * 3
     assert found[3] < 0.5 < min(found[:3])
 
