@@ -36,7 +36,7 @@ from search.engine import ROOM, Engine, Run
 from search.ledger import open_ledger
 from search.storage import open_storage
 from studies.spec import StudySpec
-from studies.sweet_spot import BASELINE, GATHERED, SPACE, judged, pruner, sweet_spot
+from studies.sweet_spot import BASELINE, GATHERED, SPACE, pruner, sweet_spot
 
 CURVES = Path("build/curves.jsonl")
 JOBS = Path("build/whole_job.jsonl")  # full trials of real jobs, if there were any: where searches go, they say more
@@ -142,14 +142,14 @@ def _found(trials: list[FrozenTrial], surrogate: Surrogate) -> Found:
 def rules() -> Mapping[str, Callable[[Surrogate, int], Found]]:
     """Return what is compared, by name."""
     spec = replace(sweet_spot(), rungs=EPOCHS)
-    once, every, second = (replace(spec, gathers=those) for those in ((), judged(100), spec.gathers[1:2]))
+    once, lower, second = (replace(spec, gathers=those) for those in ((), spec.gathers[:2], spec.gathers[1:2]))
     return {
         "a script, two at a time": script,
         "at once, Optuna's TPE": partial(search, replace(once, sampler=optunas_sampler)),
         "at once": partial(search, once),
         f"{GATHERED} together, Optuna's TPE": partial(search, replace(spec, sampler=optunas_sampler)),
-        f"{GATHERED} together": partial(search, spec),
-        **{f"{n} together, at every rung": partial(search, replace(every, gathered=n)) for n in (3, GATHERED, 12)},
+        **{f"{n} together": partial(search, replace(spec, gathered=n)) for n in (3, GATHERED, 12)},
+        f"{GATHERED} together, at the first two rungs": partial(search, lower),
         "12 together, at the second rung": partial(search, replace(second, gathered=12)),
     }
 

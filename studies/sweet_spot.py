@@ -15,7 +15,7 @@ from studies.spec import StudySpec
 BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
 FIRST_RUNG, FACTOR = 3, 3  # successive halving judges at 3, 9, 27, ... epochs, and promotes a third
-GATHERED = 6  # trials judged together at the first two rungs, the best first; ARCHITECTURE.md says what that saves
+GATHERED = 6  # trials judged together, the best first; ARCHITECTURE.md says what that saves
 SPACE = {
     "hidden_units": IntDistribution(4, 256, log=True),
     "lr": FloatDistribution(1e-4, 1e-1, log=True),
@@ -61,6 +61,6 @@ def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudyS
         rungs=rungs(epochs),
         batch=ARTICLE_BATCH,
         split=split_fingerprint(),
-        gathers=judged(epochs)[:2],
+        gathers=judged(epochs),
         gathered=GATHERED,
     )
