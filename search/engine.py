@@ -117,8 +117,9 @@ class Engine:
         while not stop():
             try:
                 self._refill()
-                self.fleets.start()
-                self._tell_stopped()  # while they train
+                if self.train_set.pixels.device.type == "cpu":  # CUDA's graphs are recorded while nobody else uses it
+                    self.fleets.start()
+                self._tell_stopped()  # on a CPU while they train
                 if self.runs:
                     self._train()
                 elif self.ledger.counts().finished >= self.ledger.budget():
