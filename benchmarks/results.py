@@ -25,7 +25,6 @@ SECTIONS = {  # in this order, with the command that measures each
     "curve": ("Fleet size and width", "benchmarks.curve"),
     "abreast": ("Two fleets or one", "benchmarks.abreast"),
     "room": ("Padding and idle room of a search", "benchmarks.room"),
-    "gathering": ("Judging together", "benchmarks.gathering"),
     "whole-job": ("The whole job", "benchmarks.whole_job"),
     "splits": ("How the peers share out the cores", "benchmarks.peers.splits"),
     "sql-share": ("The share of SQL and sampler", "benchmarks.sql_share"),

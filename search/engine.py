@@ -7,9 +7,9 @@
       └────────────────────────────── room again ◄──────────────────────────────────────────────────┘
 
 Trials are claimed one at a time, whenever units are free, so the sampler knows all that has been learnt so far. A
-trial that has reached a rung leaves its fleet until enough others have; the pruner then judges them, the best one
-first. Asked at once, it would promote whoever is the best so far, and many are that for a moment. A trial that is
-stopped leaves its room at once, and is told while the next one trains there.
+trial that has reached a rung leaves its fleet until enough others have; the pruner then judges them. Asked at once, it
+would promote whoever is the best so far, and many are that for a moment. A trial that is stopped leaves its room at
+once, and is told while the next one trains there.
 """
 
 import logging
@@ -191,17 +191,13 @@ class Engine:
             run.seconds += seconds * run.lane.units / fleet.units
         for run in trained:
             self._follow_up(run, self._report)
-        for epoch in list(self.gathered):
-            while len(self.gathered.get(epoch, ())) >= self.ledger.spec.gathered:
-                self._judge(epoch)
+        for epoch in [epoch for epoch, waiting in self.gathered.items() if len(waiting) >= self.ledger.spec.gathered]:
+            self._judge(epoch)
         self.listener.trained(trained)
 
     def _judge(self, epoch: int) -> None:
-        """Judge those who wait at a rung, no more than make a gathering; the promoted go on when there is room."""
-        waiting, enough = self.gathered.pop(epoch), self.ledger.spec.gathered
-        if later := waiting[enough:]:  # where a whole study arrives at once, the pruner would promote one trial
-            self.gathered[epoch] = later
-        for run in sorted(waiting[:enough], key=_best_first):
+        """Judge those who wait at a rung; the promoted go on when there is room."""
+        for run in self.gathered.pop(epoch):
             self._follow_up(run, self._prune)
             if run in self.runs and run not in self.stopped:
                 self.promoted.append(run)
@@ -290,11 +286,6 @@ class Engine:
             "score_on": spec.score_on,
             **environment(self.train_set.pixels.device),
         }
-
-
-def _best_first(run: Run) -> float:
-    assert run.last is not None
-    return -run.last.accuracy
 
 
 def scores(score_on: str, train: Score, scored: Score) -> dict[str, float]:

@@ -159,7 +159,7 @@ class Ledger:
 
     @_patient
     def stops(self, trial: optuna.Trial) -> bool:
-        """Return whether the pruner would stop a trial at its last report; it compares with those it judged before."""
+        """Return whether the pruner would stop a trial at its last report, by what all have reported."""
         with _ours(trial):
             return trial.should_prune()
 

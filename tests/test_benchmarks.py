@@ -2,14 +2,10 @@
 
 import argparse
 import json
-import math
-import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import stdev
 from threading import Barrier
 
-import numpy as np
 import optuna
 import pytest
 import torch
@@ -19,8 +15,6 @@ from benchmarks import results, rounds, scale, scale_table
 from benchmarks.bf16 import Rounded
 from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, ledger_at
-from benchmarks.gathering import rules
-from benchmarks.learning_curves import EPOCHS, Curve, Surrogate, of_jobs
 from benchmarks.peers.job import Ran, asked, tell
 from benchmarks.peers.optuna_tuned import OneClaimAtATime
 from benchmarks.room import Stay, use, use_of_all
@@ -268,49 +262,3 @@ def test_the_tuned_peer_hands_an_enqueued_trial_to_one_of_its_threads(tmp_path: 
         with ThreadPoolExecutor(2) as threads:
             one, two = threads.submit(ask), threads.submit(ask)
         assert one.result() != two.result()
-
-
-# Judging together
-
-
-def made_up_accuracy(width: float, lr: float, epoch: int) -> float:
-    """A smooth landscape: wider is better, the best learning rate is 0.003, and all get better with time."""
-    return 1 - math.exp(-2.5 - 0.3 * math.log(width) - 0.2 * math.log(epoch) + 0.3 * (math.log10(lr) + 2.5) ** 2)
-
-
-def made_up_curves(scatter: float) -> list[Curve]:
-    chance = random.Random(0)
-    found = []
-    for k in range(60):
-        width, lr, off = round(4 * 64 ** chance.random()), 10 ** chance.uniform(-3.5, -1.5), chance.gauss(0, scatter)
-        seen = EPOCHS if k % 2 else EPOCHS[:2]
-        found.append(Curve(width, lr, {epoch: made_up_accuracy(width, lr, epoch) + off for epoch in seen}))
-    return found
-
-
-def test_a_surrogate_finds_a_smooth_landscape_again_and_scatters_as_what_it_saw() -> None:
-    surrogate, chance = Surrogate(made_up_curves(0.0)), np.random.default_rng(0)
-    for width, lr in ((30, 0.002), (100, 0.005), (200, 0.001)):
-        assert surrogate.expected(width, lr) == pytest.approx(made_up_accuracy(width, lr, 100), abs=1e-3)
-        shown = surrogate.draw(width, lr, chance)
-        assert shown == pytest.approx({epoch: made_up_accuracy(width, lr, epoch) for epoch in EPOCHS}, abs=1e-3)
-    noisy = Surrogate(made_up_curves(0.003))
-    drawn = [noisy.draw(100, 0.003, chance)[100] for _ in range(300)]
-    assert 0.0015 < stdev(drawn) < 0.006
-
-
-def test_real_jobs_add_their_full_trials_to_the_curves_once() -> None:
-    full, pruned = {str(epoch): 0.9 for epoch in EPOCHS}, {"3": 0.8}
-    lines = [{"curves": [[25, 0.02, full], [50, 0.01, pruned]]}, {"name": "sgemm"}, {"curves": [[25, 0.02, full]]}]
-    assert of_jobs(lines) == [Curve(25, 0.02, dict.fromkeys(EPOCHS, 0.9))]
-
-
-def test_simulated_searches_repeat_themselves_and_together_take_less_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.gathering.TRIALS", 12)
-    surrogate = Surrogate(made_up_curves(0.001))
-    names = ("6 together", "at once", "a script, two at a time")
-    found = {name: rules()[name](surrogate, 0) for name in names}
-    assert found["6 together"].work < found["at once"].work
-    assert all(search.complete for search in found.values())
-    for name in ("6 together", "a script, two at a time"):
-        assert rules()[name](surrogate, 0) == found[name]

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
+from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
+
+from studies.sweet_spot import FACTOR, RUNGS
 
 Outcome = Mapping[str, Any]
 """What a program told of its job."""
@@ -56,6 +59,11 @@ def ran(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Ran]:
 def optunas_sampler(seed: int) -> TPESampler:
     """Return what a peer samples with: Optuna's own TPE, told to keep away from trials that still train."""
     return TPESampler(seed=seed, constant_liar=True)
+
+
+def optunas_pruner() -> SuccessiveHalvingPruner:
+    """Return what a peer prunes with: Optuna's own asynchronous successive halving, from 3 epochs on."""
+    return SuccessiveHalvingPruner(min_resource=RUNGS[0], reduction_factor=FACTOR, min_early_stopping_rate=0)
 
 
 def tell(name: str, options: argparse.Namespace, seconds: float, trials: list[Ran], **more: Any) -> None:

@@ -19,11 +19,11 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
-from benchmarks.peers.job import asked, optunas_sampler, ran, tell
+from benchmarks.peers.job import asked, optunas_pruner, optunas_sampler, ran, tell
 from benchmarks.peers.resident import network
 from model.data import FILES, SPLIT_SEED, VALIDATION, provide, stratified_split
 from model.fleet import ARTICLE_BATCH
-from studies.sweet_spot import BASELINE, pruner
+from studies.sweet_spot import BASELINE
 
 Loaders = tuple[DataLoader, DataLoader]
 
@@ -92,7 +92,7 @@ def main() -> None:
             storage=f"sqlite:///{directory}/study.db",
             direction="maximize",
             sampler=optunas_sampler(options.seed),
-            pruner=pruner(),
+            pruner=optunas_pruner(),
         )
         study.enqueue_trial(BASELINE)
         study.optimize(objective, n_trials=options.trials)

@@ -15,9 +15,9 @@ import optuna
 import torch
 from optuna.storages import RDBStorage
 
-from benchmarks.peers.job import asked, optunas_sampler, ran, tell
+from benchmarks.peers.job import asked, optunas_pruner, optunas_sampler, ran, tell
 from benchmarks.peers.resident import resident, train
-from studies.sweet_spot import BASELINE, pruner
+from studies.sweet_spot import BASELINE
 
 
 class OneClaimAtATime(RDBStorage):
@@ -58,7 +58,7 @@ def main() -> None:
             storage=OneClaimAtATime(f"sqlite:///{directory}/study.db"),
             direction="maximize",
             sampler=optunas_sampler(options.seed),
-            pruner=pruner(),
+            pruner=optunas_pruner(),
         )
         study.enqueue_trial(BASELINE)
         study.optimize(objective, n_trials=options.trials, n_jobs=options.jobs)

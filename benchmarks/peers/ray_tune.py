@@ -24,7 +24,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.peers.job import Ran, asked, optunas_sampler, tell
 from benchmarks.peers.resident import Data, resident, train
-from studies.sweet_spot import BASELINE
+from studies.sweet_spot import BASELINE, FACTOR, RUNGS
 
 CORES = os.cpu_count() or 1
 SETTINGS = {
@@ -70,7 +70,7 @@ def main() -> None:
                 metric="accuracy",
                 mode="max",
                 search_alg=search,
-                scheduler=ASHAScheduler("epoch", grace_period=3, reduction_factor=3, max_t=options.epochs),
+                scheduler=ASHAScheduler("epoch", grace_period=RUNGS[0], reduction_factor=FACTOR, max_t=options.epochs),
                 num_samples=options.trials,
                 reuse_actors=True,
             ),
