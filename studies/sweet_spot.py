@@ -15,7 +15,7 @@ from studies.spec import StudySpec
 BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
 RUNGS, FACTOR = (3, 10, 30), 3  # epochs at which the pruner decides, and a third goes on
-GATHERED = 6  # trials judged together, the best first; ARCHITECTURE.md says what that saves
+GATHERED = 6  # trials judged together; ARCHITECTURE.md says what that saves
 SPACE = {
     "hidden_units": IntDistribution(4, 256, log=True),
     "lr": FloatDistribution(1e-4, 1e-1, log=True),
@@ -28,8 +28,8 @@ def sampler(seed: int) -> LiveGPSampler:
 
 
 def pruner() -> RecentHalvingPruner:
-    """Return successive halving: of the latest trials at 3, 10 and 30 epochs a third goes on."""
-    return RecentHalvingPruner(RUNGS, FACTOR, 2 * GATHERED)
+    """Return successive halving: of the latest trials at 3, 10 and 30 epochs, as many as gather, a third goes on."""
+    return RecentHalvingPruner(RUNGS, FACTOR, GATHERED)
 
 
 def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudySpec:
