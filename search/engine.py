@@ -136,7 +136,7 @@ class Engine:
                 self._go_on(self.promoted.pop(0), fleet)
             elif (trial := self._claim()) is not None:
                 self._try_to_start(trial, fleet)
-            elif self.gathered:  # rather than leave room idle
+            elif self.gathered and not any(run.training and not run.baseline for run in self.runs):  # nobody will come
                 self._judge(min(self.gathered))
             else:
                 return

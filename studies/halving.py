@@ -1,25 +1,27 @@
-"""Successive halving for searches that get better as they go."""
+"""Successive halving that judges a trial by what it would reach."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from optuna import Study
 from optuna.pruners import BasePruner
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from studies.outlook import reporting, would_reach
 
-class RecentHalvingPruner(BasePruner):
-    """Lets a trial go on from a rung if it is in the best part of the latest that have reported there.
 
-    At each of `rungs`, epochs at which trials report, one in `factor` of the last `window` goes on, itself among them;
-    of fewer, at least the best. Optuna's own compares with all that there ever were: where the first were drawn at
-    random and a sampler has learnt since, most of what comes later is in their best third.
+class OutlookPruner(BasePruner):
+    """Lets a trial go on from a rung if it would reach more than most of the latest that have come there.
+
+    `rungs` are epochs at which trials report, each with how many come for one that goes on. A trial is compared with
+    the latest `window` that have come there, itself among them; of fewer, at least the best goes on. Optuna's own
+    compares what they show there, and with all that there ever were. But a high learning rate shows more at first than
+    a low one that ends higher; and where the first trials were drawn at random and a sampler has learnt since, most of
+    what comes later is in their best third.
     Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization" (2016).
     """
 
-    def __init__(self, rungs: Sequence[int], factor: int, window: int) -> None:
+    def __init__(self, rungs: Mapping[int, int], window: int) -> None:
         self.rungs = rungs
-        self.factor = factor
         self.window = window
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
@@ -27,11 +29,12 @@ class RecentHalvingPruner(BasePruner):
         epoch = trial.last_step
         if epoch is None or epoch not in self.rungs:
             return False
-        trials = study.get_trials(deepcopy=False)
-        others = [
-            t.intermediate_values[epoch] for t in trials if epoch in t.intermediate_values and t.number != trial.number
-        ]
-        latest = [trial.intermediate_values[epoch], *others[max(0, len(others) - self.window + 1) :]]
-        sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
-        better = sum(sign * value > sign * latest[0] for value in latest)
-        return better >= max(1, round(len(latest) / self.factor))
+        told = reporting(study.get_trials(deepcopy=False))
+        outlook = {
+            other.number: reaches
+            for other, reaches in zip(told, would_reach(told, epoch), strict=True)
+            if epoch in other.intermediate_values
+        }
+        own = outlook.pop(trial.number)
+        latest = [own, *[outlook[number] for number in sorted(outlook, reverse=True)[: self.window - 1]]]
+        return sum(value > own for value in latest) >= max(1, round(len(latest) / self.rungs[epoch]))

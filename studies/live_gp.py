@@ -1,23 +1,17 @@
 """A Gaussian process for searches that stop most trials early, and train many at once."""
 
-import math
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container
 from copy import copy
-from itertools import pairwise
 from typing import Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import GPSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from studies.outlook import numbers, reporting, would_reach
+
 SEEN = 100  # trials that the process is fitted to: its time grows with their cube
-ONE_IMAGE = 1e-4  # error of a network that errs once in 10,000: logarithms need some
-RIDGE = 0.05  # of the planes through gains: a few trials close together say little about a slope
-REPORTING = (TrialState.RUNNING, TrialState.PRUNED, TrialState.COMPLETE)
-Vector = NDArray[np.float64]
 
 
 class LiveGPSampler(GPSampler):
@@ -55,7 +49,7 @@ class LiveGPSampler(GPSampler):
         Whole numbers are drawn as others are, and rounded: Optuna's search among whole ones takes three times as long.
         """
         smooth: dict[str, BaseDistribution] = {
-            name: FloatDistribution(d.low, d.high, log=d.log) for name, d in _numbers(search_space)
+            name: FloatDistribution(d.low, d.high, log=d.log) for name, d in numbers(search_space)
         }
         drawn = super().sample_relative(_known(study), trial, smooth)
         whole = {name for name, d in search_space.items() if isinstance(d, IntDistribution)}
@@ -78,7 +72,7 @@ class _Known:
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
         trials = self._study._get_trials(deepcopy=False, use_cache=use_cache)
-        told = [trial for trial in trials if trial.state in REPORTING and trial.intermediate_values]
+        told = reporting(trials)
         silent = [trial for trial in trials if trial.state == TrialState.RUNNING and not trial.intermediate_values]
         both = [*_worth_seeing([_complete(*pair) for pair in zip(told, would_reach(told), strict=True)]), *silent]
         return [trial for trial in both if states is None or trial.state in states]
@@ -86,50 +80,6 @@ class _Known:
 
 def _known(study: Study) -> Study:
     return cast("Study", _Known(study))
-
-
-def would_reach(trials: Sequence[FrozenTrial]) -> list[float]:
-    """Return minus the logarithm of the error that each trial would have at the last epoch that any has reported.
-
-    From its own last report on it is taken to gain what those did that went on: from one report to the next a plane
-    through their gains, over the parameters. A low learning rate gains longer than a high one.
-    """
-    errors = [
-        {epoch: math.log(max(1 - value, ONE_IMAGE)) for epoch, value in trial.intermediate_values.items()}
-        for trial in trials
-    ]
-    places = np.array([_place(trial) for trial in trials])
-    last = np.array([max(shown, default=0) for shown in errors])
-    reached = np.array([shown[max(shown)] for shown in errors])
-    epochs = sorted({epoch for shown in errors for epoch in shown})
-    for epoch, after in pairwise(epochs):
-        on = [k for k, shown in enumerate(errors) if {epoch, after} <= shown.keys()]
-        if on:
-            gains = _plane(places[on], np.array([errors[k][after] - errors[k][epoch] for k in on]))
-            reached[last <= epoch] += gains(places[last <= epoch])
-    return [-float(error) for error in reached]
-
-
-def _place(trial: FrozenTrial) -> list[float]:
-    """Return a trial's parameters, each from 0 to 1 on its own scale."""
-    place = []
-    for name, distribution in _numbers(trial.distributions):
-        scale = math.log if distribution.log else float
-        low, high = scale(distribution.low), scale(distribution.high)
-        place.append((scale(trial.params[name]) - low) / (high - low))
-    return place
-
-
-def _numbers(space: Mapping[str, BaseDistribution]) -> list[tuple[str, IntDistribution | FloatDistribution]]:
-    return [(name, d) for name, d in sorted(space.items()) if isinstance(d, IntDistribution | FloatDistribution)]
-
-
-def _plane(places: Vector, values: Vector) -> Callable[[Vector], Vector]:
-    """Return a plane through values at places, the flatter the fewer there are (ridge regression)."""
-    centre, mean = places.mean(0), values.mean()
-    away = places - centre
-    slope = np.linalg.solve(away.T @ away + RIDGE * np.eye(places.shape[1]), away.T @ (values - mean))
-    return lambda others: mean + (others - centre) @ slope
 
 
 def _complete(trial: FrozenTrial, value: float) -> FrozenTrial:

@@ -8,14 +8,14 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from model.data import split_fingerprint
 from model.fleet import ARTICLE_BATCH
 from model.training import rungs
-from studies.halving import RecentHalvingPruner
+from studies.halving import OutlookPruner
 from studies.live_gp import LiveGPSampler
 from studies.spec import StudySpec
 
 BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
-RUNGS, FACTOR = (3, 10, 30), 3  # epochs at which the pruner decides, and a third goes on
-GATHERED = 6  # trials judged together; ARCHITECTURE.md says what that saves
+RUNGS = {3: 4, 10: 4, 30: 2}  # epochs at which the pruner decides: of so many, one goes on
+GATHERED = 8  # trials judged together; ARCHITECTURE.md says what that saves
 SPACE = {
     "hidden_units": IntDistribution(4, 256, log=True),
     "lr": FloatDistribution(1e-4, 1e-1, log=True),
@@ -27,9 +27,9 @@ def sampler(seed: int) -> LiveGPSampler:
     return LiveGPSampler(seed)
 
 
-def pruner() -> RecentHalvingPruner:
-    """Return successive halving: of the latest trials at 3, 10 and 30 epochs, as many as gather, a third goes on."""
-    return RecentHalvingPruner(RUNGS, FACTOR, GATHERED)
+def pruner() -> OutlookPruner:
+    """Return successive halving that compares with as many trials as gather."""
+    return OutlookPruner(RUNGS, GATHERED)
 
 
 def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudySpec:

@@ -12,8 +12,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
 from studies import live_gp
-from studies.halving import RecentHalvingPruner
-from studies.live_gp import would_reach
+from studies.halving import OutlookPruner
+from studies.outlook import ONE_IMAGE, would_reach
 from studies.sweet_spot import SPACE, sampler, sweet_spot
 
 Reports = Mapping[int, float]
@@ -32,24 +32,47 @@ def test_trials_gather_where_the_pruner_decides(epochs: int) -> None:
     assert [epoch for epoch in stopped if epoch < epochs] == list(spec.gathers)
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 15), st.integers(2, 4), st.booleans())
-def test_of_the_latest_at_a_rung_the_best_part_goes_on(
-    values: list[float], window: int, factor: int, maximize: bool
-) -> None:
-    halving = RecentHalvingPruner([3], factor, window)
-    study = optuna.create_study(direction="maximize" if maximize else "minimize", pruner=halving)
-    trials = [study.ask(SPACE) for _ in values]
-    for trial, value in zip(trials, values, strict=True):
+@given(st.lists(st.integers(0, 999), min_size=1, max_size=40), st.integers(1, 15), st.integers(2, 4))
+def test_of_the_latest_at_a_rung_the_best_part_goes_on(shown: list[int], window: int, factor: int) -> None:
+    study = optuna.create_study(direction="maximize", pruner=OutlookPruner({3: factor}, window))
+    trials = [study.ask(SPACE) for _ in shown]
+    for trial, value in zip(trials, shown, strict=True):
         trial.report(0.5, 1)
-        trial.report(value, 3)
+        trial.report(value / 1000, 3)
     on = [not trial.should_prune() for trial in trials]
-    ranked = sorted(values[-window:], reverse=maximize)
-    bar = ranked[max(1, round(len(ranked) / factor)) - 1]
-    latest = zip(values[-window:], on[-window:], strict=True)
-    assert all(goes == (value >= bar if maximize else value <= bar) for value, goes in latest)
+    latest = shown[-window:]
+    bar = sorted(latest, reverse=True)[max(1, round(len(latest) / factor)) - 1]
+    assert on[-window:] == [value >= bar for value in latest]
     for trial in trials:
-        trial.report(0.0 if maximize else 1.0, 4)
+        trial.report(0.0, 4)
         assert not trial.should_prune()  # not a rung
+
+
+def test_a_low_learning_rate_is_judged_by_what_it_gains_later() -> None:
+    """It shows less after three epochs than a high one; what those showed that went on says that it ends higher."""
+    study = optuna.create_study(direction="maximize", pruner=OutlookPruner({3: 3, 10: 3}, 3))
+
+    def shown(lr: float, last: int) -> dict[int, float]:
+        return {
+            epoch: 1 - error
+            for epoch, error in {3: 0.03 * (0.01 / lr) ** 0.4, 10: 0.5 * lr**0.6}.items()
+            if epoch <= last
+        }
+
+    for lr in (0.008, 0.012, 0.006, 0.009, 0.011, 0.007):
+        study.add_trial(optuna.trial.create_trial(params=_at(lr), distributions=SPACE, **_pruned(shown(lr, 10))))
+    low, high = 0.004, 0.008
+    assert shown(low, 3)[3] < shown(high, 3)[3]
+    trials = []
+    for lr in (low, high, high):
+        study.enqueue_trial(_at(lr))
+        trials.append(study.ask(SPACE))
+        trials[-1].report(shown(lr, 3)[3], 3)
+    assert [trial.should_prune() for trial in trials] == [False, True, True]
+
+
+def _at(lr: float) -> dict[str, Any]:
+    return {"hidden_units": 100, "lr": lr}
 
 
 def proposal(of: BaseSampler, trials: Sequence[tuple[TrialState, Reports, float | None]]) -> dict[str, Any]:
@@ -134,7 +157,7 @@ def test_a_trial_is_taken_to_gain_what_others_did() -> None:
     shown: list[Reports] = [{3: 0.9}, {3: 0.92, 10: 0.96}, {3: 0.96, 10: 0.97, 20: 0.98}, {3: 0.5}, {3: 1.0}]
     study.add_trials([optuna.trial.create_trial(state=PRUNED, intermediate_values=dict(each)) for each in shown])
     to_10, to_20 = math.log(0.04 / 0.08) / 2 + math.log(0.03 / 0.04) / 2, math.log(0.02 / 0.03)
-    errors = [0.1, 0.04, 0.02, 0.5, live_gp.ONE_IMAGE]
+    errors = [0.1, 0.04, 0.02, 0.5, ONE_IMAGE]
     gains = [to_10 + to_20, to_20, 0, to_10 + to_20, to_10 + to_20]
     expected = [-math.log(error) - gain for error, gain in zip(errors, gains, strict=True)]
     assert would_reach(study.trials) == pytest.approx(expected)
@@ -149,12 +172,14 @@ def test_what_others_gained_depends_on_their_settings() -> None:
 
     study = optuna.create_study(direction="maximize")
     for lr, last in [(0.004, 20), (0.006, 20), (0.008, 20), (0.002, 10), (0.001, 3)] * 3:
-        params = {"hidden_units": 100, "lr": lr}
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=SPACE, **_pruned(shown(lr, last))))
+        study.add_trial(optuna.trial.create_trial(params=_at(lr), distributions=SPACE, **_pruned(shown(lr, last))))
     reached = [math.exp(-value) for value in would_reach(study.trials)]
     assert reached[:3] == pytest.approx([0.026] * 3)
     assert reached[3] == pytest.approx(0.026, rel=0.1)
     assert 0.026 < reached[4] < 0.04  # it showed 0.052
+    early = [math.exp(-value) for value in would_reach(study.trials, known=3)]
+    assert early[4] == pytest.approx(reached[4])
+    assert sorted(early[:5]) != pytest.approx(sorted(reached[:5]))  # the others are known only so far, too
 
 
 def _pruned(shown: Reports) -> dict[str, Any]:

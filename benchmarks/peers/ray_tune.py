@@ -22,9 +22,9 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks.peers.job import Ran, asked, optunas_sampler, tell
+from benchmarks.peers.job import FACTOR, FIRST_RUNG, Ran, asked, optunas_sampler, tell
 from benchmarks.peers.resident import Data, resident, train
-from studies.sweet_spot import BASELINE, FACTOR, RUNGS
+from studies.sweet_spot import BASELINE
 
 CORES = os.cpu_count() or 1
 SETTINGS = {
@@ -70,7 +70,9 @@ def main() -> None:
                 metric="accuracy",
                 mode="max",
                 search_alg=search,
-                scheduler=ASHAScheduler("epoch", grace_period=RUNGS[0], reduction_factor=FACTOR, max_t=options.epochs),
+                scheduler=ASHAScheduler(
+                    "epoch", grace_period=FIRST_RUNG, reduction_factor=FACTOR, max_t=options.epochs
+                ),
                 num_samples=options.trials,
                 reuse_actors=True,
             ),
