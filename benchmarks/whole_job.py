@@ -1,10 +1,11 @@
-"""The whole job, ours and the peers, in turn: 50 trials in the same space, with the same pruner, epochs and split.
+"""The whole job, ours and the peers, in turn: 50 trials in the same space, halved from 3 epochs on, of the same split.
 
     python -m benchmarks.whole_job --rounds 5                          the full job; takes hours on 2 cores
     python -m benchmarks.whole_job --rounds 1 --trials 50 --epochs 10  a quick look
     python -m benchmarks.whole_job --rounds 0                          writes the section from what was measured
 
-A round is one seed. Every run is a process of its own and appends a line to the results file; what is there is not
+Ours samples and halves by what trials would reach (`studies/`), the peers by Optuna's TPE and asynchronous successive
+halving, a third at each of their rungs (`benchmarks/peers/job.py`). A round is one seed. Every run is a process of its own and appends a line to the results file; what is there is not
 measured again, so the command goes on where it was interrupted. Wall time begins when data and libraries are loaded.
 """
 

@@ -29,12 +29,8 @@ class OutlookPruner(BasePruner):
         epoch = trial.last_step
         if epoch is None or epoch not in self.rungs:
             return False
-        told = reporting(study.get_trials(deepcopy=False))
-        outlook = {
-            other.number: reaches
-            for other, reaches in zip(told, would_reach(told, epoch), strict=True)
-            if epoch in other.intermediate_values
-        }
-        own = outlook.pop(trial.number)
-        latest = [own, *[outlook[number] for number in sorted(outlook, reverse=True)[: self.window - 1]]]
+        others = reporting(other for other in study.get_trials(deepcopy=False) if other.number != trial.number)
+        *reaches, own = would_reach([*others, trial], known=epoch)
+        here = [value for other, value in zip(others, reaches, strict=True) if epoch in other.intermediate_values]
+        latest = [*here[::-1][: self.window - 1], own]
         return sum(value > own for value in latest) >= max(1, round(len(latest) / self.rungs[epoch]))

@@ -10,14 +10,15 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.trial import FrozenTrial, TrialState
 
 ONE_IMAGE = 1e-4  # error of a network that errs once in 10,000: logarithms need some
+LATEST = 500  # trials that are looked at: reading thousands for every claim would take longer than all the rest
 RIDGE = 0.01  # of the planes through gains: a few trials close together say little about a slope
 Vector = NDArray[np.float64]
 
 
 def reporting(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the trials that say something: they train, were pruned or are complete, and have reported."""
+    """Return the latest trials that say something: they train, were pruned or are complete, and have reported."""
     states = (TrialState.RUNNING, TrialState.PRUNED, TrialState.COMPLETE)
-    return [trial for trial in trials if trial.state in states and trial.intermediate_values]
+    return [trial for trial in trials if trial.state in states and trial.intermediate_values][-LATEST:]
 
 
 def would_reach(trials: Sequence[FrozenTrial], known: float = math.inf) -> list[float]:

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from studies import live_gp
 from studies.halving import OutlookPruner
-from studies.outlook import ONE_IMAGE, would_reach
+from studies.outlook import LATEST, ONE_IMAGE, would_reach
 from studies.sweet_spot import SPACE, sampler, sweet_spot
 
 Reports = Mapping[int, float]
@@ -69,6 +69,18 @@ def test_a_low_learning_rate_is_judged_by_what_it_gains_later() -> None:
         trials.append(study.ask(SPACE))
         trials[-1].report(shown(lr, 3)[3], 3)
     assert [trial.should_prune() for trial in trials] == [False, True, True]
+
+
+def test_a_trial_that_many_have_overtaken_is_judged_too() -> None:
+    study = optuna.create_study(direction="maximize", pruner=OutlookPruner({3: 2}, 4))
+    slow, stuck = study.ask(SPACE), study.ask(SPACE)
+    for number in range(LATEST + 10):
+        study.add_trial(
+            optuna.trial.create_trial(params=_at(0.01), distributions=SPACE, **_pruned({3: 0.5 + number / 10_000}))
+        )
+    for trial, value in ((slow, 0.9), (stuck, 0.1)):
+        trial.report(value, 3)
+    assert [slow.should_prune(), stuck.should_prune()] == [False, True]
 
 
 def _at(lr: float) -> dict[str, Any]:
@@ -188,16 +200,16 @@ def _pruned(shown: Reports) -> dict[str, Any]:
 
 def test_of_many_trials_the_best_and_a_cross_section_are_seen() -> None:
     study = optuna.create_study(direction="maximize", sampler=RandomSampler(seed=0))
-    for number in range(1_000):
+    for number in range(LATEST):
         trial = study.ask(SPACE)
-        trial.report(number * 7 % 1_000 / 1_000, 3)
+        trial.report(number * 7 % LATEST / LATEST, 3)
         study.tell(trial, state=PRUNED)
     running = study.ask(SPACE)
     seen = live_gp._known(study)._get_trials(states=(COMPLETE, RUNNING))
     shown = sorted((trial.intermediate_values[3] for trial in seen if trial.state == COMPLETE), reverse=True)
     half = live_gp.SEEN // 2
     assert len(shown) == live_gp.SEEN
-    assert shown[:half] == [(999 - k) / 1_000 for k in range(half)]
+    assert shown[:half] == [(LATEST - 1 - k) / LATEST for k in range(half)]
     assert max(above - below for above, below in zip(shown[half:], shown[half + 1 :], strict=False)) < 1.5 / half
     assert [trial.number for trial in seen if trial.state == RUNNING] == [running.number]
 
