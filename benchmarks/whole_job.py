@@ -5,8 +5,9 @@
     python -m benchmarks.whole_job --rounds 0                          writes the section from what was measured
 
 Ours samples and halves by what trials would reach (`studies/`), the peers by Optuna's TPE and asynchronous successive
-halving, a third at each of their rungs (`benchmarks/peers/job.py`). A round is one seed. Every run is a process of its own and appends a line to the results file; what is there is not
-measured again, so the command goes on where it was interrupted. Wall time begins when data and libraries are loaded.
+halving, a third at each of their rungs (`benchmarks/peers/job.py`). A round is one seed. Every run is a process of its
+own and appends a line to the results file; what is there is not measured again, so the command goes on where it was
+interrupted. Wall time begins when data and libraries are loaded.
 """
 
 import argparse
