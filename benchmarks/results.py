@@ -26,6 +26,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "abreast": ("Two fleets or one", "benchmarks.abreast"),
     "room": ("Padding and idle room of a search", "benchmarks.room"),
     "whole-job": ("The whole job", "benchmarks.whole_job"),
+    "outlook": ("What a trial would reach", "benchmarks.outlook"),
     "splits": ("How the peers share out the cores", "benchmarks.peers.splits"),
     "sql-share": ("The share of SQL and sampler", "benchmarks.sql_share"),
     "scaling": ("A trial's cost in SQL as the study grows", "benchmarks.scaling"),

@@ -10,7 +10,7 @@ from studies.outlook import reporting, would_reach
 
 
 class OutlookPruner(BasePruner):
-    """Lets a trial go on from a rung if it would reach more than most of the latest that have come there.
+    """Lets a trial go on from a rung if it would show more at the last one than most others that came there lately.
 
     `rungs` are epochs at which trials report, each with how many come for one that goes on. A trial is compared with
     the latest `window` that have come there, itself among them; of fewer, at least the best goes on. Optuna's own
@@ -30,7 +30,7 @@ class OutlookPruner(BasePruner):
         if epoch is None or epoch not in self.rungs:
             return False
         others = reporting(other for other in study.get_trials(deepcopy=False) if other.number != trial.number)
-        *reaches, own = would_reach([*others, trial], known=epoch)
+        *reaches, own = would_reach([*others, trial], max(self.rungs), known=epoch)
         here = [value for other, value in zip(others, reaches, strict=True) if epoch in other.intermediate_values]
         latest = [*here[::-1][: self.window - 1], own]
         return sum(value > own for value in latest) >= max(1, round(len(latest) / self.rungs[epoch]))

@@ -19,15 +19,16 @@ class LiveGPSampler(GPSampler):
 
     Optuna's own learns from complete trials alone. Where a pruner stops most there are hardly any, and it would draw
     at random all along. A trial that trains and has not reported yet is one to keep away from, as in Optuna's own.
-    Values are accuracies, to be maximised.
+    That is what it shows, or would show, at the epoch `horizon`. Values are accuracies, to be maximised.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, horizon: int) -> None:
         super().__init__(seed=seed, warn_independent_sampling=False)
+        self.horizon = horizon
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the parameters that are drawn together: all, once a trial has reported."""
-        return super().infer_relative_search_space(_known(study), trial)
+        return super().infer_relative_search_space(_known(study, self.horizon), trial)
 
     def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
         """Have it look for what is better than the best that it believes in, not than the luckiest trial.
@@ -51,7 +52,7 @@ class LiveGPSampler(GPSampler):
         smooth: dict[str, BaseDistribution] = {
             name: FloatDistribution(d.low, d.high, log=d.log) for name, d in numbers(search_space)
         }
-        drawn = super().sample_relative(_known(study), trial, smooth)
+        drawn = super().sample_relative(_known(study, self.horizon), trial, smooth)
         whole = {name for name, d in search_space.items() if isinstance(d, IntDistribution)}
         return {name: round(value) if name in whole else value for name, value in drawn.items()}
 
@@ -59,8 +60,9 @@ class LiveGPSampler(GPSampler):
 class _Known:
     """A study whose trials look complete once they have reported."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, horizon: int) -> None:
         self._study = study
+        self._horizon = horizon
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
@@ -73,13 +75,14 @@ class _Known:
     ) -> list[FrozenTrial]:
         trials = self._study._get_trials(deepcopy=False, use_cache=use_cache)
         told = reporting(trials)
+        reaches = would_reach(told, self._horizon)
         silent = [trial for trial in trials if trial.state == TrialState.RUNNING and not trial.intermediate_values]
-        both = [*_worth_seeing([_complete(*pair) for pair in zip(told, would_reach(told), strict=True)]), *silent]
+        both = [*_worth_seeing([_complete(*pair) for pair in zip(told, reaches, strict=True)]), *silent]
         return [trial for trial in both if states is None or trial.state in states]
 
 
-def _known(study: Study) -> Study:
-    return cast("Study", _Known(study))
+def _known(study: Study, horizon: int) -> Study:
+    return cast("Study", _Known(study, horizon))
 
 
 def _complete(trial: FrozenTrial, value: float) -> FrozenTrial:

@@ -21,17 +21,18 @@ def reporting(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state in states and trial.intermediate_values][-LATEST:]
 
 
-def would_reach(trials: Sequence[FrozenTrial], known: float = math.inf) -> list[float]:
-    """Return minus the logarithm of the error that each trial would have at the last epoch that any has reported.
+def would_reach(trials: Sequence[FrozenTrial], horizon: int, known: float = math.inf) -> list[float]:
+    """Return minus the logarithm of the error that each trial shows at the epoch `horizon`, or would show there.
 
-    From its own last report on, or that of epoch `known` if it has gone further, it is taken to gain what those did
-    that went on: from one report to the next a plane through their gains, over the parameters. A low learning rate
-    gains longer than a high one. Values are accuracies.
+    From its last report on, or that of epoch `known` if it has gone further, it is taken to gain what those did that
+    went on: from one report to the next a plane through their gains, over the parameters. A low learning rate gains
+    longer than a high one. The horizon should not be further than many trials have come. Values are accuracies.
     """
     errors = [
         {epoch: math.log(max(1 - value, ONE_IMAGE)) for epoch, value in trial.intermediate_values.items()}
         for trial in trials
     ]
+    errors = [{epoch: y for epoch, y in shown.items() if epoch <= max(horizon, min(shown))} for shown in errors]
     places = np.array([_place(trial) for trial in trials])
     last = np.array([max((epoch for epoch in shown if epoch <= known), default=min(shown)) for shown in errors])
     reached = np.array([shown[epoch] for shown, epoch in zip(errors, last, strict=True)])

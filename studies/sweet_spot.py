@@ -24,7 +24,7 @@ SPACE = {
 
 def sampler(seed: int) -> LiveGPSampler:
     """Return a Gaussian process that learns from all that has been reported, and keeps away from what has not yet."""
-    return LiveGPSampler(seed)
+    return LiveGPSampler(seed, max(RUNGS))
 
 
 def pruner() -> OutlookPruner:

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import math
+import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -11,7 +13,7 @@ import pytest
 import torch
 from scipy import stats
 
-from benchmarks import results, rounds, scale, scale_table
+from benchmarks import outlook, results, rounds, scale, scale_table
 from benchmarks.bf16 import Rounded
 from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, ledger_at
@@ -262,3 +264,22 @@ def test_the_tuned_peer_hands_an_enqueued_trial_to_one_of_its_threads(tmp_path: 
         with ThreadPoolExecutor(2) as threads:
             one, two = threads.submit(ask), threads.submit(ask)
         assert one.result() != two.result()
+
+
+# What a trial would reach
+
+
+def test_what_a_trial_would_show_tells_more_than_what_it_shows_where_gains_depend_on_the_learning_rate() -> None:
+    chance, curves = random.Random(0), []
+    for _ in range(20):
+        lr = 10 ** chance.uniform(-3, -1.5)
+        end = 0.02 * math.exp(chance.gauss(0, 0.1)) * (lr / 0.001) ** 0.3
+        errors = {3: end * (0.03 / lr) ** 0.8, 10: end * (0.03 / lr) ** 0.4, 30: end, 100: end}
+        curves.append((200, lr, {str(epoch): 1 - error for epoch, error in errors.items()}))
+    curves += [(25, 0.02, {"3": 0.9, "10": 0.9, "30": 0.9, "100": 0.1}), (250, 0.01, {"3": 0.9})]  # narrow, stopped
+    text = outlook.report([{"epochs": 100, "curves": curves}, {"epochs": 100, "name": "sgemm"}])
+    rows = [line.strip("| ").replace(" %", "").split(" | ") for line in text.splitlines() if line[2:3].isdigit()]
+    assert [row[:2] for row in rows] == [["3", "190"], ["10", "190"], ["30", "190"]]
+    assert int(rows[0][2]) < 50
+    assert int(rows[0][3]) > 90
+    assert outlook.report([]) == results.MISSING

@@ -172,7 +172,7 @@ def test_a_trial_is_taken_to_gain_what_others_did() -> None:
     errors = [0.1, 0.04, 0.02, 0.5, ONE_IMAGE]
     gains = [to_10 + to_20, to_20, 0, to_10 + to_20, to_10 + to_20]
     expected = [-math.log(error) - gain for error, gain in zip(errors, gains, strict=True)]
-    assert would_reach(study.trials) == pytest.approx(expected)
+    assert would_reach(study.trials, 20) == pytest.approx(expected)
 
 
 def test_what_others_gained_depends_on_their_settings() -> None:
@@ -185,11 +185,11 @@ def test_what_others_gained_depends_on_their_settings() -> None:
     study = optuna.create_study(direction="maximize")
     for lr, last in [(0.004, 20), (0.006, 20), (0.008, 20), (0.002, 10), (0.001, 3)] * 3:
         study.add_trial(optuna.trial.create_trial(params=_at(lr), distributions=SPACE, **_pruned(shown(lr, last))))
-    reached = [math.exp(-value) for value in would_reach(study.trials)]
+    reached = [math.exp(-value) for value in would_reach(study.trials, 20)]
     assert reached[:3] == pytest.approx([0.026] * 3)
     assert reached[3] == pytest.approx(0.026, rel=0.1)
     assert 0.026 < reached[4] < 0.04  # it showed 0.052
-    early = [math.exp(-value) for value in would_reach(study.trials, known=3)]
+    early = [math.exp(-value) for value in would_reach(study.trials, 20, known=3)]
     assert early[4] == pytest.approx(reached[4])
     assert sorted(early[:5]) != pytest.approx(sorted(reached[:5]))  # the others are known only so far, too
 
@@ -205,7 +205,7 @@ def test_of_many_trials_the_best_and_a_cross_section_are_seen() -> None:
         trial.report(number * 7 % LATEST / LATEST, 3)
         study.tell(trial, state=PRUNED)
     running = study.ask(SPACE)
-    seen = live_gp._known(study)._get_trials(states=(COMPLETE, RUNNING))
+    seen = live_gp._known(study, 10)._get_trials(states=(COMPLETE, RUNNING))
     shown = sorted((trial.intermediate_values[3] for trial in seen if trial.state == COMPLETE), reverse=True)
     half = live_gp.SEEN // 2
     assert len(shown) == live_gp.SEEN
