@@ -38,12 +38,11 @@ def at_rung(search: Search, rung: int, horizon: int) -> list[tuple[float, float]
 
     Without the baseline, which is not judged, and narrow networks, which nobody would take for the best.
     """
-    found = []
+    found, trials = [], [told(*trial) for trial in search]
     for k, (setting, curve) in enumerate(search):
         if {rung, ARTICLE_EPOCHS} <= curve.keys() and setting[0] >= WIDE:
-            others = [told(*other) for other in (*search[:k], *search[k + 1 :])]
             own = told(setting, {epoch: value for epoch, value in curve.items() if epoch <= rung})
-            found.append((would_reach([*others, own], horizon, known=rung)[-1], curve[ARTICLE_EPOCHS]))
+            found.append((would_reach([*trials[:k], *trials[k + 1 :], own], horizon)[-1], curve[ARTICLE_EPOCHS]))
     return found
 
 
