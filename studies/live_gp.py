@@ -9,17 +9,16 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.samplers import GPSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.outlook import numbers, reporting, would_reach
-
-SEEN = 100  # trials that the process is fitted to: its time grows with their cube
+from studies.outlook import numbers, reporting, some, would_show
 
 
 class LiveGPSampler(GPSampler):
-    """Optuna's Gaussian process, to which every trial that has reported is known, by what it would reach.
+    """Optuna's Gaussian process, to which every trial that has reported is known, by what it would show.
 
     Optuna's own learns from complete trials alone. Where a pruner stops most there are hardly any, and it would draw
     at random all along. A trial that trains and has not reported yet is one to keep away from, as in Optuna's own.
-    That is what it shows, or would show, at the epoch `horizon`. Values are accuracies, to be maximised.
+    What a trial would show is its last report, and what is to be gained by the epoch `horizon`: how much of it is luck
+    is for the process to say. Values are accuracies, to be maximised.
     """
 
     def __init__(self, seed: int, horizon: int) -> None:
@@ -74,10 +73,10 @@ class _Known:
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
         trials = self._study._get_trials(deepcopy=False, use_cache=use_cache)
-        told = reporting(trials)
-        reaches = would_reach(told, self._horizon)
+        told = some(reporting(trials))
+        shown = would_show(told, self._horizon)
         silent = [trial for trial in trials if trial.state == TrialState.RUNNING and not trial.intermediate_values]
-        both = [*_worth_seeing([_complete(*pair) for pair in zip(told, reaches, strict=True)]), *silent]
+        both = [*(_complete(*pair) for pair in zip(told, shown, strict=True)), *silent]
         return [trial for trial in both if states is None or trial.state in states]
 
 
@@ -89,12 +88,3 @@ def _complete(trial: FrozenTrial, value: float) -> FrozenTrial:
     trial = copy(trial)  # the study's own stays as it is
     trial.state, trial.value = TrialState.COMPLETE, value
     return trial
-
-
-def _worth_seeing(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Return all trials if they are few, else half of them the best and half a cross-section of the others."""
-    if len(trials) <= SEEN:
-        return trials
-    ranked = sorted(trials, key=lambda trial: (-(trial.value or 0.0), trial.number))
-    best, others = ranked[: SEEN // 2], ranked[SEEN // 2 :]
-    return [*best, *(others[k * len(others) // (SEEN // 2)] for k in range(SEEN // 2))]

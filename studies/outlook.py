@@ -1,58 +1,130 @@
 """What a trial that was stopped early, or still trains, would have reached."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-ONE_IMAGE = 1e-4  # error of a network that errs once in 10,000: logarithms need some
-LATEST = 500  # trials that are looked at: reading thousands for every claim would take longer than all the rest
-RIDGE = 0.01  # of the planes through gains: a few trials close together say little about a slope
+ERRORS = 1e-4, 0.2  # least, most: of networks that hardly err or have learnt nothing it does not matter how little
+SEEN = 100  # trials that are looked at: what that takes grows with their cube
 Vector = NDArray[np.float64]
 
 
-def reporting(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the latest trials that say something: they train, were pruned or are complete, and have reported."""
-    states = (TrialState.RUNNING, TrialState.PRUNED, TrialState.COMPLETE)
-    return [trial for trial in trials if trial.state in states and trial.intermediate_values][-LATEST:]
+@dataclass(frozen=True)
+class Process:
+    """A Gaussian process of the logarithm of errors, over parameters and epochs.
 
-
-def would_reach(trials: Sequence[FrozenTrial], horizon: int, known: float = math.inf) -> list[float]:
-    """Return minus the logarithm of the error that each trial shows at the epoch `horizon`, or would show there.
-
-    From its last report on, or that of epoch `known` if it has gone further, it is taken to gain what those did that
-    went on: from one report to the next a plane through their gains, over the parameters. A low learning rate gains
-    longer than a high one. The horizon should not be further than many trials have come. Values are accuracies.
+    Fitted to the learning curves of many searches: `python -m benchmarks.outlook` does it anew.
     """
-    errors = [
-        {epoch: math.log(max(1 - value, ONE_IMAGE)) for epoch, value in trial.intermediate_values.items()}
+
+    spread: float = 1.3  # standard deviation over all settings and epochs
+    reach: float = 0.7  # how far one setting tells of another, in each parameter, as a share of its range
+    ages: float = 5.0  # how far one epoch tells of another, in natural logarithms
+    luck: float = 0.05  # standard deviation of what is a trial's own, at all its epochs
+    noise: float = 0.07  # and of a single score: 250 errors in 10,000 images make 0.063
+
+    def surface(self, one: Vector, other: Vector) -> Vector:
+        """Return the covariance of what is to be expected: `(n, d)` and `(m, d)`, the logarithm of the epoch last."""
+        away = (one[:, None] - other[None]) / [*[self.reach] * (one.shape[1] - 1), self.ages]
+        distance = math.sqrt(5) * np.sqrt((away**2).sum(-1))
+        return np.asarray(self.spread**2 * (1 + distance + distance**2 / 3) * np.exp(-distance))  # Matern 5/2
+
+    def shown(self, reports: Vector, of: Vector) -> Vector:
+        """Return the covariance of what was shown: `(n, d)` reports, of trials so numbered `(n,)`."""
+        own: Vector = self.luck**2 * (of[:, None] == of) + self.noise**2 * np.eye(len(of))
+        return self.surface(reports, reports) + own
+
+
+def reporting(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the trials that say something: they train, were pruned or are complete, and have reported."""
+    states = (TrialState.RUNNING, TrialState.PRUNED, TrialState.COMPLETE)
+    return [trial for trial in trials if trial.state in states and trial.intermediate_values]
+
+
+def some(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return all trials if they are few, else the latest, and a cross-section of the others, half and half."""
+    half = SEEN // 2
+    others = trials[:-half] if len(trials) > SEEN else []
+    return [*(others[k * len(others) // half] for k in range(half if others else 0)), *trials[len(others) :]]
+
+
+def expected_of(trials: Sequence[FrozenTrial], horizon: int, process: Process | None = None) -> list[float]:
+    """Return minus the logarithm of the error to be expected of each trial at the epoch `horizon`.
+
+    It is what a Gaussian process makes of all trials' reports up to then. So one that was stopped early is taken to
+    gain what those did that went on, and the more so the nearer their settings: a low learning rate gains longer than a
+    high one. And luck counts for less than it shows. The horizon should not be further than many trials have come.
+    Values are accuracies. All trials have reported.
+    Source: Swersky et al., "Freeze-Thaw Bayesian Optimization" (2014), with a simpler covariance.
+    """
+    process = process or Process()
+    return [float(value) for value in _surface(trials, horizon, process, luck=process.luck)[0]]
+
+
+def would_show(trials: Sequence[FrozenTrial], horizon: int, process: Process | None = None) -> list[float]:
+    """Return what each trial would show there if its luck stayed as it is: its last report and what is to be gained.
+
+    For whoever weighs luck himself. The rest is as in `expected_of`.
+    """
+    if not trials:
+        return []
+    at_horizon, at_last, last = _surface(trials, horizon, process or Process())
+    return [float(value) for value in last + at_horizon - at_last]
+
+
+def _surface(
+    trials: Sequence[FrozenTrial], horizon: int, process: Process, luck: float = 0.0
+) -> tuple[Vector, Vector, Vector]:
+    """Return of each trial what is expected at the horizon, what at its last report up to then, and what that was.
+
+    Of its setting alone, or, with the standard deviation of a trial's luck, of the trial itself.
+    """
+    reports, of, values = curves(trials, horizon)
+    mean = values.mean()
+    weights = np.linalg.solve(process.shown(reports, of), values - mean)
+    last = np.searchsorted(of, np.arange(len(trials)), side="right") - 1
+    at_last = reports[last]
+    at_horizon = at_last.copy()
+    at_horizon[:, -1] = math.log(horizon)
+    own = luck**2 * (np.arange(len(trials))[:, None] == of)
+    at_horizon, at_last = (mean + (process.surface(at, reports) + own) @ weights for at in (at_horizon, at_last))
+    return at_horizon, at_last, values[last]
+
+
+def curves(trials: Sequence[FrozenTrial], horizon: int) -> tuple[Vector, Vector, Vector]:
+    """Return reports `(n, d)`, parameters and the logarithm of the epoch; whose `(n,)`; minus the log error `(n,)`.
+
+    Up to an epoch, but each trial's first in any case.
+    """
+    places, reports, of, values = _places(trials), [], [], []
+    for k, trial in enumerate(trials):
+        first = min(trial.intermediate_values)
+        for epoch, value in sorted(trial.intermediate_values.items()):
+            if epoch <= max(horizon, first):
+                reports.append([*places[k], math.log(max(epoch, 1))])
+                of.append(k)
+                values.append(-math.log(min(max(1 - value, ERRORS[0]), ERRORS[1])))
+    return np.array(reports), np.array(of, dtype=float), np.array(values)
+
+
+def _places(trials: Sequence[FrozenTrial]) -> Vector:
+    """Return the trials' parameters `(n, d)`, each from 0 to 1 on its own scale; in the middle where one has none."""
+    scaled = [
+        {name: _scaled(distribution, trial.params[name]) for name, distribution in numbers(trial.distributions)}
         for trial in trials
     ]
-    errors = [{epoch: y for epoch, y in shown.items() if epoch <= max(horizon, min(shown))} for shown in errors]
-    places = np.array([_place(trial) for trial in trials])
-    last = np.array([max((epoch for epoch in shown if epoch <= known), default=min(shown)) for shown in errors])
-    reached = np.array([shown[epoch] for shown, epoch in zip(errors, last, strict=True)])
-    epochs = sorted({epoch for shown in errors for epoch in shown})
-    for epoch, after in pairwise(epochs):
-        on = [k for k, shown in enumerate(errors) if {epoch, after} <= shown.keys()]
-        if on:
-            gains = _plane(places[on], np.array([errors[k][after] - errors[k][epoch] for k in on]))
-            reached[last <= epoch] += gains(places[last <= epoch])
-    return [-float(error) for error in reached]
+    names = sorted({name for each in scaled for name in each})
+    return np.array([[each.get(name, 0.5) for name in names] for each in scaled]).reshape(len(trials), len(names))
 
 
-def _place(trial: FrozenTrial) -> list[float]:
-    """Return a trial's parameters, each from 0 to 1 on its own scale."""
-    place = []
-    for name, distribution in numbers(trial.distributions):
-        scale = math.log if distribution.log else float
-        low, high = scale(distribution.low), scale(distribution.high)
-        place.append((scale(trial.params[name]) - low) / (high - low))
-    return place
+def _scaled(distribution: IntDistribution | FloatDistribution, value: float) -> float:
+    scale = math.log if distribution.log else float
+    low, high = scale(distribution.low), scale(distribution.high)
+    return (scale(value) - low) / (high - low)
 
 
 def numbers(space: Mapping[str, BaseDistribution]) -> list[tuple[str, IntDistribution | FloatDistribution]]:
@@ -62,11 +134,3 @@ def numbers(space: Mapping[str, BaseDistribution]) -> list[tuple[str, IntDistrib
         for name, d in sorted(space.items())
         if isinstance(d, IntDistribution | FloatDistribution) and not d.single()
     ]
-
-
-def _plane(places: Vector, values: Vector) -> Callable[[Vector], Vector]:
-    """Return a plane through values at places, the flatter the fewer there are (ridge regression)."""
-    centre, mean = places.mean(0), values.mean()
-    away = places - centre
-    slope = np.linalg.solve(away.T @ away + RIDGE * np.eye(places.shape[1]), away.T @ (values - mean))
-    return lambda others: mean + (others - centre) @ slope

@@ -15,6 +15,7 @@ from studies.spec import StudySpec
 BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
 RUNGS = {3: 4, 10: 4, 30: 2}  # epochs at which the pruner decides: of so many, one goes on
+HORIZON = 15  # epochs: what is expected of trials then is what sampler and pruner go by
 GATHERED = 8  # trials judged together; ARCHITECTURE.md says what that saves
 SPACE = {
     "hidden_units": IntDistribution(4, 256, log=True),
@@ -24,12 +25,12 @@ SPACE = {
 
 def sampler(seed: int) -> LiveGPSampler:
     """Return a Gaussian process that learns from all that has been reported, and keeps away from what has not yet."""
-    return LiveGPSampler(seed, max(RUNGS))
+    return LiveGPSampler(seed, HORIZON)
 
 
 def pruner() -> OutlookPruner:
     """Return successive halving that compares with as many trials as gather."""
-    return OutlookPruner(RUNGS, GATHERED)
+    return OutlookPruner(RUNGS, GATHERED, HORIZON)
 
 
 def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudySpec:

@@ -5,9 +5,11 @@ import json
 import math
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from pathlib import Path
 from threading import Barrier
 
+import numpy as np
 import optuna
 import pytest
 import torch
@@ -25,6 +27,7 @@ from benchmarks.winners import accuracies, missing
 from model.data import Mnist
 from model.lane import INPUTS
 from model.pixels import Dense, products
+from studies.outlook import Process, curves
 
 JOB = {"trials": 2, "epochs": 10, "machine": "a machine", "complete": 1, "pruned": 1, "failed": 0}
 LINES = [
@@ -279,7 +282,30 @@ def test_what_a_trial_would_show_tells_more_than_what_it_shows_where_gains_depen
     curves += [(25, 0.02, {"3": 0.9, "10": 0.9, "30": 0.9, "100": 0.1}), (250, 0.01, {"3": 0.9})]  # narrow, stopped
     text = outlook.report([{"epochs": 100, "curves": curves}, {"epochs": 100, "name": "sgemm"}])
     rows = [line.strip("| ").replace(" %", "").split(" | ") for line in text.splitlines() if line[2:3].isdigit()]
-    assert [row[:2] for row in rows] == [["3", "190"], ["10", "190"], ["30", "190"]]
-    assert int(rows[0][2]) < 50
-    assert int(rows[0][3]) > 90
+    assert [row[:3] for row in rows[:5]] == [
+        ["3", "30", "190"],
+        ["10", "30", "190"],
+        ["3", "100", "190"],
+        ["10", "100", "190"],
+        ["30", "100", "190"],
+    ]
+    assert int(rows[0][3]) < 50
+    assert int(rows[0][4]) < int(rows[0][6]) > 80
+    assert rows[0][3:] == rows[2][3:]  # nothing changes after 30
+    assert rows[4][3] == "100"
     assert outlook.report([]) == results.MISSING
+
+
+def test_the_constants_of_a_gaussian_process_are_found_again_in_curves_drawn_from_it() -> None:
+    rng, true = np.random.default_rng(0), Process(spread=0.3, reach=0.4, ages=2.0, luck=0.05, noise=0.04)
+    searches = []
+    for _ in range(20):
+        settings = [(int(width), 10 ** float(lr)) for width, lr in rng.uniform((4, -4), (256, -1), (12, 2))]
+        reports, of, _ = curves([outlook.told(each, dict.fromkeys((1, 3, 10, 30), 0.9)) for each in settings], 30)
+        drawn = np.exp(-3 - rng.multivariate_normal(np.zeros(len(of)), true.shown(reports, of)))
+        shown = (1 - drawn).reshape(12, 4)
+        searches.append(
+            [(each, dict(zip((1, 3, 10, 30), row, strict=True))) for each, row in zip(settings, shown, strict=True)]
+        )
+    found = outlook.fitted(searches, 30)
+    assert astuple(found) == pytest.approx(astuple(true), rel=0.25)
