@@ -18,7 +18,8 @@ Vector = NDArray[np.float64]
 class Process:
     """A Gaussian process of the logarithm of errors, over parameters and epochs.
 
-    Fitted to the learning curves of many searches: `python -m benchmarks.outlook` does it anew.
+    The constants are near those that fit the learning curves of many searches, which `python -m benchmarks.outlook`
+    finds anew; the reach is a little longer.
     """
 
     spread: float = 1.3  # standard deviation over all settings and epochs
