@@ -65,6 +65,12 @@ class Lane:
         """Rows it takes."""
         return padded(self.config.hidden_units)
 
+    def take_along(self) -> None:
+        """Make all that is its own independent of the fleet it was in."""
+        for group in (self.values, self.moments, self.squares):
+            group[:] = [value.clone() for value in group]
+        self.steps = self.steps.clone()
+
     def network(self) -> MLP:
         """Return a copy of its weights as a plain module on the same device."""
         h = self.config.hidden_units

@@ -2,7 +2,7 @@
 
 The first layers of a panel's networks are one product (`model/pixels.py`). Their small layers run as batched products,
 a `Stack` for each padded width. On a CPU a wide network has a panel of its own, and narrow ones share as many as they
-need; elsewhere all share one.
+need; where there is neither a CPU nor `model/fused.py`, all share one.
 
 The first layer's activations are `(batch, units)`; those above it `(units, batch)`, a network each.
 """

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ import torch
 
 from benchmarks.faults import Postgres, made_up_mnist
 from model.data import Mnist, load, provide
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when model/kernels.py is imported; see test_kernels.py
 
 
 @pytest.fixture(scope="session")

@@ -137,17 +137,12 @@ def test_what_went_wrong_after_an_epoch_is_raised_too(tiny: Mnist, threads: int)
 
 def search(path: Path, slow: int, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Search while one of the fleets takes longer than it should; return what the trials are and were told."""
-    fleets: list[Fleet] = []
 
     class Slow(Fleet):
         def train_epoch(self) -> None:
-            if self is fleets[slow]:
+            if self.number == slow:
                 time.sleep(0.02)
             super().train_epoch()
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            fleets.append(self)
 
     monkeypatch.setattr("model.fleets.Fleet", Slow)
     ledger = ledger_at(f"sqlite:///{path}", seed=3)
@@ -183,3 +178,13 @@ def test_every_trial_of_every_fleet_can_be_trained_again_to_the_bit(tmp_path: Pa
     assert {threads for trial in wide for *_, threads in trial.user_attrs["stints"]} == {1, 2}
     assert all(replayed(trial, data).repeats(trial) for trial in trials)
     assert torch.get_num_threads() == threads  # those of a rerun were its own
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+def test_every_trial_of_a_search_on_cuda_can_be_trained_again_to_the_bit(tmp_path: Path) -> None:
+    ledger, data = ledger_at(f"sqlite:///{tmp_path}/study.db"), made_up_mnist(device="cuda")
+    ledger.aim(18)
+    Engine(ledger, data, 96, Pace()).search(lambda: False)
+    trials = ledger.study.trials
+    assert len({clock for trial in trials for _, clock, *_ in trial.user_attrs["stints"]}) > 1  # some came later
+    assert all(replayed(trial, data).repeats(trial) for trial in trials)

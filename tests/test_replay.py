@@ -1,57 +1,51 @@
-"""A step that is recorded and played back trains as one that is run each time. Recorded for real on CUDA only.
+"""A step that is recorded and played back trains as one that is run each time."""
 
-Elsewhere a stand-in for the graph: like a graph it holds on to the buffers that it was recorded on, runs nothing while
-it records, and knows no minibatch but the one that lies where the first lay.
-"""
-
-from collections.abc import Callable
+import gc
+import weakref
 
 import pytest
 import torch
-from torch import Tensor
 
 from model.data import Images
 from model.fleet import Fleet
 from model.lane import Lane
 from model.mlp import MLPConfig, initialised
-from model.replay import Replay
+from model.replay import Replay, Step
 
 WIDTHS = (25, 25, 4, 100)
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
 
 
-class Recorder:
-    """Stands in for CUDA graphs; fails where a recording is played back though its fleet's weights have moved."""
+def test_a_step_runs_once_as_it_is_then_is_recorded_then_played_back() -> None:
+    did: list[str] = []
 
-    def __init__(self) -> None:
-        self.fleet: Fleet | None = None
-        self.recorded = self.played = 0
+    def record(program: Step) -> Step:
+        did.append("recorded")
+        return lambda: did.append("played")
 
-    def __call__(self, program: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        assert self.fleet is not None
-        fleet, weights = self.fleet, self.fleet._panels[0].weights.data_ptr()
-        buffers = {batch: id(found) for batch, found in fleet._buffers.items()}
-        self.recorded += 1
-        result: list[Tensor] = []
-
-        def play() -> Tensor:
-            assert fleet._panels[0].weights.data_ptr() == weights
-            assert buffers.items() <= {batch: id(found) for batch, found in fleet._buffers.items()}.items()
-            self.played += 1
-            losses = program()
-            result[:] = result or [losses.clone()]
-            return result[0].copy_(losses)  # always in the same place
-
-        return play
+    replay = Replay(record)
+    for _ in range(4):
+        replay(lambda: did.append("ran"))
+    assert did == ["ran", "recorded", "played", "played", "played"]
 
 
-def images(device: str = "cpu") -> Images:
+def test_where_nothing_records_a_step_is_run_each_time() -> None:
+    ran: list[int] = []
+    replay = Replay(None)
+    for _ in range(3):
+        replay(lambda: ran.append(1))
+    assert len(ran) == 3
+
+
+def images() -> Images:
     generator = torch.Generator().manual_seed(1)
     pixels = torch.randint(0, 256, (600, 784), generator=generator, dtype=torch.uint8)
-    return Images(pixels, torch.randint(0, 10, (600,), generator=generator)).to(device)
+    return Images(pixels, torch.randint(0, 10, (600,), generator=generator)).to("cuda")
 
 
-def a_life(fleet: Fleet) -> list[Lane]:
+def a_life() -> list[Lane]:
     """Train with lanes that come and go; 600 images in batches of 256 are two sizes of minibatch."""
+    fleet = Fleet(images(), 5, batch=256)
     lanes = [fleet.join(initialised(MLPConfig(width), seed), 0.01) for seed, width in enumerate(WIDTHS)]
     for epoch in range(6):
         if epoch == 2:
@@ -62,63 +56,62 @@ def a_life(fleet: Fleet) -> list[Lane]:
     return lanes
 
 
-def assert_alike(ours: list[Lane], theirs: list[Lane]) -> None:
-    for one, other in zip(ours, theirs, strict=True):
-        assert (one.loss, one.last_batch, one.age) == (other.loss, other.last_batch, other.age)
-        assert all(torch.equal(a, b) for a, b in zip(one.values, other.values, strict=True))
+@needs_cuda
+def test_on_cuda_the_graph_trains_to_the_bit_what_the_launches_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = a_life()
+    monkeypatch.setattr("model.fused.cuda_graph", None)
+    for ours, theirs in zip(played, a_life(), strict=True):
+        assert (ours.loss, ours.last_batch, ours.age) == (theirs.loss, theirs.last_batch, theirs.age)
+        assert all(torch.equal(a, b) for a, b in zip(ours.values, theirs.values, strict=True))
 
 
-def test_a_step_runs_once_as_it_is_then_is_recorded_then_played_back() -> None:
-    seen: list[list[int]] = []
+@needs_cuda
+def test_on_cuda_a_step_is_recorded_while_old_graphs_are_waiting_to_be_freed() -> None:
+    def cyclic() -> None:
+        fleet = Fleet(images(), 5, batch=256)
+        fleet.join(initialised(MLPConfig(25), 0), 0.01)
+        fleet.train_epoch()
+        fleet.lanes.append(fleet)  # type: ignore[arg-type]  # only the garbage collector can free it and its graphs
 
-    def step(index: Tensor) -> Tensor:
-        seen.append(index.tolist())
-        return index.sum()[None]
-
-    recorded: list[Callable[[], Tensor]] = []
-
-    def record(program: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        recorded.append(program)
-        return program
-
-    replay = Replay(step, record)
-    losses = [replay(torch.tensor(index)).item() for index in ([1, 2], [3, 4], [5, 6])]
-    assert (losses, seen, len(recorded)) == ([3, 7, 11], [[1, 2], [3, 4], [5, 6]], 1)
-
-
-def test_the_callers_minibatch_is_copied_and_left_alone() -> None:
-    replay = Replay(lambda index: index.mul_(2).sum()[None], lambda program: program)
-    index = torch.tensor([1, 2])
-    assert [replay(index).item() for _ in range(3)] == [6, 6, 6]
-    assert index.tolist() == [1, 2]
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for _ in range(5):
+            gc.disable()
+            cyclic()
+            gc.enable()
+            a_life()
+    finally:
+        gc.set_threshold(*thresholds)
 
 
-def test_a_recorded_fleet_trains_to_the_bit_what_a_plain_one_does() -> None:
-    recorder = Recorder()
+@needs_cuda
+def test_on_cuda_graphs_are_freed_when_their_fleet_has_no_use_for_them() -> None:
     fleet = Fleet(images(), 5, batch=256)
-    recorder.fleet, fleet.record = fleet, recorder
-    assert_alike(a_life(fleet), a_life(Fleet(images(), 5, batch=256)))
-    assert recorder.recorded == 3 * 2  # three line-ups, two sizes of minibatch each
-    assert recorder.played == 6 * 3 - 3 * 2  # of 18 minibatches all but the first of each size and line-up
+    lane = fleet.join(initialised(MLPConfig(25), 0), 0.01)
+    fleet.train_epoch()
+    old = weakref.ref(fleet._program)  # type: ignore[arg-type]
+    gc.disable()
+    try:
+        fleet.leave(lane)
+        assert old() is None
+    finally:
+        gc.enable()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
-def test_on_cuda_the_graph_trains_to_the_bit_what_the_launches_do() -> None:
-    plain = Fleet(images("cuda"), 5, batch=256)
-    plain.record = None
-    assert_alike(a_life(Fleet(images("cuda"), 5, batch=256)), a_life(plain))
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+@needs_cuda
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")  # a prototype, it says
 def test_on_cuda_a_step_waits_for_nothing() -> None:
-    fleet = Fleet(images("cuda"), 5, batch=256)
+    from model.fused import Fused
+
+    fleet = Fleet(images(), 5, batch=256)
     fleet.join(initialised(MLPConfig(25), 0), 0.01)
     fleet.train_epoch()
-    fleet.train_epoch()
-    index = torch.arange(256, device="cuda")
-    torch.cuda.set_sync_debug_mode("error")
+    assert isinstance(fleet._program, Fused)
     try:
-        fleet._trainer(256)(index)
-        fleet._step(index)
+        torch.cuda.set_sync_debug_mode("error")
+        for step in (fleet._program._play, fleet._program._step):
+            fleet._program.cursor.zero_()
+            step(256)
     finally:
         torch.cuda.set_sync_debug_mode("default")

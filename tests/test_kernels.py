@@ -1,0 +1,128 @@
+"""The GPU's kernels, without one: Triton interprets them, float32 as it is, and compiles them for cards that are not
+here. On a GPU `tests/test_fleet.py` holds them to the plain loop, and the products to float64 here."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import model.fleet
+from model.data import Images
+from model.fleet import Fleet
+from model.panels import Panels
+from tests.test_fleet import (
+    ORDER_SEED,
+    assert_agree,
+    made_up_images,
+    network,
+    padding,
+    pair,
+    train,
+)
+
+triton = pytest.importorskip("triton", reason="no Triton here")
+fused = pytest.importorskip("model.fused", reason="no Triton here")
+SMALLEST_SHARED_MEMORY = 99 * 1024  # bytes a block may have on cards of compute capability 8.6, 8.9 and 12.0
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+
+
+@pytest.fixture
+def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fleets on the CPU train by kernels."""
+    if os.environ.get("TRITON_INTERPRET") != "1":
+        pytest.skip("the kernels are compiled here")
+    monkeypatch.setattr(model.fleet, "program_on", lambda _: fused.Fused)
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize(("n", "batch"), [(40, 24), (20, 20), (10, 16), (66, 65)])
+def test_networks_train_as_in_a_plain_loop(n: int, batch: int) -> None:
+    fleet = Fleet(made_up_images(n, "cpu"), ORDER_SEED, batch)
+    pairs = [pair(fleet, 25, 5e-3), pair(fleet, 4), pair(fleet, 65, 1e-4)]
+    train(fleet, pairs, epochs=2)
+    for lane, plain in pairs:
+        assert_agree(lane, plain)
+        assert all(value.eq(0).all() for value in padding(lane))
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of the one that is lost
+def test_networks_come_and_go_with_their_adam_whoever_else_is_there() -> None:
+    images = made_up_images(40, "cpu")
+    fleet = Fleet(images, ORDER_SEED, 24)
+    lane, lost = fleet.join(network(17), 1e-2), fleet.join(network(25), 1e38)
+    fleet.train_epoch()
+    fleet.join(network(4), 1e-2)
+    fleet.train_epoch()
+    assert lost.loss != lost.loss
+    fleet.leave(lane)
+    fleet.train_epoch()
+    other = Fleet(images, ORDER_SEED, 24, clock=3, number=1)
+    other.rejoin(lane)
+    other.train_epoch()
+
+    alone = Fleet(images, ORDER_SEED, 24)
+    stayed = alone.join(network(17), 1e-2)
+    for alone.clock in (0, 1, 3):
+        alone.train_epoch()
+    assert torch.equal(lane.steps, stayed.steps)
+    for group in ("values", "moments", "squares"):  # not to the bit, which NumPy's products do not promise
+        for ours, theirs in zip(getattr(lane, group), getattr(stayed, group), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_adams_corrections_are_exact_for_any_number_of_steps() -> None:
+    table = fused.corrections()
+    assert table[1].tolist() == pytest.approx([0.1, 0.001**0.5], rel=1e-7)
+    assert table[1000].tolist() == pytest.approx([1.0, (1 - 0.999**1000) ** 0.5], rel=1e-7)
+    assert table[-1].tolist() == [1.0, 1.0]
+
+
+def test_they_compile_for_cards_old_and_new_and_fit_into_small_ones() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.compiled_kernels"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert len(lines) == 24
+    assert all(int(shared) <= SMALLEST_SHARED_MEMORY for _, _, shared in lines), result.stdout
+
+
+def test_where_they_cannot_be_compiled_training_goes_on_without(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_compiler() -> None:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify one.")
+
+    monkeypatch.setattr(fused, "ready", no_compiler)
+    model.fleet._fused.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING):
+            programs = [model.fleet.program_on(torch.device("cuda")) for _ in range(2)]
+    finally:
+        model.fleet._fused.cache_clear()
+    assert programs == [Panels, Panels]
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "(Failed to find C compiler.)" in message
+
+
+@needs_cuda
+@pytest.mark.parametrize("width", [16, 25, 100, 256])
+def test_products_are_as_exact_as_float32_allows(width: int) -> None:
+    images = Images(torch.randint(0, 256, (1028, 784), dtype=torch.uint8), torch.zeros(1028, dtype=torch.int64))
+    images = images.to("cuda")
+    fleet = Fleet(images, ORDER_SEED)
+    lane = fleet.join(network(width), 0.0)
+    program = fused.Fused([lane], images, 1028)
+    program.train(torch.arange(1028))
+    first, second = (part.float().sum(0)[:, :width] for part in (program.first, program.second))
+    exact = network(width).double().cuda()
+    with torch.no_grad():
+        below = torch.relu(exact.input(images.pixels.double() / 255))
+        above = torch.relu(exact.hidden(below))
+    assert (first - below).norm() < 5e-7 * below.norm()
+    assert (second - above).norm() < 5e-7 * above.norm()
