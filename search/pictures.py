@@ -17,12 +17,14 @@ ROWS, COLUMNS = 2, 3
 def prediction_grid(model: MLP, images: Images, path: Path, title: str | None = None) -> None:
     """Save the article's 2 x 3 grid of the first six images, titled `Pred / True`, green when right, red when wrong.
 
-    The format follows the suffix of `path`. Raises `OSError` where it cannot be written.
+    Model and images may be on different devices. The format follows the suffix of `path`. Raises `OSError` where it
+    cannot be written.
     """
     count = ROWS * COLUMNS
     pixels, labels = images.pixels[:count], images.labels[:count].tolist()
     with torch.no_grad():
-        predicted = model(pixels.float().div_(255)).argmax(1).tolist()
+        inputs = pixels.float().div_(255).to(next(model.parameters()).device)
+        predicted = model(inputs).argmax(1).tolist()
     figure = Figure(figsize=(6, 4.4), layout="constrained")
     if title:
         figure.suptitle(title)

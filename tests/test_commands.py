@@ -13,6 +13,7 @@ from pathlib import Path
 import optuna
 import pytest
 import sqlalchemy as sa
+import torch
 
 from search import baseline, best, rerun, run
 from search.best import best_trial
@@ -188,3 +189,17 @@ def _wait_until_running(url: str) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError("no trial was started within two minutes")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+def test_on_cuda_a_search_is_confirmed_and_published_and_repeats(
+    tmp_path: Path, mnist_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--storage", f"sqlite:///{tmp_path}/study.db", "--data-dir", mnist_dir, "--device", "cuda"]
+    seeds = ["--confirm-seeds", 2, "--confirm-epochs", 1]
+    assert call(run.main, "--trials", TRIALS, "--epochs", EPOCHS, *seeds, *where) == 0
+    for number in range(TRIALS):
+        assert call(rerun.main, number, *where) == 0
+        assert "identical" in capsys.readouterr().out
+    assert call(baseline.main, "--epochs", 1, "--seeds", 2, "--plot", tmp_path / "grid.png", *where) == 0
+    assert (tmp_path / "grid.png").stat().st_size > 0
