@@ -33,7 +33,7 @@ from search import __version__
 from search.errors import SearchError
 from search.ledger import Ledger, TrialLostError
 
-ROOM = {"cpu": 512, "cuda": 4096, "mps": 1024}  # units trained at once; ARCHITECTURE.md says how they were chosen
+ROOM = {"cpu": 512, "cuda": 512, "mps": 512}  # units trained at once; ARCHITECTURE.md says how they were chosen
 SHORT = {"validation": "val", "test": "test"}  # prefix of a trial's figures
 SMALLEST_ROOM = 16  # units: with less than this not even one trial fits
 POLL_SECONDS = 1.0  # between two looks at a study whose remaining trials other workers are training
