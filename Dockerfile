@@ -32,6 +32,12 @@ COPY search search
 RUN PYTHONPATH=/opt/common pip install --no-deps --no-build-isolation --no-cache-dir --target /opt/sweetspot .
 
 FROM python:${PYTHON}
+ARG TORCH=cuda
+# Triton, which comes with the CUDA build, starts its kernels by C that it compiles when they are first needed.
+# hadolint ignore=DL3008  # Debian keeps no old versions to pin
+RUN if [ "$TORCH" = cuda ]; then apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*; fi
 COPY --from=torch /opt/torch /opt/torch
 COPY --from=common /opt/common /opt/common
 COPY --from=program /opt/sweetspot /opt/sweetspot
