@@ -34,6 +34,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "memory": ("Memory", "benchmarks.memory"),
     "bf16": ("bf16 arithmetic", "benchmarks.bf16"),
     "gpu": ("On a GPU", "benchmarks.gpu"),
+    "gpu-search": ("A whole search on a GPU", "benchmarks.gpu"),
 }
 HEAD = "# Results\n\nWritten by `make bench`, a section by each command named below."
 MISSING = "Not measured yet."
