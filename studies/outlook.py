@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.trial import FrozenTrial, TrialState
 
 ERRORS = 1e-4, 0.2  # least, most: of networks that hardly err or have learnt nothing it does not matter how little
+LATEST = 3  # reports that say what a trial's luck is: one alone is as noisy as good settings differ
 SEEN = 100  # trials that are looked at: what that takes grows with their cube
 Vector = NDArray[np.float64]
 
@@ -67,33 +68,34 @@ def expected_of(trials: Sequence[FrozenTrial], horizon: int, process: Process | 
 
 
 def would_show(trials: Sequence[FrozenTrial], horizon: int, process: Process | None = None) -> list[float]:
-    """Return what each trial would show there if its luck stayed as it is: its last report and what is to be gained.
+    """Return what each trial would show there if its luck stayed as it is: what is expected of its setting, and by how
+    much its latest reports differ from that.
 
     For whoever weighs luck himself. The rest is as in `expected_of`.
     """
     if not trials:
         return []
-    at_horizon, at_last, last = _surface(trials, horizon, process or Process())
-    return [float(value) for value in last + at_horizon - at_last]
+    at_horizon, apart, of = _surface(trials, horizon, process or Process())
+    return [float(value + apart[of == k][-LATEST:].mean()) for k, value in enumerate(at_horizon)]
 
 
 def _surface(
     trials: Sequence[FrozenTrial], horizon: int, process: Process, luck: float = 0.0
 ) -> tuple[Vector, Vector, Vector]:
-    """Return of each trial what is expected at the horizon, what at its last report up to then, and what that was.
+    """Return of each trial what is expected at the horizon; of each report how far it is from that, and whose it is.
 
-    Of its setting alone, or, with the standard deviation of a trial's luck, of the trial itself.
+    Of settings alone, or, with the standard deviation of a trial's luck, of the trials themselves.
     """
     reports, of, values = curves(trials, horizon)
     mean = values.mean()
     weights = np.linalg.solve(process.shown(reports, of), values - mean)
-    last = np.searchsorted(of, np.arange(len(trials)), side="right") - 1
-    at_last = reports[last]
-    at_horizon = at_last.copy()
+    at_horizon = reports[np.searchsorted(of, np.arange(len(trials)), side="right") - 1]
     at_horizon[:, -1] = math.log(horizon)
-    own = luck**2 * (np.arange(len(trials))[:, None] == of)
-    at_horizon, at_last = (mean + (process.surface(at, reports) + own) @ weights for at in (at_horizon, at_last))
-    return at_horizon, at_last, values[last]
+    horizons, theirs = (
+        mean + (process.surface(at, reports) + luck**2 * (whose[:, None] == of)) @ weights
+        for at, whose in ((at_horizon, np.arange(len(trials))), (reports, of))
+    )
+    return horizons, values - theirs, of
 
 
 def curves(trials: Sequence[FrozenTrial], horizon: int) -> tuple[Vector, Vector, Vector]:

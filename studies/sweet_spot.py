@@ -16,6 +16,7 @@ BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
 RUNGS = {3: 4, 10: 4, 30: 2}  # epochs at which the pruner decides: of so many, one goes on
 HORIZON = 15  # epochs: what is expected of trials then is what sampler and pruner go by
+BEFORE = 2  # epochs before each of them at which trials report too: a single score scatters as good settings differ
 GATHERED = 8  # trials judged together; ARCHITECTURE.md says what that saves
 SPACE = {
     "hidden_units": IntDistribution(4, 256, log=True),
@@ -33,6 +34,12 @@ def pruner() -> OutlookPruner:
     return OutlookPruner(RUNGS, GATHERED, HORIZON)
 
 
+def reports(epochs: int) -> list[int]:
+    """Return the epochs at which a trial reports: as everywhere, and some before each rung."""
+    before = {rung - k for rung in RUNGS for k in range(1, BEFORE + 1) if rung - k < epochs}
+    return sorted(before.union(rungs(epochs)))
+
+
 def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudySpec:
     """State the study; `epochs` is a full trial's length."""
     return StudySpec(
@@ -45,7 +52,7 @@ def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudyS
         sampler=sampler,
         pruner=pruner(),
         epochs=epochs,
-        rungs=rungs(epochs),
+        rungs=reports(epochs),
         batch=ARTICLE_BATCH,
         split=split_fingerprint(),
         gathers=[rung for rung in RUNGS if rung < epochs],

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from studies import live_gp
 from studies.halving import OutlookPruner
 from studies.outlook import SEEN, Process, expected_of, would_show
-from studies.sweet_spot import SPACE, sampler, sweet_spot
+from studies.sweet_spot import SPACE, reports, sampler, sweet_spot
 
 Reports = Mapping[int, float]
 
@@ -95,9 +95,9 @@ def _at(lr: float) -> dict[str, Any]:
 def proposal(of: BaseSampler, trials: Sequence[tuple[TrialState, Reports, float | None]]) -> dict[str, Any]:
     """Return what is proposed where the trials so far, at settings drawn at random, are in these states."""
     study = optuna.create_study(direction="maximize", sampler=RandomSampler(seed=0))
-    for state, reports, value in trials:
+    for state, by_epoch, value in trials:
         trial = study.ask(SPACE)
-        for epoch, shown in reports.items():
+        for epoch, shown in by_epoch.items():
             trial.report(shown, epoch)
         if state != TrialState.RUNNING:
             study.tell(trial, value, state)
@@ -234,9 +234,28 @@ def test_luck_is_left_in_what_a_trial_would_show() -> None:
     for shown in [*[{3: 0.95, 10: 0.96}] * 6, {3: 0.95}, {3: 0.97}, {3: 0.97, 10: 0.98}]:
         study.add_trial(optuna.trial.create_trial(params=_at(0.01), distributions=SPACE, **_pruned(shown)))
     went_on, *_, stopped, lucky, known = would_show(study.trials, 10)
-    assert [went_on, known] == pytest.approx([-math.log(0.04), -math.log(0.02)])
+    assert went_on == pytest.approx(-math.log(0.04), abs=0.1)
     assert lucky - stopped == pytest.approx(math.log(0.05 / 0.03))
+    assert known - went_on == pytest.approx((math.log(0.05 / 0.03) + math.log(0.04 / 0.02)) / 2)
     assert stopped == pytest.approx(went_on, abs=0.1)
+
+
+def test_of_what_a_trial_showed_lately_a_single_report_is_only_a_part() -> None:
+    study = optuna.create_study(direction="maximize")
+    usual = {3: 0.95, 8: 0.96, 9: 0.96, 10: 0.96}
+    for shown in [*[usual] * 6, {**usual, 10: 0.94}, {**usual, 3: 0.93}]:
+        study.add_trial(optuna.trial.create_trial(params=_at(0.01), distributions=SPACE, **_pruned(shown)))
+    steady, *_, once, early = would_show(study.trials, 15)
+    assert steady - once == pytest.approx(math.log(0.06 / 0.04) / 3)
+    assert early == pytest.approx(steady)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (9, [1, 2, 3, 8, 9]), (30, [1, 2, 3, 8, 9, 10, 20, 28, 29, 30])],
+)
+def test_a_trial_reports_some_epochs_before_each_rung_too(epochs: int, expected: list[int]) -> None:
+    assert reports(epochs) == expected
 
 
 def test_networks_that_learn_nothing_do_not_bend_what_is_expected_of_others() -> None:
