@@ -27,7 +27,7 @@ class LiveGPSampler(GPSampler):
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the parameters that are drawn together: all, once a trial has reported."""
-        return super().infer_relative_search_space(_known(study, self.horizon), trial)
+        return super().infer_relative_search_space(_known(study), trial)
 
     def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
         """Have it look for what is better than the best that it believes in, not than the luckiest trial.
@@ -57,9 +57,9 @@ class LiveGPSampler(GPSampler):
 
 
 class _Known:
-    """A study whose trials look complete once they have reported."""
+    """A study whose trials look complete once they have reported; without a horizon it does not matter with what."""
 
-    def __init__(self, study: Study, horizon: int) -> None:
+    def __init__(self, study: Study, horizon: int | None) -> None:
         self._study = study
         self._horizon = horizon
 
@@ -74,13 +74,13 @@ class _Known:
     ) -> list[FrozenTrial]:
         trials = self._study._get_trials(deepcopy=False, use_cache=use_cache)
         told = some(reporting(trials))
-        shown = would_show(told, self._horizon)
+        shown = [0.0] * len(told) if self._horizon is None else would_show(told, self._horizon)
         silent = [trial for trial in trials if trial.state == TrialState.RUNNING and not trial.intermediate_values]
         both = [*(_complete(*pair) for pair in zip(told, shown, strict=True)), *silent]
         return [trial for trial in both if states is None or trial.state in states]
 
 
-def _known(study: Study, horizon: int) -> Study:
+def _known(study: Study, horizon: int | None = None) -> Study:
     return cast("Study", _Known(study, horizon))
 
 

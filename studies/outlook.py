@@ -37,8 +37,11 @@ class Process:
 
     def shown(self, reports: Vector, of: Vector) -> Vector:
         """Return the covariance of what was shown: `(n, d)` reports, of trials so numbered `(n,)`."""
-        own: Vector = self.luck**2 * (of[:, None] == of) + self.noise**2 * np.eye(len(of))
-        return self.surface(reports, reports) + own
+        return self.surface(reports, reports) + self.own(of)
+
+    def own(self, of: Vector) -> Vector:
+        """Return what the covariance of reports has beside that: luck and noise, of trials so numbered `(n,)`."""
+        return np.asarray(self.luck**2 * (of[:, None] == of) + self.noise**2 * np.eye(len(of)))
 
 
 def reporting(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
@@ -88,12 +91,14 @@ def _surface(
     """
     reports, of, values = curves(trials, horizon)
     mean = values.mean()
-    weights = np.linalg.solve(process.shown(reports, of), values - mean)
-    at_horizon = reports[np.searchsorted(of, np.arange(len(trials)), side="right") - 1]
-    at_horizon[:, -1] = math.log(horizon)
+    among = process.surface(reports, reports)
+    weights = np.linalg.solve(among + process.own(of), values - mean)
+    each = np.arange(len(trials))
+    at = reports[np.searchsorted(of, each, side="right") - 1]
+    at[:, -1] = math.log(horizon)
     horizons, theirs = (
-        mean + (process.surface(at, reports) + luck**2 * (whose[:, None] == of)) @ weights
-        for at, whose in ((at_horizon, np.arange(len(trials))), (reports, of))
+        mean + (covariance + luck**2 * (whose[:, None] == of)) @ weights
+        for covariance, whose in ((process.surface(at, reports), each), (among, of))
     )
     return horizons, values - theirs, of
 
