@@ -96,14 +96,15 @@ class Fused:
 
     def train(self, order: Tensor) -> None:
         """Train an epoch in this order, int64 `(samples,)`; return when the GPU has been told all of it."""
-        self.order.copy_(order)
-        self.cursor.zero_()
-        self.sums.zero_()
-        for _ in range(len(self.images) // self.batch):
-            self._play(self.batch)
-        if self.rest:
-            self.sums[1:].zero_()
-            self._play(self.rest)
+        with torch.cuda.device_of(self.order):  # Triton launches on the current one
+            self.order.copy_(order)
+            self.cursor.zero_()
+            self.sums.zero_()
+            for _ in range(len(self.images) // self.batch):
+                self._play(self.batch)
+            if self.rest:
+                self.sums[1:].zero_()
+                self._play(self.rest)
 
     def figures(self) -> list[tuple[float, float, float]]:
         """Wait; return each slot's mean loss over the epoch, and accuracy and mean loss on its last minibatch."""
