@@ -25,7 +25,7 @@ from search.storage import open_storage
 from studies.sweet_spot import sweet_spot
 
 CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}  # what `audit` finds where nothing is wrong
-EPOCHS = 4  # of a full trial: reports at 1, 3 and 4
+EPOCHS = 4  # of a full trial: reports at each
 _names = count()
 PROCESSES = multiprocessing.get_context("forkserver")  # torch is imported once, and no thread is forked
 PROCESSES.set_forkserver_preload(["search.run", "torchmetrics.classification"])

@@ -96,7 +96,7 @@ class Fused:
 
     def train(self, order: Tensor) -> None:
         """Train an epoch in this order, int64 `(samples,)`; return when the GPU has been told all of it."""
-        with torch.cuda.device_of(self.order):  # Triton launches on the current one
+        with torch.cuda.device(self.order.get_device()):  # none is -1; Triton launches on the current one
             self.order.copy_(order)
             self.cursor.zero_()
             self.sums.zero_()

@@ -54,18 +54,18 @@ def run(
 
 def test_trials_report_at_the_rungs_and_are_told_with_all_their_attributes(tmp_path: Path, tiny: Mnist) -> None:
     trials = run(at(tmp_path, pruner=NopPruner()), tiny, 4)
-    assert [list(trial.intermediate_values) for trial in trials] == [[1, 3, 4]] * 4
+    assert [list(trial.intermediate_values) for trial in trials] == [[1, 2, 3, 4]] * 4
     for trial in trials:
         assert trial.user_attrs.keys() >= FIGURES | REPLAY
         assert trial.user_attrs["epochs"] == EPOCHS
         assert trial.value == trial.user_attrs["val_accuracy"] == trial.intermediate_values[EPOCHS]
 
 
-def test_a_full_trial_reports_at_1_3_and_every_tenth_epoch(tmp_path: Path, tiny: Mnist) -> None:
+def test_a_full_trial_reports_at_and_before_each_rung_and_every_tenth_epoch(tmp_path: Path, tiny: Mnist) -> None:
     spec = sweet_spot("long", 25)
     ledger = open_ledger(open_storage(f"sqlite:///{tmp_path}/study.db", create=True), spec)
     (trial,) = run(ledger, tiny, 1)
-    assert list(trial.intermediate_values) == [1, 3, 10, 20, 25]
+    assert list(trial.intermediate_values) == [1, 2, 3, 8, 9, 10, 20, 25]
 
 
 def test_pruned_trials_keep_their_attributes_and_the_baseline_is_never_pruned(tmp_path: Path, tiny: Mnist) -> None:
