@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from model.errors import PictureError
+from model.errors import PictureError, first_line
 
 SIDE, BOX = 28, 20  # pixels
 MAX_PIXELS = 50_000_000  # a larger picture is no picture of a digit, and unpacking it could fill the memory
@@ -99,4 +99,4 @@ def _offset(small: Grey, axis: int) -> int:
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return "it is none" if "cannot identify" in str(error) else (str(error) or type(error).__name__).splitlines()[0]
+    return "it is none" if "cannot identify" in str(error) else first_line(error)

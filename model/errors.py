@@ -4,6 +4,11 @@ The whole tree is drawn in `search/errors.py`. A message is one line: what was w
 """
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, its name if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class SweetspotError(Exception):
     """Root of every error this project raises on purpose; the command line prints it as one line."""
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from model.data import Images
+from model.errors import first_line
 from model.lane import Lane, padded_weights
 from model.mlp import MLP
 from model.panels import Panels
@@ -113,8 +114,8 @@ def _fused() -> Callable[[Sequence[Lane], Images, int], Program] | None:
 
         ready()
     except (ImportError, OSError, RuntimeError, CalledProcessError) as error:
-        reason = str(error).strip().splitlines()[0]
-        _log.warning("the GPU's kernels cannot be compiled (%s): training goes on without, and is slower", reason)
+        why = first_line(error)
+        _log.warning("the GPU's kernels cannot be compiled (%s): training goes on without, and is slower", why)
         return None
     return Fused
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from model.errors import WeightsError
+from model.errors import WeightsError, first_line
 from model.mlp import MLP, MLPConfig
 
 FORMAT = "sweetspot-mlp-1"
@@ -51,7 +51,7 @@ def load(path: Path) -> tuple[MLP, dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
         return _network(notes, tensors), notes
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise WeightsError(f"{path} holds no weights of ours ({_first_line(error)}); train them again") from error
+        raise WeightsError(f"{path} holds no weights of ours ({first_line(error)}); train them again") from error
 
 
 def write(path: Path, content: bytes) -> None:
@@ -77,7 +77,3 @@ def _network(notes: Mapping[str, str], tensors: Mapping[str, Tensor]) -> MLP:
         model = MLP(MLPConfig(**json.loads(notes["config"])))
     model.load_state_dict(dict(tensors), assign=True)
     return model.requires_grad_(False)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

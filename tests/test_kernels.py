@@ -5,14 +5,16 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
 
 import model.fleet
 from model.data import Images
-from model.fleet import Fleet
+from model.fleet import Fleet, epoch_order
 from model.panels import Panels
+from tests.cards import needs_cuda
 from tests.test_fleet import (
     ORDER_SEED,
     assert_agree,
@@ -23,10 +25,9 @@ from tests.test_fleet import (
     train,
 )
 
-triton = pytest.importorskip("triton", reason="no Triton here")
 fused = pytest.importorskip("model.fused", reason="no Triton here")
+KERNELS = pytest.importorskip("tests.compiled_kernels", reason="no Triton here").NAMES
 SMALLEST_SHARED_MEMORY = 99 * 1024  # bytes a block may have on cards of compute capability 8.6, 8.9 and 12.0
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
 
 
 @pytest.fixture
@@ -74,8 +75,35 @@ def test_networks_come_and_go_with_their_adam_whoever_else_is_there() -> None:
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
 
 
+def test_a_step_launches_the_same_each_time_so_that_it_can_be_played_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[object] = []
+
+    class Spy:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
+            def launch(*arguments: object, **options: object) -> None:
+                places = [a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments]
+                launched.append((self.name, grid, places, options))
+
+            return launch
+
+    for name in KERNELS:
+        monkeypatch.setattr(f"model.kernels.{name}", Spy(name))
+    fleet = Fleet(made_up_images(60, "cpu"), ORDER_SEED, 24)
+    lanes = [fleet.join(network(width), 1e-2) for width in (17, 65)]
+    program = fused.Fused(lanes, fleet.images, fleet.batch)
+    for epoch in range(2):
+        program.train(epoch_order(60, ORDER_SEED, epoch))
+    steps = [launched[k : k + len(KERNELS)] for k in range(0, len(launched), len(KERNELS))]
+    full, again, rest, *others = steps  # 24, 24 and 12 images
+    assert full == again != rest
+    assert others == [full, full, rest]
+
+
 def test_adams_corrections_are_exact_for_any_number_of_steps() -> None:
-    table = fused.corrections()
+    table = fused.corrections(torch.device("cpu"))
     assert table[1].tolist() == pytest.approx([0.1, 0.001**0.5], rel=1e-7)
     assert table[1000].tolist() == pytest.approx([1.0, (1 - 0.999**1000) ** 0.5], rel=1e-7)
     assert table[-1].tolist() == [1.0, 1.0]
@@ -92,11 +120,15 @@ def test_they_compile_for_cards_old_and_new_and_fit_into_small_ones() -> None:
     assert all(int(shared) <= SMALLEST_SHARED_MEMORY for _, _, shared in lines), result.stdout
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [("Failed to find C compiler.\nPlease specify one.", "(Failed to find C compiler.)"), ("", "(RuntimeError)")],
+)
 def test_where_they_cannot_be_compiled_training_goes_on_without(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: str, said: str
 ) -> None:
     def no_compiler() -> None:
-        raise RuntimeError("Failed to find C compiler.\nPlease specify one.")
+        raise RuntimeError(error)
 
     monkeypatch.setattr(fused, "ready", no_compiler)
     model.fleet._fused.cache_clear()
@@ -107,7 +139,7 @@ def test_where_they_cannot_be_compiled_training_goes_on_without(
         model.fleet._fused.cache_clear()
     assert programs == [Panels, Panels]
     (message,) = [record.getMessage() for record in caplog.records]
-    assert "(Failed to find C compiler.)" in message
+    assert said in message
 
 
 @needs_cuda
