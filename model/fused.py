@@ -7,7 +7,8 @@ column `start + j` of whatever has a column for each unit.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from itertools import accumulate
 
 import torch
 import triton
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from model import kernels
 from model.data import Images
-from model.lane import CLASSES, INPUTS, Lane
+from model.lane import CLASSES, INPUTS, Lane, padded
 from model.replay import Replay, cuda_graph
 
 ALIGN = 16  # units: no product of Triton's is narrower
@@ -61,8 +62,8 @@ class Fused:
         device, samples = images.pixels.device, len(images)
         self.images, self.batch, self.rest = images, min(batch, samples), samples % min(batch, samples)
         self.lanes = sorted(lanes, key=lambda lane: lane.units)
-        widths = [-(-lane.units // ALIGN) * ALIGN for lane in self.lanes]
-        starts = [sum(widths[:slot]) for slot in range(len(lanes))]
+        widths = [padded(lane.units, ALIGN) for lane in self.lanes]
+        starts = [0, *accumulate(widths[:-1])]
         self.units, self.stride = sum(widths), max(widths)
         self.values, self.moments, self.squares = (
             Tensors.zeros(len(lanes), self.units, self.stride, device) for _ in range(3)
@@ -77,7 +78,7 @@ class Fused:
         places = list(zip(starts, widths, range(len(lanes)), strict=True))
         self.starts, self.widths = integers(starts), integers(widths)
         self.tiles = integers([(*place, column) for place in places for column in range(0, place[1], TILE)])
-        self.corrections = corrections().to(device)
+        self.corrections = corrections(device)
         self.cursor = integers([0])  # where in the order the next minibatch begins
         self.order = torch.zeros(samples, device=device, dtype=torch.int64)
         self.labels = integers([0] * self.batch)
@@ -162,7 +163,8 @@ class Fused:
         self.cursor += size
 
 
-def corrections() -> Tensor:
+@cache
+def corrections(device: torch.device) -> Tensor:
     """Return what Adam divides its two moments by after each number of steps, the second's root; `(steps, 2)`."""
     steps = torch.arange(KNOWN_STEPS, dtype=torch.float64)
-    return torch.stack([1 - 0.9**steps, (1 - 0.999**steps).sqrt()], 1).float()
+    return torch.stack([1 - 0.9**steps, (1 - 0.999**steps).sqrt()], 1).float().to(device)

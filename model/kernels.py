@@ -23,10 +23,12 @@ bfloat16 artificial intelligence datatype for higher-precision computations" (20
 import triton
 import triton.language as tl
 
-CLASSES = tl.constexpr(10)
+from model import lane as sizes
+
+CLASSES = tl.constexpr(sizes.CLASSES)
 SLOTS = tl.constexpr(16)  # places of a network's logits: no product is narrower
-PIXELS = tl.constexpr(784)
-INPUTS = tl.constexpr(785)  # the last is always 255: beside it is the bias
+PIXELS = tl.constexpr(sizes.INPUTS)
+INPUTS = tl.constexpr(sizes.INPUTS + 1)  # the last is always 255: beside it is the bias
 ROW = tl.constexpr(800)  # of a minibatch, padded with zeros
 BRIGHTEST = tl.constexpr(255.0)
 

@@ -16,9 +16,9 @@ ALIGN = 4  # rows of a network start on, and are padded to, a multiple of this: 
 INPUTS, CLASSES = 784, 10
 
 
-def padded(hidden_units: int) -> int:
-    """Return the rows a network of this width takes in a fleet."""
-    return -(-hidden_units // ALIGN) * ALIGN
+def padded(hidden_units: int, align: int = ALIGN) -> int:
+    """Return the rows a network of this width takes in a fleet, a multiple of `align`."""
+    return -(-hidden_units // align) * align
 
 
 @dataclass

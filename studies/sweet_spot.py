@@ -10,13 +10,16 @@ from model.fleet import ARTICLE_BATCH
 from model.training import rungs
 from studies.halving import OutlookPruner
 from studies.live_gp import LiveGPSampler
+from studies.outlook import LATEST
 from studies.spec import StudySpec
 
 BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
 RUNGS = {3: 4, 10: 4, 30: 2}  # epochs at which the pruner decides: of so many, one goes on
 HORIZON = 15  # epochs: what is expected of trials then is what sampler and pruner go by
-BEFORE = 2  # epochs before each of them at which trials report too: a single score scatters as good settings differ
+BEFORE = (
+    LATEST - 1
+)  # epochs before each of them at which trials report too: a single score says too little of their luck
 GATHERED = 8  # trials judged together; ARCHITECTURE.md says what that saves
 SPACE = {
     "hidden_units": IntDistribution(4, 256, log=True),
