@@ -13,13 +13,13 @@ from pathlib import Path
 import optuna
 import pytest
 import sqlalchemy as sa
-import torch
 
 from search import baseline, best, rerun, run
 from search.best import best_trial
 from search.errors import NotFoundError
 from search.ledger import load_study
 from search.storage import open_storage
+from tests.cards import needs_cuda
 
 Main = Callable[[Sequence[str]], object]
 TRIALS, EPOCHS = 4, 2
@@ -191,7 +191,7 @@ def _wait_until_running(url: str) -> None:
     raise AssertionError("no trial was started within two minutes")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+@needs_cuda
 def test_on_cuda_a_search_is_confirmed_and_published_and_repeats(
     tmp_path: Path, mnist_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

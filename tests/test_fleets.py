@@ -18,6 +18,7 @@ from model.fleets import Fleets
 from model.mlp import MLPConfig, initialised
 from search.engine import Engine
 from search.rerun import replayed
+from tests.cards import needs_cuda
 
 two_threads = pytest.mark.parametrize("threads", [2], indirect=True)
 
@@ -180,7 +181,7 @@ def test_every_trial_of_every_fleet_can_be_trained_again_to_the_bit(tmp_path: Pa
     assert torch.get_num_threads() == threads  # those of a rerun were its own
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+@needs_cuda
 def test_every_trial_of_a_search_on_cuda_can_be_trained_again_to_the_bit(tmp_path: Path) -> None:
     ledger, data = ledger_at(f"sqlite:///{tmp_path}/study.db"), made_up_mnist(device="cuda")
     ledger.aim(18)

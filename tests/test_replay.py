@@ -11,9 +11,9 @@ from model.fleet import Fleet
 from model.lane import Lane
 from model.mlp import MLPConfig, initialised
 from model.replay import Replay, Step
+from tests.cards import needs_cuda
 
 WIDTHS = (25, 25, 4, 100)
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
 
 
 def test_a_step_runs_once_as_it_is_then_is_recorded_then_played_back() -> None:

@@ -9,10 +9,11 @@ from model.data import Images, Mnist
 from model.errors import DeviceError, SweetspotError
 from model.mlp import MLP, MLPConfig, initialised
 from model.training import CHUNK, Score, before_training, choose_device, describe, evaluate, rungs
+from tests.cards import needs_cuda
 
 DEVICES = [
     "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")),
+    pytest.param("cuda", marks=needs_cuda),
     pytest.param("mps", marks=pytest.mark.skipif(not torch.backends.mps.is_available(), reason="no MPS here")),
 ]
 NOT_HERE = [
