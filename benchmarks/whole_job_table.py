@@ -6,6 +6,7 @@ from statistics import mean, median
 from typing import Any
 
 from benchmarks import results
+from benchmarks.sql_share import share
 from model.timing import epoch_flops
 
 Line = Mapping[str, Any]
@@ -85,6 +86,7 @@ def report(lines: Sequence[Line]) -> str:
             " its luck to say, so that ratios of wall time scatter: units x epochs is the work, and the column beside"
             " it what it costs.",
             results.table(_HEAD, [_row(name, runs, ours, rates) for name, runs in found.items()]),
+            *_shares(ours),
             "Is ours as accurate? The best accuracy is that of the luckiest trial, on validation; beside it, what its"
             " setting reaches on the test images, trained again from fresh seeds (`python -m benchmarks.winners`)."
             " Means over all searches that were measured, of a seed perhaps several, since a seed is nothing that two"
@@ -94,6 +96,12 @@ def report(lines: Sequence[Line]) -> str:
             " trials that the tuned script trained at the same seed.",
         ]
     )
+
+
+def _shares(ours: Mapping[int, Line]) -> list[str]:
+    """Return what SQL and sampler took of our jobs, where that was measured."""
+    shares = [100 * share(line) for line in ours.values() if "sql" in line]
+    return [f"SQL and sampler took {min(shares):.1f} to {max(shares):.1f} % of ours."] if shares else []
 
 
 def _machines(lines: Sequence[Line]) -> str:
