@@ -8,7 +8,7 @@ The first layer's activations are `(batch, units)`; those above it `(units, batc
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import torch
@@ -66,6 +66,12 @@ class Panel:
 
     stacks: list[Stack]
     weights: Tensor  # (785, n) of the first layers: a network's own if it has all of the panel, else a copy
+    gradient: Tensor = field(init=False)  # theirs, (785, n)
+
+    def twin(self) -> "Panel":
+        """Return one of the same networks, which has gradients of its own: those of another part of a minibatch."""
+        stacks = [replace(stack, grads=[torch.zeros_like(grad) for grad in stack.grads]) for stack in self.stacks]
+        return Panel(stacks, self.weights)
 
     @property
     def lanes(self) -> list[Lane]:
@@ -77,16 +83,22 @@ class Panel:
         first, d_first = self.weights.new_empty(0), self.weights.new_zeros(batch, self.weights.shape[1])
         return PanelBuffers(first, d_first, [_stack_buffers(stack, d_first) for stack in self.stacks])
 
+    def collect(self) -> None:
+        """Copy the first layers' weights side by side, as they are before a step."""
+        if not self._alone:
+            for lane, place in self._places():
+                self.weights[:, place].copy_(lane.values[0])
+
     def forward(self, inputs: Products, buffers: PanelBuffers, logits: Tensor) -> None:
-        """Fill its slots of the logits, `(slots, 10, batch)`."""
-        buffers.first = inputs.of_weights(self._collect()).clamp_min_(0)
+        """Fill its slots of the logits, `(slots, 10, batch)`, by the weights that were collected."""
+        buffers.first = inputs.of_weights(self.weights).clamp_min_(0)
         for stack, work in zip(self.stacks, buffers.stacks, strict=True):
             w2, b2, w3, b3 = stack.values
             torch.baddbmm(b2, w2, stack.in_slots(buffers.first).mT, out=work.second).relu_()
             torch.baddbmm(b3, w3, work.second, out=logits[stack.slots])
 
     def backward(self, inputs: Products, buffers: PanelBuffers, d_logits: Tensor) -> None:
-        """Fill its networks' gradients from that of the logits, `(slots, 10, batch)`."""
+        """Work out its gradients from that of the logits, `(slots, 10, batch)`."""
         for stack, work in zip(self.stacks, buffers.stacks, strict=True):
             (w2, _, w3, _), (g_w2, g_b2, g_w3, g_b3) = stack.values, stack.grads
             d_own, second, d_second = d_logits[stack.slots], work.second, work.d_second
@@ -98,22 +110,21 @@ class Panel:
             torch.bmm(d_second.mT, w2, out=work.d_own)
             first, d_first = stack.of_panel(buffers.first), stack.of_panel(buffers.d_first)
             _masked(work.d_own[: len(first)], first, d_first)
-        self._spread(inputs.of_gradient(buffers.d_first))
+        self.gradient = inputs.of_gradient(buffers.d_first)
 
-    def _collect(self) -> Tensor:
-        """Return the first layers' weights side by side."""
-        if not self._alone:
-            for lane, place in self._places():
-                self.weights[:, place].copy_(lane.values[0])
-        return self.weights
+    def add(self, twin: "Panel") -> None:
+        """Add a twin's gradients to its own."""
+        self.gradient += twin.gradient
+        for stack, other in zip(self.stacks, twin.stacks, strict=True):
+            torch._foreach_add_(stack.grads, other.grads)
 
-    def _spread(self, gradient: Tensor) -> None:
-        """Hand each network its part of the first layers' gradient, `(785, n)`."""
+    def spread(self) -> None:
+        """Hand each network its part of the first layers' gradient; that of the others lies where it should."""
         for lane, place in self._places():
             if self._alone:
-                lane.grads[0] = gradient
+                lane.grads[0] = self.gradient
             else:
-                lane.grads[0].copy_(gradient[:, place])
+                lane.grads[0].copy_(self.gradient[:, place])
 
     @property
     def _alone(self) -> bool:

@@ -147,11 +147,15 @@ def test_training_teaches(device: str) -> None:
     assert lane.last_batch[0] > 0.9
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3], indirect=True)
 @pytest.mark.parametrize(("n", "batch"), RAGGED)
-def test_figures_are_those_of_a_plain_loop_however_the_set_divides(device: str, n: int, batch: int) -> None:
+def test_figures_are_those_of_a_plain_loop_however_the_set_divides(
+    device: str, threads: int, n: int, batch: int
+) -> None:
     fleet = Fleet(made_up_images(n, device), ORDER_SEED, batch)
     pairs = [pair(fleet, 25), pair(fleet, 65, 3e-3)]
     train(fleet, pairs, epochs=2)
+    assert torch.get_num_threads() == threads
     for lane, plain in pairs:
         assert_agree(lane, plain)
 

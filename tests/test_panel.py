@@ -77,8 +77,10 @@ def test_first_layers_lie_side_by_side_and_each_network_gets_its_gradient(widths
     for panel in made(widths)[1]:
         table = Table(torch.randn(INPUTS + 1, 600, generator=generator))
         buffers, slots = panel.buffers(4), panel.stacks[-1].slots.stop
+        panel.collect()
         panel.forward(table, buffers, torch.empty(slots, 10, 4))
         panel.backward(table, buffers, torch.zeros(slots, 10, 4))
+        panel.spread()
         first = 0
         for lane in panel.lanes:
             place = slice(first, first + lane.units)
