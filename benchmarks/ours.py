@@ -7,7 +7,6 @@ python -m benchmarks.ours --room 1024                a fleet of another size
 import tempfile
 import time
 
-import torchmetrics.classification  # noqa: F401  # trials are scored with it; the job's time begins with all loaded
 from rich.console import Console
 
 from benchmarks.clocked import Clocked
@@ -24,6 +23,8 @@ from studies.sweet_spot import sweet_spot
 
 def main() -> None:
     """Run the job and print how it went."""
+    import torchmetrics.classification  # noqa: F401, PLC0415  # trials are scored with it; time begins with all loaded
+
     options = asked("Ours.", storage="", room=0)
     place = choose_device()
     data = load(device=place)

@@ -6,7 +6,15 @@ machine, beside 4 s for torch, and most commands need neither.
 
 import os
 
-# OpenMP's threads spin while they wait for each other. Where another program wants a core too, the spinning thread
-# keeps the one that it waits for from running: beside one busy process, 2 cores took 39 s for an epoch, and 7 s with
-# threads that sleep. Read when torch loads, hence here, before anything imports it.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Read when torch and NumPy load, hence set here, before anything imports them; what the user has set stays.
+THREADS = {
+    # OpenMP's threads spin while they wait for each other. Where another program wants a core too, the spinning thread
+    # keeps the one that it waits for from running: beside one busy process, 2 cores took 39 s for an epoch, and 7 s
+    # with threads that sleep.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # So do those of NumPy's BLAS, whose matrices are small here (`studies/outlook.py`): beside fleets that train, a
+    # proposal took 0.20 s with two of them and 0.07 s with one.
+    "OPENBLAS_NUM_THREADS": "1",
+}
+for _name, _value in THREADS.items():
+    os.environ.setdefault(_name, _value)

@@ -1,5 +1,6 @@
 """Fleets abreast: threads are shared out and given back, and no clock decides what a search does."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -38,6 +39,13 @@ def test_a_cpus_threads_are_shared_out_and_given_back(tiny: Mnist, threads: int)
         assert len(fleets) == threads
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("program", ["search.run", "search.worker", "benchmarks.ours"])
+def test_how_threads_wait_is_set_before_any_library_reads_it(program: str) -> None:
+    names = f"import {program}, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", names], capture_output=True, text=True, check=True).stdout.split()
+    assert loaded.index("model") < min(loaded.index("torch"), loaded.index("numpy"))
 
 
 def test_a_fleet_need_not_wait_long_for_python_and_others_may_when_it_is_over(tiny: Mnist) -> None:
