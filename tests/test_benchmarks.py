@@ -19,7 +19,7 @@ from benchmarks import outlook, results, rounds, scale, scale_table
 from benchmarks.bf16 import Rounded
 from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, ledger_at
-from benchmarks.peers.job import Ran, asked, tell
+from benchmarks.peers.job import Ran, asked, optunas_pruner, reports, tell
 from benchmarks.peers.optuna_tuned import OneClaimAtATime
 from benchmarks.room import Stay, use, use_of_all
 from benchmarks.whole_job_table import FRESH, extrapolated, floor, interpolated, jobs, report
@@ -267,6 +267,19 @@ def test_the_tuned_peer_hands_an_enqueued_trial_to_one_of_its_threads(tmp_path: 
         with ThreadPoolExecutor(2) as threads:
             one, two = threads.submit(ask), threads.submit(ask)
         assert one.result() != two.result()
+
+
+def test_a_peers_trial_reports_at_the_rungs_at_which_its_pruner_decides() -> None:
+    study = optuna.create_study(direction="maximize", pruner=optunas_pruner())
+    trial, decided = study.ask(), []
+    for epoch in sorted(reports(100)):
+        before = len(trial.storage.get_trial_system_attrs(trial._trial_id))
+        trial.report(0.9, epoch)
+        assert not trial.should_prune()
+        if len(trial.storage.get_trial_system_attrs(trial._trial_id)) > before:
+            decided.append(epoch)
+    assert decided == [3, 9, 27, 81]
+    assert max(reports(9)) == 9
 
 
 # What a trial would reach

@@ -8,11 +8,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count, takewhile
 from typing import Any
 
 import optuna
 from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
+
+from model import THREADS
+from model.training import rungs
 
 FIRST_RUNG, FACTOR = 3, 3  # of the peers' successive halving
 Outcome = Mapping[str, Any]
@@ -65,6 +69,13 @@ def optunas_pruner() -> SuccessiveHalvingPruner:
     return SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=FACTOR, min_early_stopping_rate=0)
 
 
+def reports(epochs: int) -> set[int]:
+    """Return the epochs at which a peer's trial reports: as everywhere, and at its own pruner's rungs, so that it is
+    stopped there and not later."""
+    own = (FIRST_RUNG * FACTOR**k for k in count())
+    return {*rungs(epochs), *takewhile(lambda rung: rung < epochs, own)}
+
+
 def tell(name: str, options: argparse.Namespace, seconds: float, trials: list[Ran], **more: Any) -> None:
     """Print how a job went, as the last line of the output: one line of JSON."""
     states = Counter(trial.state for trial in trials)
@@ -89,9 +100,9 @@ def tell(name: str, options: argparse.Namespace, seconds: float, trials: list[Ra
 def outcome(module: str, *options: object) -> dict[str, Any]:
     """Run a program of the comparison in a process of its own; return what it told in its last line.
 
-    How threads wait is for each program to say: `model` sets it for ours, peers have PyTorch's default.
+    How threads wait is for each program to say: `model` sets it for ours, peers have the libraries' defaults.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, options)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     return dict(json.loads(done.stdout.splitlines()[-1]))
