@@ -78,8 +78,8 @@ def report(lines: Sequence[Line]) -> str:
             " seed a round, medians over rounds (n); ratios are of runs of one seed, with their range, and where"
             " commits differ not of runs in turn.",
             "Ours samples and halves by what trials would reach, the peers with Optuna's TPE and asynchronous"
-            " successive halving: the first judgement is at 3 epochs, and of 32 trials, theirs of 27, one is to be"
-            " trained to its end.",
+            " successive halving. All are judged at 3, 9 and 27 epochs, then ours at 50 and theirs at 81: of 64 trials,"
+            " theirs of 81, one is to be trained to its end.",
             _machines(lines),
             f"Floor: the job's own matrix products, zeros counted, at {gflops:.0f} GFLOP/s, the rate of plain products"
             " of the fleet's shapes in the same rounds. How much a search trains, and how wide, is for its pruner and"

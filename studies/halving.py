@@ -13,11 +13,11 @@ class OutlookPruner(BasePruner):
     """Lets a trial go on from a rung if more is to be expected of it than of most others that came there lately.
 
     `rungs` are epochs at which trials report, each with how many come for one that goes on. A trial is compared with
-    the latest `window` that have come there, itself among them; of fewer, at least the best goes on. What counts is
-    what is expected at the epoch `horizon`, or at the rung if that is later. Optuna's own compares what trials show at
-    the rung, and with all that there ever were. But a high learning rate shows more at first than a low one that ends
-    higher; and where the first trials were drawn at random and a sampler has learnt since, most of what comes later is
-    in their best third.
+    the latest `window` that have come there, itself among them; of fewer, at least the best goes on. The baseline,
+    which is never stopped, takes nobody's place. What counts is what is expected at the epoch `horizon`, or at the
+    rung if that is later. Optuna's own compares what trials show at the rung, and with all that there ever were. But a
+    high learning rate shows more at first than a low one that ends higher; and where the first trials were drawn at
+    random and a sampler has learnt since, most of what comes later is in their best third.
     Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization" (2016).
     """
 
@@ -32,7 +32,8 @@ class OutlookPruner(BasePruner):
         if epoch is None or epoch not in self.rungs:
             return False
         others = reporting(other for other in study.get_trials(deepcopy=False) if other.number != trial.number)
-        here = [other for other in others if epoch in other.intermediate_values][::-1][: self.window - 1]
+        rivals = [other for other in others if not other.user_attrs.get("baseline")]
+        here = [other for other in rivals if epoch in other.intermediate_values][::-1][: self.window - 1]
         told = {each.number: each for each in (*some(others), *here, trial)}
         reaches = dict(zip(told, expected_of([*told.values()], max(self.horizon, epoch)), strict=True))
         better = sum(reaches[other.number] > reaches[trial.number] for other in here)

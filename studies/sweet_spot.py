@@ -15,11 +15,8 @@ from studies.spec import StudySpec
 
 BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
-RUNGS = {3: 4, 10: 4, 30: 2}  # epochs at which the pruner decides: of so many, one goes on
+RUNGS = {3: 4, 9: 4, 27: 2, 50: 2}  # epochs at which the pruner decides: of so many, one goes on
 HORIZON = 15  # epochs: what is expected of trials then is what sampler and pruner go by
-BEFORE = (
-    LATEST - 1
-)  # epochs before each of them at which trials report too: a single score says too little of their luck
 GATHERED = 8  # trials judged together; ARCHITECTURE.md says what that saves
 SPACE = {
     "hidden_units": IntDistribution(4, 256, log=True),
@@ -38,9 +35,10 @@ def pruner() -> OutlookPruner:
 
 
 def reports(epochs: int) -> list[int]:
-    """Return the epochs at which a trial reports: as everywhere, and some before each rung."""
-    before = {rung - k for rung in RUNGS for k in range(1, BEFORE + 1) if rung - k < epochs}
-    return sorted(before.union(rungs(epochs)))
+    """Return the epochs at which a trial reports: as everywhere, and at each rung and some before it, since a single
+    score says too little of a trial's luck."""
+    latest = {rung - k for rung in RUNGS for k in range(LATEST) if rung - k < epochs}
+    return sorted(latest.union(rungs(epochs)))
 
 
 def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudySpec:

@@ -290,22 +290,22 @@ def test_what_a_trial_would_show_tells_more_than_what_it_shows_where_gains_depen
     for _ in range(20):
         lr = 10 ** chance.uniform(-3, -1.5)
         end = 0.02 * math.exp(chance.gauss(0, 0.1)) * (lr / 0.001) ** 0.3
-        errors = {3: end * (0.03 / lr) ** 0.8, 10: end * (0.03 / lr) ** 0.4, 30: end, 100: end}
+        errors = {3: end * (0.03 / lr) ** 0.8, 9: end * (0.03 / lr) ** 0.4, 27: end, 50: end, 100: end}
         curves.append((200, lr, {str(epoch): 1 - error for epoch, error in errors.items()}))
-    curves += [(25, 0.02, {"3": 0.9, "10": 0.9, "30": 0.9, "100": 0.1}), (250, 0.01, {"3": 0.9})]  # narrow, stopped
+    curves += [
+        (25, 0.02, {"3": 0.9, "9": 0.9, "27": 0.9, "50": 0.9, "100": 0.1}),
+        (250, 0.01, {"3": 0.9}),
+    ]  # narrow, stopped
     text = outlook.report([{"epochs": 100, "curves": curves}, {"epochs": 100, "name": "sgemm"}])
     rows = [line.strip("| ").replace(" %", "").split(" | ") for line in text.splitlines() if line[2:3].isdigit()]
-    assert [row[:3] for row in rows[:5]] == [
-        ["3", "30", "190"],
-        ["10", "30", "190"],
-        ["3", "100", "190"],
-        ["10", "100", "190"],
-        ["30", "100", "190"],
+    assert [row[:3] for row in rows[:7]] == [
+        *([str(rung), "50", "190"] for rung in (3, 9, 27)),
+        *([str(rung), "100", "190"] for rung in (3, 9, 27, 50)),
     ]
     assert int(rows[0][3]) < 50
     assert int(rows[0][4]) < int(rows[0][6]) > 80
-    assert rows[0][3:] == rows[2][3:]  # nothing changes after 30
-    assert rows[4][3] == "100"
+    assert rows[0][3:] == rows[3][3:]  # nothing changes after 27
+    assert rows[6][3] == "100"
     assert outlook.report([]) == results.MISSING
 
 

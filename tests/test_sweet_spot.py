@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from studies import live_gp
 from studies.halving import OutlookPruner
 from studies.outlook import SEEN, Process, expected_of, would_show
-from studies.sweet_spot import SPACE, reports, sampler, sweet_spot
+from studies.sweet_spot import SPACE, pruner, reports, sampler, sweet_spot
 
 Reports = Mapping[int, float]
 
@@ -53,6 +53,18 @@ def test_of_the_latest_at_a_rung_the_best_part_goes_on(shown: list[int], window:
         assert not trial.should_prune()  # not a rung
 
 
+@pytest.mark.parametrize("baseline", [0.5, 0.9, 0.99])
+def test_the_baseline_takes_nobodys_place(baseline: float) -> None:
+    study = optuna.create_study(direction="maximize", pruner=OutlookPruner({3: 2}, 8, 3))
+    for _ in range(3):
+        study.enqueue_trial(_at(0.01))
+    trials = [study.ask(SPACE) for _ in range(3)]
+    trials[0].set_user_attr("baseline", True)
+    for trial, value in zip(trials, (baseline, 0.96, 0.94), strict=True):
+        trial.report(value, 3)
+    assert [trial.should_prune() for trial in trials[1:]] == [False, True]
+
+
 def test_a_low_learning_rate_is_judged_by_what_it_gains_later() -> None:
     """It shows less after three epochs than a high one; what those showed that went on says that it ends higher."""
     study = optuna.create_study(direction="maximize", pruner=OutlookPruner({3: 3, 10: 3}, 3, 10))
@@ -78,6 +90,8 @@ def test_a_low_learning_rate_is_judged_by_what_it_gains_later() -> None:
 
 def test_a_trial_that_many_have_overtaken_is_judged_too() -> None:
     study = optuna.create_study(direction="maximize", pruner=OutlookPruner({3: 2}, 4, 3))
+    for _ in range(2):
+        study.enqueue_trial(_at(0.01))
     slow, stuck = study.ask(SPACE), study.ask(SPACE)
     for number in range(SEEN + 10):
         study.add_trial(
@@ -252,10 +266,18 @@ def test_of_what_a_trial_showed_lately_a_single_report_is_only_a_part() -> None:
 
 @pytest.mark.parametrize(
     ("epochs", "expected"),
-    [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (9, [1, 2, 3, 8, 9]), (30, [1, 2, 3, 8, 9, 10, 20, 28, 29, 30])],
+    [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (8, [1, 2, 3, 7, 8]), (27, [1, 2, 3, 7, 8, 9, 10, 20, 25, 26, 27])],
 )
-def test_a_trial_reports_some_epochs_before_each_rung_too(epochs: int, expected: list[int]) -> None:
+def test_a_trial_reports_at_each_rung_and_some_epochs_before(epochs: int, expected: list[int]) -> None:
     assert reports(epochs) == expected
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 4, 9, 27, 50, 51, 100])
+def test_trials_report_wherever_they_wait_and_the_pruner_decides_wherever_they_wait(epochs: int) -> None:
+    spec = sweet_spot("study", epochs)
+    assert set(spec.gathers) == set(pruner().rungs) & set(range(epochs))
+    assert set(spec.gathers) < set(spec.rungs)
+    assert spec.rungs[-1] == epochs
 
 
 def test_networks_that_learn_nothing_do_not_bend_what_is_expected_of_others() -> None:
