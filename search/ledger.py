@@ -114,8 +114,7 @@ class Ledger:
 
     def _sampled(self, trial_id: int) -> optuna.Trial:
         """Give a claimed trial its parameters: those it was queued with, else the sampler's."""
-        known = {trial._trial_id: trial for trial in self.study.get_trials(deepcopy=False)}
-        wanted = known[trial_id]
+        wanted = self.storage.optuna.get_trial(trial_id)
         if wrong := misfit(self.spec.space, wanted.system_attrs.get("fixed_params", {})):
             self.storage.fail(self.study._study_id, trial_id, f"refused: {wrong}", None)
             raise TrialLostError(f"trial {wanted.number} is refused: {wrong}")

@@ -70,9 +70,11 @@ class _Known:
         self,
         deepcopy: bool = True,  # noqa: ARG002
         states: Container[TrialState] | None = None,
-        use_cache: bool = False,
+        use_cache: bool = False,  # noqa: ARG002
     ) -> list[FrozenTrial]:
-        trials = self._study._get_trials(deepcopy=False, use_cache=use_cache)
+        trials = self._study._get_trials(
+            deepcopy=False, use_cache=True
+        )  # read once for a proposal, as Optuna clears it
         told = some(reporting(trials))
         shown = [0.0] * len(told) if self._horizon is None else would_show(told, self._horizon)
         silent = [trial for trial in trials if trial.state == TrialState.RUNNING and not trial.intermediate_values]
