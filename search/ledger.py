@@ -114,7 +114,9 @@ class Ledger:
 
     def _sampled(self, trial_id: int) -> optuna.Trial:
         """Give a claimed trial its parameters: those it was queued with, else the sampler's."""
-        wanted = self.storage.optuna.get_trial(trial_id)
+        # All are read: a trial that Optuna's cache has not seen cannot be given parameters.
+        known = {trial._trial_id: trial for trial in self.study.get_trials(deepcopy=False)}
+        wanted = known[trial_id]
         if wrong := misfit(self.spec.space, wanted.system_attrs.get("fixed_params", {})):
             self.storage.fail(self.study._study_id, trial_id, f"refused: {wrong}", None)
             raise TrialLostError(f"trial {wanted.number} is refused: {wrong}")

@@ -65,7 +65,7 @@ def test_a_full_trial_reports_at_and_before_each_rung_and_every_tenth_epoch(tmp_
     spec = sweet_spot("long", 25)
     ledger = open_ledger(open_storage(f"sqlite:///{tmp_path}/study.db", create=True), spec)
     (trial,) = run(ledger, tiny, 1)
-    assert list(trial.intermediate_values) == [1, 2, 3, 8, 9, 10, 20, 25]
+    assert list(trial.intermediate_values) == [1, 2, 3, 7, 8, 9, 10, 20, 25]
 
 
 def test_pruned_trials_keep_their_attributes_and_the_baseline_is_never_pruned(tmp_path: Path, tiny: Mnist) -> None:
