@@ -59,7 +59,7 @@ bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; t
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.peers.splits
-	$(BIN)/python -m benchmarks.sql_share --epochs 30
+	$(BIN)/python -m benchmarks.sql_share
 	$(BIN)/python -m benchmarks.whole_job --rounds 5
 	$(BIN)/python -m benchmarks.winners
 	$(BIN)/python -m benchmarks.outlook

@@ -232,16 +232,18 @@ class Engine:
                 self.keep(run, figures)
             ledger.complete(trial, run.last.accuracy, figures)
             return "complete"
-        if lane.age in ledger.spec.gathers and not run.baseline:
+        if run.baseline:
+            return None
+        if lane.age in ledger.spec.gathers:
             run.fleet.leave(lane)
             self.gathered.setdefault(lane.age, []).append(run)
-        else:
+        elif not ledger.spec.gathers:
             self._prune(run)
         return None
 
     def _prune(self, run: Run) -> None:
         """Stop a trial if the pruner would; its room is another's at once, and it is told while that one trains."""
-        if self.ledger.stops(run.trial) and not run.baseline:
+        if self.ledger.stops(run.trial):
             if run.training:
                 run.fleet.leave(run.lane)
             self.stopped.append(run)

@@ -68,6 +68,7 @@ class Ledger:
         self.grace_seconds = GRACE_SECONDS
         self._held: set[int] = set()  # ids of the trials that this worker has claimed and not ended
         self._last_beat = self._last_sweep = 0.0
+        self._failed_lately = True  # or perhaps: the study may have been tried before
 
     @_patient
     def counts(self) -> Counts:
@@ -96,7 +97,9 @@ class Ledger:
         heard = now - self.storage.patiently.returned >= self.grace_seconds  # in an outage nobody's heartbeats arrive
         if heard and now - self._last_sweep >= self.beat_seconds:
             self._sweep()
-        _check_failures(self.study)
+        if self._failed_lately:
+            _check_failures(self.study)
+            self._failed_lately = False
         return self._ask()
 
     @_patient
@@ -174,6 +177,7 @@ class Ledger:
 
     def fail(self, trial: optuna.Trial, why: str) -> None:
         """Tell a trial that cannot be finished, and why; another takes its place in the budget."""
+        self._failed_lately = True
         self._tell(trial, TrialState.FAIL, None, {"reason": why})
 
     @_patient

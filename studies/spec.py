@@ -30,7 +30,7 @@ class StudySpec:
     split: Mapping[str, Any]  # fingerprint of the train / validation split
     train_on: Literal["train", "full"] = "train"  # part of `Mnist`
     score_on: Literal["validation", "test"] = "validation"  # part of `Mnist`; "test" only where nothing is chosen
-    gathers: Sequence[int] = ()  # rungs at which trials wait for each other, to be judged together
+    gathers: Sequence[int] = ()  # where trials wait for each other, and are judged; if nowhere, at each report
     gathered: int = 1  # trials that make a rung's gathering complete
 
     def fingerprint(self) -> dict[str, Any]:

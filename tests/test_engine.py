@@ -69,13 +69,18 @@ def test_a_full_trial_reports_at_and_before_each_rung_and_every_tenth_epoch(tmp_
 
 
 def test_pruned_trials_keep_their_attributes_and_the_baseline_is_never_pruned(tmp_path: Path, tiny: Mnist) -> None:
-    baseline, *others = run(at(tmp_path, pruner=PruneAll()), tiny, 4)
+    baseline, *others = run(at(tmp_path, pruner=PruneAll(), gathers=()), tiny, 4)
     assert (baseline.state, baseline.params) == (TrialState.COMPLETE, {"hidden_units": 25, "lr": 0.02})
     assert baseline.user_attrs["baseline"] is True
     assert {trial.state for trial in others} == {TrialState.PRUNED}
     for trial in others:
         assert trial.user_attrs.keys() >= FIGURES | REPLAY
         assert (trial.user_attrs["epochs"], list(trial.intermediate_values)) == (1, [1])
+
+
+def test_where_trials_wait_for_each_other_they_are_judged_there_alone(tmp_path: Path, tiny: Mnist) -> None:
+    _, *others = run(at(tmp_path, pruner=PruneAll(), gathers=[3]), tiny, 4)
+    assert {tuple(trial.intermediate_values) for trial in others} == {(1, 2, 3)}
 
 
 def test_a_trial_learns_what_there_is_to_learn(tmp_path: Path, tiny: Mnist) -> None:
