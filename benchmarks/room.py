@@ -67,16 +67,26 @@ def use_of_all(fleets: Sequence[Sequence[Stay]], room: int) -> Use:
     return Use(*map(sum, zip(*uses, strict=True)))
 
 
-def report(found: Use, trials: int, fleets: int, room: int) -> str:
+def epochs_alone(stints: Iterable[Sequence[int]]) -> int:
+    """Return in how many epochs a fleet had the threads of all, since the others had no networks."""
+    threads = {(fleet, clock + k): threads for fleet, clock, epochs, threads in stints for k in range(epochs)}
+    return sum(each > min(threads.values()) for each in threads.values())
+
+
+def report(found: Use, trials: int, fleets: int, room: int, alone: int) -> str:
     """Return the section."""
+    empty = alone * (room - room // fleets)  # room of those that had no networks
+    wasted = found.idle + found.padding
     rows = [
         ["idle room", f"{100 * found.idle / found.room:.1f} %"],
         ["padding", f"{100 * found.padding / found.room:.1f} %"],
-        ["together", f"{100 * (found.idle + found.padding) / found.room:.1f} %"],
+        ["together", f"{100 * wasted / found.room:.1f} %"],
+        ["with the room of fleets without networks", f"{100 * (wasted + empty) / (found.room + empty):.1f} %"],
     ]
     return "\n\n".join(
         [
-            f"A search of {trials} trials in one process, {room} rows in {fleets} fleets, {found.epochs} epochs.",
+            f"A search of {trials} trials in one process, {room} rows in {fleets} fleets, {found.epochs} epochs:"
+            f" {alone} by a fleet that had the threads of all, since the others had no networks.",
             results.machine(),
             results.table(["share of rows x epochs", "share"], rows),
         ]
@@ -93,15 +103,15 @@ def main() -> int:
     trials = load_study(open_storage(asked.storage, create=False), asked.study).get_trials(deepcopy=False)
     fleets: dict[int, list[Stay]] = {}
     for trial in trials:
-        for fleet, clock, epochs, *_ in trial.user_attrs.get("stints", []):
+        for fleet, clock, epochs, _ in trial.user_attrs.get("stints", []):
             fleets.setdefault(fleet, []).append(Stay(trial.params["hidden_units"], clock, epochs))
     if not fleets:
         print(f"error: no trial of study {asked.study!r} says which fleet trained it; search anew", file=sys.stderr)
         return 2
     found = use_of_all(list(fleets.values()), asked.fleet_size)
-    results.write(
-        "room", report(found, sum("stints" in trial.user_attrs for trial in trials), len(fleets), asked.fleet_size)
-    )
+    searched = [trial.user_attrs["stints"] for trial in trials if "stints" in trial.user_attrs]
+    alone = epochs_alone(stint for stints in searched for stint in stints)
+    results.write("room", report(found, len(searched), len(fleets), asked.fleet_size, alone))
     return 0
 
 

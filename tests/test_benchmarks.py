@@ -21,7 +21,7 @@ from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, ledger_at
 from benchmarks.peers.job import Ran, asked, optunas_pruner, reports, tell
 from benchmarks.peers.optuna_tuned import OneClaimAtATime
-from benchmarks.room import Stay, use, use_of_all
+from benchmarks.room import Stay, epochs_alone, use, use_of_all
 from benchmarks.whole_job_table import FRESH, extrapolated, floor, interpolated, jobs, report
 from benchmarks.winners import accuracies, missing
 from model.data import Mnist
@@ -173,6 +173,11 @@ def test_the_rows_of_a_fleet_are_idle_or_padding_or_used():
 def test_a_last_newcomer_that_exceeds_the_room_leaves_none_idle():
     found = use([Stay(32, 0, 1), Stay(64, 0, 1)], 40)
     assert (found.room, found.idle, found.padding) == (96, 0, 0)
+
+
+def test_an_epoch_with_the_threads_of_all_is_counted_once():
+    assert epochs_alone([(0, 0, 5, 1), (1, 0, 3, 1), (1, 3, 2, 2), (1, 4, 1, 2)]) == 2
+    assert epochs_alone([(0, 0, 5, 2)]) == 0  # the only fleet there is
 
 
 def test_each_of_several_fleets_has_its_share_of_the_room():
