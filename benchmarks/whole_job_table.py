@@ -1,13 +1,16 @@
 """The table of `benchmarks.whole_job`: from the lines that were measured to Markdown."""
 
+import math
 from bisect import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, median
 from typing import Any
 
 from benchmarks import results
+from benchmarks.peers.job import FACTOR, own_rungs
 from benchmarks.sql_share import share
 from model.timing import epoch_flops
+from studies.sweet_spot import RUNGS
 
 Line = Mapping[str, Any]
 IMAGES = 50_000  # of an epoch
@@ -71,15 +74,15 @@ def report(lines: Sequence[Line]) -> str:
         return results.MISSING
     job = lines[0]
     gflops = median(line["flops_per_second"] for line in rates.values()) / 1e9
-    ours = found.get("ours", {})
+    ours, theirs = found.get("ours", {}), own_rungs(job["epochs"])
     return "\n\n".join(
         [
             f"{job['trials']} trials of at most {job['epochs']} epochs, batch 1028, 50,000 images, fp32, SQLite; one"
             " seed a round, medians over rounds (n); ratios are of runs of one seed, with their range, and where"
             " commits differ not of runs in turn.",
             "Ours samples and halves by what trials would reach, the peers with Optuna's TPE and asynchronous"
-            " successive halving. All are judged at 3, 9 and 27 epochs, then ours at 50 and theirs at 81: of 64 trials,"
-            " theirs of 81, one is to be trained to its end.",
+            f" successive halving. Ours are judged at {_listed(RUNGS)} epochs, theirs at {_listed(theirs)}: of"
+            f" {math.prod(RUNGS.values())} trials, theirs of {FACTOR ** len(theirs)}, one is to be trained to its end.",
             _machines(lines),
             f"Floor: the job's own matrix products, zeros counted, at {gflops:.0f} GFLOP/s, the rate of plain products"
             " of the fleet's shapes in the same rounds. How much a search trains, and how wide, is for its pruner and"
@@ -96,6 +99,10 @@ def report(lines: Sequence[Line]) -> str:
             " trials that the tuned script trained at the same seed.",
         ]
     )
+
+
+def _listed(rungs: Iterable[int]) -> str:
+    return ", ".join(map(str, rungs))
 
 
 def _shares(ours: Mapping[int, Line]) -> list[str]:

@@ -72,8 +72,12 @@ def optunas_pruner() -> SuccessiveHalvingPruner:
 def reports(epochs: int) -> set[int]:
     """Return the epochs at which a peer's trial reports: as everywhere, and at its own pruner's rungs, so that it is
     stopped there and not later."""
-    own = (FIRST_RUNG * FACTOR**k for k in count())
-    return {*rungs(epochs), *takewhile(lambda rung: rung < epochs, own)}
+    return {*rungs(epochs), *own_rungs(epochs)}
+
+
+def own_rungs(epochs: int) -> list[int]:
+    """Return the epochs at which a peer's pruner decides."""
+    return [*takewhile(lambda rung: rung < epochs, (FIRST_RUNG * FACTOR**k for k in count()))]
 
 
 def tell(name: str, options: argparse.Namespace, seconds: float, trials: list[Ran], **more: Any) -> None:
