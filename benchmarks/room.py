@@ -69,7 +69,7 @@ def use_of_all(fleets: Sequence[Sequence[Stay]], room: int) -> Use:
 
 def epochs_alone(stints: Iterable[Sequence[int]]) -> int:
     """Return in how many epochs a fleet had the threads of all, since the others had no networks."""
-    threads = {(fleet, clock + k): threads for fleet, clock, epochs, threads in stints for k in range(epochs)}
+    threads = {(fleet, clock + k): threads for fleet, clock, epochs, *threads in stints for k in range(epochs)}
     return sum(each > min(threads.values()) for each in threads.values())
 
 
@@ -103,7 +103,7 @@ def main() -> int:
     trials = load_study(open_storage(asked.storage, create=False), asked.study).get_trials(deepcopy=False)
     fleets: dict[int, list[Stay]] = {}
     for trial in trials:
-        for fleet, clock, epochs, _ in trial.user_attrs.get("stints", []):
+        for fleet, clock, epochs, *_ in trial.user_attrs.get("stints", []):
             fleets.setdefault(fleet, []).append(Stay(trial.params["hidden_units"], clock, epochs))
     if not fleets:
         print(f"error: no trial of study {asked.study!r} says which fleet trained it; search anew", file=sys.stderr)

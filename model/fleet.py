@@ -7,8 +7,9 @@ on a CPU (`model/panels.py`), by kernels of our own on a GPU (`model/fused.py`).
 A network's numbers do not depend, to the bit, on its neighbours or its place. On a CPU three rules keep that so, each
 found by measurement (MKL on AVX2): no panel has fewer than `NARROWEST` units (`model/pixels.py`); a stack of small
 networks never has fewer than two slots, a stack of large ones always has one; every minibatch, what is left for the
-last one too, is an even number of images (1028, and 656 or 376 of MNIST), since an odd one puts logits at addresses
-where MKL rounds differently. On a GPU every kernel works in tiles of a fixed size.
+last one too, and every half of one (`model/panels.py`), is an even number of images (1028, and 656 or 376 of MNIST),
+since an odd one puts logits at addresses where MKL rounds differently. On a GPU every kernel works in tiles of a fixed
+size.
 """
 
 import logging

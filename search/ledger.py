@@ -91,7 +91,8 @@ class Ledger:
 
         Waiting trials, the baseline first, go before sampled ones. "Count, then claim" is one transaction of the
         database, and each trial's draws come from the study's seed and its number. A queued trial whose parameters
-        do not fit the space is failed with the reason. Raises `SearchError` when too many trials have diverged.
+        do not fit the space is failed with the reason. Raises `SearchError` when too many trials have diverged, whoever
+        trained them; a worker looks at its first claim and after each failure of its own.
         """
         now = time.monotonic()
         heard = now - self.storage.patiently.returned >= self.grace_seconds  # in an outage nobody's heartbeats arrive

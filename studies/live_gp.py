@@ -72,9 +72,7 @@ class _Known:
         states: Container[TrialState] | None = None,
         use_cache: bool = False,  # noqa: ARG002
     ) -> list[FrozenTrial]:
-        trials = self._study._get_trials(
-            deepcopy=False, use_cache=True
-        )  # read once for a proposal, as Optuna clears it
+        trials = self._study._get_trials(deepcopy=False, use_cache=True)  # Optuna clears it before each proposal
         told = some(reporting(trials))
         shown = [0.0] * len(told) if self._horizon is None else would_show(told, self._horizon)
         silent = [trial for trial in trials if trial.state == TrialState.RUNNING and not trial.intermediate_values]

@@ -178,6 +178,7 @@ def test_a_last_newcomer_that_exceeds_the_room_leaves_none_idle():
 def test_an_epoch_with_the_threads_of_all_is_counted_once():
     assert epochs_alone([(0, 0, 5, 1), (1, 0, 3, 1), (1, 3, 2, 2), (1, 4, 1, 2)]) == 2
     assert epochs_alone([(0, 0, 5, 2)]) == 0  # the only fleet there is
+    assert epochs_alone([(0, 0, 5), (1, 0, 3)]) == 0  # an older study does not say
 
 
 def test_each_of_several_fleets_has_its_share_of_the_room():
