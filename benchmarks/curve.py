@@ -20,7 +20,6 @@ from benchmarks import results
 from benchmarks.fleets import fleet_of
 from model.data import Images, load
 from model.fleet import ARTICLE_BATCH
-from model.lane import padded
 from search.engine import ROOM
 
 WIDTHS = (10, 25, 50, 100, 250)
@@ -34,7 +33,7 @@ Points = Mapping[tuple[int, int], float]
 
 def by_units(width: int) -> list[int]:
     """Return how many networks of this width a fleet of each size holds, one at least."""
-    return [max(1, units // padded(width)) for units in UNITS]
+    return [max(1, units // width) for units in UNITS]
 
 
 def sizes(width: int) -> list[int]:
@@ -84,9 +83,9 @@ def draw(points: Points) -> None:
     for width in WIDTHS:
         counts = sizes(width)
         label = f"{width} units"
-        axes.plot([n * padded(width) for n in counts], [1e3 * points[width, n] for n in counts], "o-", label=label)
+        axes.plot([n * width for n in counts], [1e3 * points[width, n] for n in counts], "o-", label=label)
     axes.axvline(ROOM["cpu"], color="grey", linestyle=":", label=f"the search's fleets, {ROOM['cpu']} rows")
-    axes.set(xscale="log", yscale="log", xlabel="rows of the fleet (padded hidden units)", ylabel="ms per model-epoch")
+    axes.set(xscale="log", yscale="log", xlabel="hidden units of the fleet", ylabel="ms per model-epoch")
     axes.legend()
     figure.savefig(PICTURE, dpi=120)
 

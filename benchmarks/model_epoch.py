@@ -25,7 +25,7 @@ from benchmarks.fleets import fleet_of
 from benchmarks.results import machine
 from model.data import FILES, Images, load, provide
 from model.fleet import ARTICLE_BATCH
-from model.lane import CLASSES, INPUTS, padded
+from model.lane import CLASSES, INPUTS
 from model.mlp import MLPConfig, initialised
 
 WIDTH, LR = 25, 0.02
@@ -84,7 +84,7 @@ def multiplied_share(images: Images) -> float:
 
 def products(images: Images, count: int) -> Callable[[], object]:
     """Return an epoch's worth of two plain products of the fleet's first layer and nothing else."""
-    rows, k = count * padded(WIDTH), INPUTS + 1
+    rows, k = count * WIDTH, INPUTS + 1
     weights, inputs = torch.rand(rows, k), torch.rand(ARTICLE_BATCH, k)
     outputs, gradient = torch.empty(rows, ARTICLE_BATCH), torch.empty(rows, k)
 
@@ -98,7 +98,7 @@ def products(images: Images, count: int) -> Callable[[], object]:
 
 def arithmetic(images: Images, count: int) -> tuple[float, float]:
     """Return the floating-point operations of a fleet's epoch with every pixel: of its first layer, and of all."""
-    wide, p = 4.0 * count * padded(WIDTH) * (INPUTS + 1) * len(images), padded(WIDTH)
+    wide, p = 4.0 * count * WIDTH * (INPUTS + 1) * len(images), WIDTH
     return wide, wide + 6.0 * count * (p * p + CLASSES * p) * len(images)
 
 
@@ -136,11 +136,11 @@ def report(times: dict[str, float], rounds: int, images: Images) -> str:
             f"Width 25, batch 1028, 60,000 images, fp32;\nmedians of {rounds} rounds, each contender once a round.",
             machine(),
             results.table(head, rows),
-            f"The plain products are those of all 785 inputs and {padded(WIDTH)} units for each network: what a fleet\n"
+            f"The plain products are those of all 785 inputs and {WIDTH} units for each network: what a fleet\n"
             "that multiplied by every zero could not fall below. A fleet multiplies"
             f" {100 * multiplied_share(images):.0f} % of the inputs, and\n"
             "skips the others, which are zero. Its rate with the zeros counted is what to hold against SGEMM's;\n"
-            "beside it is the arithmetic that it did. Both count all its products, padding included.",
+            "beside it is the arithmetic that it did. Both count all its products.",
             results.table(
                 ["fleet of", "GFLOP/s, zeros counted", "SGEMM, same shapes", "of SGEMM", "GFLOP/s done"],
                 [_rate(times, count, images) for count in FLEETS],

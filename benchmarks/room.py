@@ -1,4 +1,4 @@
-"""How much of its fleets' room did a finished search leave idle, and how much went into padding?
+"""How much of its fleets' room did a finished search leave idle?
 
     python -m benchmarks.room --storage sqlite:///sweetspot.db --study sweet-spot
 
@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
 from benchmarks import results
-from model.lane import padded
 from search.cli import STORAGE, STUDY
 from search.engine import ROOM
 from search.ledger import load_study
@@ -36,7 +35,6 @@ class Use:
     epochs: int  # of all fleets
     room: int  # what the fleet had: its size, or more where the last newcomer exceeded it
     idle: int  # of it: not taken
-    padding: int  # of it: rows of zeros
 
 
 def use(stays: Iterable[Stay], room: int) -> Use:
@@ -45,19 +43,16 @@ def use(stays: Iterable[Stay], room: int) -> Use:
     Raises `ValueError` if the trials did not all train in one fleet: more rows at once than any fleet takes.
     """
     stays = list(stays)
-    wanted = [0] * max(stay.first_epoch + stay.epochs for stay in stays)
-    taken = [0] * len(wanted)
+    taken = [0] * max(stay.first_epoch + stay.epochs for stay in stays)
     for stay in stays:
         for epoch in range(stay.first_epoch, stay.first_epoch + stay.epochs):
-            wanted[epoch] += stay.width
-            taken[epoch] += padded(stay.width)
-    if max(taken) >= room + max(padded(stay.width) for stay in stays):
+            taken[epoch] += stay.width
+    if max(taken) >= room + max(stay.width for stay in stays):
         raise ValueError(f"{max(taken)} rows at once in a fleet of {room}: several processes trained these trials")
     return Use(
-        epochs=len(wanted),
+        epochs=len(taken),
         room=sum(max(room, rows) for rows in taken),
         idle=sum(max(0, room - rows) for rows in taken),
-        padding=sum(taken) - sum(wanted),
     )
 
 
@@ -76,12 +71,9 @@ def epochs_alone(stints: Iterable[Sequence[int]]) -> int:
 def report(found: Use, trials: int, fleets: int, room: int, alone: int) -> str:
     """Return the section."""
     empty = alone * (room - room // fleets)  # room of those that had no networks
-    wasted = found.idle + found.padding
     rows = [
         ["idle room", f"{100 * found.idle / found.room:.1f} %"],
-        ["padding", f"{100 * found.padding / found.room:.1f} %"],
-        ["together", f"{100 * wasted / found.room:.1f} %"],
-        ["with the room of fleets without networks", f"{100 * (wasted + empty) / (found.room + empty):.1f} %"],
+        ["with the room of fleets without networks", f"{100 * (found.idle + empty) / (found.room + empty):.1f} %"],
     ]
     return "\n\n".join(
         [

@@ -6,8 +6,8 @@ machine, beside 4 s for torch, and most commands need neither.
 
 import os
 
-# Read when torch and NumPy load, hence set here, before anything imports them; what the user has set stays.
-THREADS = {
+# Read when torch, MKL and NumPy load, hence set here, before anything imports them; what the user has set stays.
+ENVIRONMENT = {
     # OpenMP's threads spin while they wait for each other. Where another program wants a core too, the spinning thread
     # keeps the one that it waits for from running: beside one busy process, 2 cores took 39 s for an epoch, and 7 s
     # with threads that sleep.
@@ -15,6 +15,11 @@ THREADS = {
     # So do those of NumPy's BLAS, whose matrices are small here (`studies/outlook.py`): beside fleets that train, a
     # proposal took 0.20 s with two of them and 0.07 s with one.
     "OPENBLAS_NUM_THREADS": "1",
+    # MKL's Conditional Numerical Reproducibility, strict: a product's bits depend neither on where its matrices lie in
+    # memory nor on the number of threads (Intel's oneMKL Developer Guide, "Obtaining Numerically Reproducible
+    # Results"). Without it a network's bits depend on who trains beside it where there is AVX-512. AUTO takes the
+    # instructions that MKL would take anyway, on AMD too.
+    "MKL_CBWR": "AUTO,STRICT",
 }
-for _name, _value in THREADS.items():
+for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)

@@ -4,12 +4,11 @@ A network of 20,535 parameters leaves a machine idle; a fleet of them does not. 
 learning rate, its own Adam state and its own age. How all of them take a step is a `Program`: by a library's products
 on a CPU (`model/panels.py`), by kernels of our own on a GPU (`model/fused.py`).
 
-A network's numbers do not depend, to the bit, on its neighbours or its place. On a CPU three rules keep that so, each
-found by measurement (MKL on AVX2): no panel has fewer than `NARROWEST` units (`model/pixels.py`); a stack of small
-networks never has fewer than two slots, a stack of large ones always has one; every minibatch, what is left for the
-last one too, and every half of one (`model/panels.py`), is an even number of images (1028, and 656 or 376 of MNIST),
-since an odd one puts logits at addresses where MKL rounds differently. On a GPU every kernel works in tiles of a fixed
-size.
+A network's numbers do not depend, to the bit, on its neighbours or its place. On a CPU that rests on MKL's strict mode
+(`model/__init__.py`), in which neither the address of a matrix nor the number of threads changes a product, and on two
+rules for what the mode leaves open: no product of the first layer has fewer than `NARROWEST` columns
+(`model/pixels.py`), and none is of a single image (`model/panels.py`), since small ones are other routines', which
+round differently. On a GPU every kernel works in tiles of a fixed size.
 """
 
 import logging
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from model.data import Images
 from model.errors import first_line
-from model.lane import Lane, padded_weights
+from model.lane import Lane, packed_weights
 from model.mlp import MLP
 from model.panels import Panels
 from model.seeds import derive
@@ -59,13 +58,13 @@ class Fleet:
 
     @property
     def units(self) -> int:
-        """Rows in use."""
+        """Hidden units that train."""
         return sum(lane.units for lane in self.lanes)
 
     def join(self, model: MLP, lr: float) -> Lane:
         """Take in a network with Adam at this learning rate; it trains from the next epoch on."""
         device = self.images.pixels.device
-        values = [value.to(device) for value in padded_weights(model)]
+        values = [value.to(device) for value in packed_weights(model)]
         grads, moments, squares = ([torch.zeros_like(value) for value in values] for _ in range(3))
         steps = torch.zeros((), device=device)
         lane = Lane(model.config, lr, values, grads, moments, squares, steps)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model import kernels
 from model.data import Images
-from model.lane import CLASSES, INPUTS, Lane, padded
+from model.lane import CLASSES, INPUTS, Lane
 from model.replay import Replay, cuda_graph
 
 ALIGN = 16  # units: no product of Triton's is narrower
@@ -62,7 +62,7 @@ class Fused:
         device, samples = images.pixels.device, len(images)
         self.images, self.batch, self.rest = images, min(batch, samples), samples % min(batch, samples)
         self.lanes = sorted(lanes, key=lambda lane: lane.units)
-        widths = [padded(lane.units, ALIGN) for lane in self.lanes]
+        widths = [triton.cdiv(lane.units, ALIGN) * ALIGN for lane in self.lanes]
         starts = [0, *accumulate(widths[:-1])]
         self.units, self.stride = sum(widths), max(widths)
         self.values, self.moments, self.squares = (

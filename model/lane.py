@@ -1,8 +1,6 @@
-"""One network's place in a fleet: its padded weights, its learning rate, its Adam state, its age and where it trained.
+"""One network's place in a fleet: its weights, its learning rate, its Adam state, its age and where it trained.
 
-Conventions: a weight matrix is `(out, in)`; the bias of the first layer is the 785th column of its weights. Widths are
-padded with zeros to a multiple of `ALIGN`. A padded unit stays at exactly zero: ReLU'(0) is 0, so its gradients and
-Adam's moments are 0.
+Conventions: the first layer's weights are `(in, out)`, its bias the 785th row; the other layers' are `(out, in)`.
 """
 
 from dataclasses import dataclass, field
@@ -12,13 +10,7 @@ from torch import Tensor
 
 from model.mlp import MLP, MLPConfig
 
-ALIGN = 4  # rows of a network start on, and are padded to, a multiple of this: 64 bytes at the article's batch
 INPUTS, CLASSES = 784, 10
-
-
-def padded(hidden_units: int, align: int = ALIGN) -> int:
-    """Return the rows a network of this width takes in a fleet, a multiple of `align`."""
-    return -(-hidden_units // align) * align
 
 
 @dataclass
@@ -37,7 +29,7 @@ class Lane:
 
     config: MLPConfig
     lr: float
-    values: list[Tensor]  # w1 (785, p), w2 (p, p), b2 (p, 1), w3 (10, p), b3 (10, 1); views once packed, but w1
+    values: list[Tensor]  # w1 (785, h), w2 (h, h), b2 (h, 1), w3 (10, h), b3 (10, 1); views once packed, but w1
     grads: list[Tensor]  # the same shapes, as are Adam's moments
     moments: list[Tensor]
     squares: list[Tensor]
@@ -62,8 +54,8 @@ class Lane:
 
     @property
     def units(self) -> int:
-        """Rows it takes."""
-        return padded(self.config.hidden_units)
+        """Its width."""
+        return self.config.hidden_units
 
     def take_along(self) -> None:
         """Make all that is its own independent of the fleet it was in."""
@@ -73,12 +65,11 @@ class Lane:
 
     def network(self) -> MLP:
         """Return a copy of its weights as a plain module on the same device."""
-        h = self.config.hidden_units
         w1, w2, b2, w3, b3 = self.values
         with torch.device("meta"):  # no initial weights to be drawn, only to be overwritten
             model = MLP(self.config)
         model.to_empty(device=w1.device)
-        weights = [w1[:INPUTS, :h].T, w1[INPUTS, :h], w2[:h, :h], b2[:h, 0], w3[:, :h], b3[:, 0]]
+        weights = [w1[:INPUTS].T, w1[INPUTS], w2, b2[:, 0], w3, b3[:, 0]]
         with torch.no_grad():
             for own, packed in zip(model.parameters(), weights, strict=True):
                 own.copy_(packed)
@@ -109,13 +100,8 @@ class Lane:
         )
 
 
-def padded_weights(model: MLP) -> list[Tensor]:
-    """Copy a network's weights into zero-padded tensors, in the order of `Lane.values`."""
-    h, p = model.config.hidden_units, padded(model.config.hidden_units)
-    w1, w2, b2 = torch.zeros(INPUTS + 1, p), torch.zeros(p, p), torch.zeros(p, 1)
-    w3, b3 = torch.zeros(CLASSES, p), torch.zeros(CLASSES, 1)
-    with torch.no_grad():
-        w1[:INPUTS, :h], w1[INPUTS, :h] = model.input.weight.T, model.input.bias
-        w2[:h, :h], b2[:h, 0] = model.hidden.weight, model.hidden.bias
-        w3[:, :h], b3[:, 0] = model.output.weight, model.output.bias
-    return [w1, w2, b2, w3, b3]
+def packed_weights(model: MLP) -> list[Tensor]:
+    """Copy a network's weights into tensors of their own, in the order of `Lane.values`."""
+    first = torch.cat([model.input.weight.T, model.input.bias[None]])
+    above = (model.hidden.weight, model.hidden.bias[:, None], model.output.weight, model.output.bias[:, None])
+    return [first.detach(), *(value.detach().clone() for value in above)]

@@ -1,7 +1,7 @@
 """Networks side by side: the layers of several as one program, forward and backward, written out by hand.
 
 The first layers of a panel's networks are one product (`model/pixels.py`). Their small layers run as batched products,
-a `Stack` for each padded width. On a CPU a wide network has a panel of its own, and narrow ones share as many as they
+a `Stack` for each width. On a CPU a wide network has a panel of its own, and narrow ones share as many as they
 need; where there is neither a CPU nor `model/fused.py`, all share one.
 
 The first layer's activations are `(batch, units)`; those above it `(units, batch)`, a network each.
@@ -17,13 +17,13 @@ from torch import Tensor
 from model.lane import CLASSES, INPUTS, Lane
 from model.pixels import NARROWEST, Products
 
-BATCHED_UP_TO = 64  # padded widths up to here share a stack; wider ones fill the machine alone
+BATCHED_UP_TO = 64  # widths up to here share a stack; wider ones fill the machine alone
 SHARED_UP_TO = 128  # units of a panel that several share on a CPU: as many as keep a core's peak and its cache
 
 
 @dataclass
 class Stack:
-    """The small layers of some networks of one padded width `p`, in `k` slots; one that is small and alone has two."""
+    """The small layers of `k` networks of one width `p`, a slot each."""
 
     lanes: list[Lane]
     start: int  # of slot 0 among the panel's units
@@ -32,14 +32,9 @@ class Stack:
     grads: list[Tensor]  # the same shapes
 
     def of_panel(self, first: Tensor) -> Tensor:
-        """View its networks' units of `(batch, units)` as `(lanes, batch, p)`."""
+        """View its networks' units of `(batch, units)` as `(k, batch, p)`."""
         p = self.lanes[0].units
         return first.as_strided((len(self.lanes), len(first), p), (p, first.stride(0), 1), self.start)
-
-    def in_slots(self, first: Tensor) -> Tensor:
-        """View them as `(k, batch, p)`: the slot that nobody has reads what its neighbour does."""
-        k, own = self.slots.stop - self.slots.start, self.of_panel(first)
-        return own if k == len(own) else own.expand(k, -1, -1)
 
 
 @dataclass
@@ -94,7 +89,7 @@ class Panel:
         buffers.first = inputs.of_weights(self.weights).clamp_min_(0)
         for stack, work in zip(self.stacks, buffers.stacks, strict=True):
             w2, b2, w3, b3 = stack.values
-            torch.baddbmm(b2, w2, stack.in_slots(buffers.first).mT, out=work.second).relu_()
+            torch.baddbmm(b2, w2, stack.of_panel(buffers.first).mT, out=work.second).relu_()
             torch.baddbmm(b3, w3, work.second, out=logits[stack.slots])
 
     def backward(self, inputs: Products, buffers: PanelBuffers, d_logits: Tensor) -> None:
@@ -105,11 +100,11 @@ class Panel:
             torch.bmm(d_own, second.mT, out=g_w3)
             torch.sum(d_own, 2, keepdim=True, out=g_b3)
             _masked(torch.bmm(w3.mT, d_own, out=d_second), second, d_second)
-            torch.bmm(d_second, stack.in_slots(buffers.first), out=g_w2)
+            torch.bmm(d_second, stack.of_panel(buffers.first), out=g_w2)
             torch.sum(d_second, 2, keepdim=True, out=g_b2)
             torch.bmm(d_second.mT, w2, out=work.d_own)
             first, d_first = stack.of_panel(buffers.first), stack.of_panel(buffers.d_first)
-            _masked(work.d_own[: len(first)], first, d_first)
+            _masked(work.d_own, first, d_first)
         self.gradient = inputs.of_gradient(buffers.d_first)
 
     def add(self, twin: "Panel") -> None:
@@ -174,8 +169,6 @@ def _shared(groups: Iterator[list[Lane]], most: int) -> Iterator[list[list[Lane]
 def _stack(lanes: list[Lane], start: int, slot: int, device: torch.device) -> Stack:
     """Make a stack, and move its networks' small layers and their gradients there; the first layers' stay with them."""
     p, k = lanes[0].units, len(lanes)
-    if k == 1 and p <= BATCHED_UP_TO:
-        k = 2
     shapes = [(k, p, p), (k, p, 1), (k, CLASSES, p), (k, CLASSES, 1)]
     values, grads = ([torch.zeros(shape, device=device) for shape in shapes] for _ in range(2))
     for i, lane in enumerate(lanes):

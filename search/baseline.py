@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from model.data import Images, Mnist, default_data_dir, load
-from model.lane import padded
 from model.mlp import MLP
 from model.training import choose_device, describe, evaluate
 from search import cli
@@ -89,13 +88,14 @@ def baseline(  # noqa: PLR0917  # Typer passes options by name
     cli.set_up_logging(verbose)
     place, name, url = choose_device(device), cli.check_study_name(study), parse_url(storage)
     _check_plot(plot)
+    cli.warn_of_rounding()
     directory, console = data_dir or default_data_dir(), cli.err if as_json else cli.out
     console.print(f"device {describe(place)} · data {directory} · storage {shown(url)}", markup=False)
     data = load(directory, place, cli.err.print)
     ledger = open_ledger(open_storage(storage, create=True), baseline_study(name, epochs))
     printer = Printer(data, console, ledger.spec.batch)
     known = {trial.number for trial in ranking(ledger.study)}
-    room = max(ROOM[place.type], seeds * padded(int(BASELINE["hidden_units"])))  # all seeds side by side
+    room = max(ROOM[place.type], seeds * int(BASELINE["hidden_units"]))  # all seeds side by side
     ledger.aim(len(known) + seeds)
     with Stop(None) as stop:
         ledger.storage.patiently.stop = stop

@@ -13,8 +13,10 @@ import optuna
 import typer
 from rich.console import Console
 
+from model.rounding import broken_promise
 from search.errors import SweetspotError, UsageError
 from search.patience import DATABASE_ERRORS, reason
+from search.signals import hired
 from search.storage import DEFAULT_URL
 from search.urls import PASSWORD, names_password
 
@@ -106,6 +108,13 @@ def set_up_logging(verbose: bool) -> None:
     if verbose:
         optuna.logging.enable_propagation()
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def warn_of_rounding() -> None:
+    """Say once if MKL is set so that a trial's last digits may depend on what trains beside it."""
+    line = None if hired() else broken_promise()
+    if line is not None:
+        logging.getLogger(__name__).warning("%s", line)
 
 
 def check_study_name(name: str) -> str:

@@ -27,6 +27,7 @@ from model.fleet import Fleet
 from model.fleets import Fleets
 from model.lane import Lane
 from model.mlp import MLPConfig, initialised
+from model.rounding import rounding
 from model.seeds import derive
 from model.training import Score, before_training, evaluate
 from search import __version__
@@ -302,10 +303,11 @@ def scores(score_on: str, train: Score, scored: Score) -> dict[str, float]:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Return where and with what a trial trained; with another device, thread count or torch bits may differ."""
+    """Return where and with what a trial trained: what its bits depend on, beside its seeds."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "sweetspot": __version__,
+        **rounding(),
     }

@@ -19,11 +19,12 @@ from model.seeds import derive
 from model.threads import using
 from model.training import choose_device, evaluate
 from search import cli
-from search.engine import SHORT, scores
+from search.engine import SHORT, environment, scores
 from search.errors import NotFoundError
 from search.ledger import load_study
 from search.storage import open_storage
 
+ROUNDING = ("device", "torch", "cpu", "instructions", "mkl")  # what a CPU's bits depend on; threads are restored
 FRESH_SEEDS = 5  # runs that measure the seed noise, where a rerun is not identical
 
 
@@ -53,11 +54,12 @@ def rerun(  # noqa: PLR0917  # Typer passes options by name
     """Train a trial again from its stored seeds: identical, within seed noise, or different (exit code 1)."""
     cli.set_up_logging(verbose)
     place = choose_device(device)
+    cli.warn_of_rounding()
     trial = finished_trial(load_study(open_storage(storage, create=False), study), number)
     data = load(data_dir, place, cli.err.print)
     replay = replayed(trial, data)
     verdict, noise = compare(trial, replay, data)
-    _print(trial, replay, verdict, noise, as_json)
+    _print(trial, replay, verdict, noise, otherwise(trial, environment(place)), as_json)
     return 1 if verdict == "different" else 0
 
 
@@ -111,6 +113,16 @@ def compare(trial: FrozenTrial, replay: Replay, data: Mnist) -> tuple[str, tuple
     return ("within seed noise" if low <= accuracy <= high else "different"), (low, high)
 
 
+def otherwise(trial: FrozenTrial, here: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return in what this machine may round otherwise than the one that trained a trial: there, and here.
+
+    What an older version did not store counts as unknown, which may be otherwise too.
+    """
+    names = ROUNDING if here["device"] == "cpu" else ("device", "torch")
+    pairs = {name: (str(trial.user_attrs.get(name, "unknown")), str(here[name])) for name in names}
+    return {name: (there, now) for name, (there, now) in pairs.items() if there != now}
+
+
 def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the 95 % interval in which one more value of the same normal population falls; needs two values."""
     n = len(values)
@@ -145,17 +157,26 @@ def _figures(trial: FrozenTrial, lane: Lane, train: Images, scored: Images) -> d
     return scores(trial.user_attrs["score_on"], evaluate(network, train), evaluate(network, scored))
 
 
-def _print(trial: FrozenTrial, replay: Replay, verdict: str, noise: tuple[float, float] | None, as_json: bool) -> None:
+def _print(  # noqa: PLR0917
+    trial: FrozenTrial,
+    replay: Replay,
+    verdict: str,
+    noise: tuple[float, float] | None,
+    rounds: Mapping[str, tuple[str, str]],
+    as_json: bool,
+) -> None:
     stored: dict[str, Any] = {name: trial.user_attrs[name] for name in replay.figures}
     if as_json:
         document = {"number": trial.number, "verdict": verdict, "stored": stored, "rerun": dict(replay.figures)}
-        cli.out.print_json(json.dumps({**document, "seed_noise": noise}))
+        cli.out.print_json(json.dumps({**document, "seed_noise": noise, "rounds_otherwise": rounds}))
         return
     params = trial.params
     cli.out.print(f"trial {trial.number}: {params['hidden_units']} units, lr {params['lr']:.5f}")
     for name, value in stored.items():
         cli.out.print(f"  {name:<16} stored {value!r:<22} rerun {replay.figures[name]!r}", markup=False)
     if noise is not None:
+        for name, (there, here) in rounds.items():
+            cli.out.print(f"  this machine may round otherwise: {name} was {there}, is {here}", markup=False)
         cli.out.print(f"  {FRESH_SEEDS} fresh seeds give {noise[0]:.4f} to {noise[1]:.4f} for one more run (95 %)")
     cli.out.print(verdict)
 

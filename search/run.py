@@ -79,6 +79,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         _tell(ledger, place(ledger, trials, confirm_seeds, confirm_epochs), as_json)
         return 0
     where, directory = choose_device(device), data_dir or default_data_dir()
+    cli.warn_of_rounding()
     cluster = _cluster(ray, ray_cpus, ray_gpus, shared=not is_file(url))  # before anything is loaded or written
     if not as_json:
         cli.out.print(f"device {describe(where)} · data {directory} · storage {shown(url)}", markup=False)

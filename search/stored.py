@@ -73,6 +73,7 @@ STUDY: Mapping[str, Check] = {
 TRIAL: Mapping[str, Check] = {
     **dict.fromkeys(("baseline",), _truth),
     **dict.fromkeys(("worker", "reason", "protocol", "role", "train_on", "score_on", "device", "torch"), _text),
+    **dict.fromkeys(("cpu", "instructions", "mkl"), _text),
     **dict.fromkeys(("init_seed", "order_seed", "first_epoch", "batch", "epochs", "threads", "parameters"), _whole),
     **dict.fromkeys(("seed_index", "retry", "retry_of", "lr_from"), _whole),
     **dict.fromkeys(("train_accuracy", "train_loss", "val_accuracy", "val_loss"), _number),

@@ -51,6 +51,7 @@ def worker(  # noqa: PLR0917  # Typer passes options by name
     """Work on every study of the database that has trials left to do, oldest first, until a signal ends it."""
     cli.set_up_logging(verbose)
     place, url, directory = choose_device(device), parse_url(storage), data_dir or default_data_dir()
+    cli.warn_of_rounding()
     cli.out.print(f"device {describe(place)} · data {directory} · storage {shown(url)}", markup=False)
     data = load(directory, place, cli.err.print)
     with Stop(timeout) as stop:

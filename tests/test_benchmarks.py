@@ -163,16 +163,15 @@ def test_a_clocked_ledger_does_what_a_ledger_does_and_counts_its_calls(tmp_path:
     }
 
 
-def test_the_rows_of_a_fleet_are_idle_or_padding_or_used():
+def test_the_rows_of_a_fleet_are_idle_or_used():
     found = use([Stay(25, 0, 10), Stay(4, 5, 10)], 40)
     assert (found.epochs, found.room) == (15, 15 * 40)
-    assert found.padding == 3 * 10
-    assert found.idle == found.room - found.padding - (25 * 10 + 4 * 10)
+    assert found.idle == found.room - (25 * 10 + 4 * 10)
 
 
 def test_a_last_newcomer_that_exceeds_the_room_leaves_none_idle():
     found = use([Stay(32, 0, 1), Stay(64, 0, 1)], 40)
-    assert (found.room, found.idle, found.padding) == (96, 0, 0)
+    assert (found.room, found.idle) == (96, 0)
 
 
 def test_an_epoch_with_the_threads_of_all_is_counted_once():

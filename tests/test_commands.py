@@ -14,6 +14,7 @@ import optuna
 import pytest
 import sqlalchemy as sa
 
+from model.rounding import rounding
 from search import baseline, best, rerun, run
 from search.best import best_trial
 from search.errors import NotFoundError
@@ -56,7 +57,19 @@ def test_the_baseline_is_trial_0_and_was_never_pruned(url: str) -> None:
 
 def test_every_trial_stores_its_figures_and_its_replay(url: str) -> None:
     figures = {"parameters", "epochs", "train_accuracy", "train_loss", "val_accuracy", "val_loss", "gap", "seconds"}
-    replay = {"init_seed", "order_seed", "first_epoch", "batch", "threads", "device", "torch", "sweetspot"}
+    replay = {
+        "init_seed",
+        "order_seed",
+        "first_epoch",
+        "batch",
+        "threads",
+        "device",
+        "torch",
+        "sweetspot",
+        "cpu",
+        "instructions",
+        "mkl",
+    }
     before = {"before_accuracy", "before_loss"}
     for trial in optuna.load_study(study_name="sweet-spot", storage=url).trials:
         assert figures | replay | before <= trial.user_attrs.keys()
@@ -130,9 +143,14 @@ def test_rerun_tells_noise_from_a_difference(  # noqa: PLR0917
             "UPDATE trial_user_attributes SET value_json = value_json + ? WHERE key = 'val_accuracy' AND trial_id = 1",
             (shift,),
         )
+        connection.exec_driver_sql(
+            "UPDATE trial_user_attributes SET value_json = '\"another\"' WHERE key = 'cpu' AND trial_id = 1"
+        )
     arguments = [0, "--storage", f"sqlite:///{copy}", "--data-dir", mnist_dir, "--device", "cpu", "--json"]
     assert call(rerun.main, *arguments) == code
-    assert json.loads(capsys.readouterr().out)["verdict"] == verdict
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == verdict
+    assert found["rounds_otherwise"] == {"cpu": ["another", rounding()["cpu"]]}
 
 
 def test_the_baseline_prints_article_and_ours_and_stores_a_study(

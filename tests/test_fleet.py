@@ -1,6 +1,5 @@
 """A fleet trains every network as a plain loop would, and none of them can tell who else is there."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from model.data import Images
 from model.fleet import Fleet, epoch_order
-from model.lane import ALIGN, Lane, Stint, padded
+from model.lane import Lane, Stint
 from model.mlp import MLP, MLPConfig, initialised
 
 ORDER_SEED = 5
@@ -106,14 +105,6 @@ def assert_identical(one: Lane, other: Lane) -> None:
     for group in ("values", "moments", "squares"):
         assert all(map(torch.equal, getattr(one, group), getattr(other, group))), group
     assert torch.equal(one.steps, other.steps)
-
-
-def padding(lane: Lane) -> Iterator[Tensor]:
-    """All that belongs to units which only fill the lane up to a multiple of `ALIGN`."""
-    h = lane.config.hidden_units
-    for group in (lane.values, lane.grads, lane.moments, lane.squares):
-        w1, w2, b2, w3, _ = group
-        yield from (w1[:, h:], w2[h:], w2[:, h:], b2[h:], w3[:, h:])
 
 
 # A fleet against the oracle
@@ -239,36 +230,16 @@ def test_who_leaves_keeps_its_weights_whatever_the_fleet_does_next(device: str) 
     assert before[1:] == after[1:]
 
 
-def test_room_is_counted_in_padded_units(device: str) -> None:
+def test_room_is_counted_in_hidden_units(device: str) -> None:
     fleet = Fleet(made_up_images(20, device), ORDER_SEED)
     assert fleet.units == 0
     lanes = [fleet.join(network(width), 1e-3) for width in (1, 16, 17, 256)]
-    assert fleet.units == 4 + 16 + 20 + 256
+    assert fleet.units == 1 + 16 + 17 + 256
     fleet.leave(lanes[2])
-    assert fleet.units == 4 + 16 + 256
-
-
-@few
-@given(st.integers(1, 2000))
-def test_a_width_is_padded_to_the_next_multiple(width: int) -> None:
-    assert width <= padded(width) < width + ALIGN
-    assert padded(width) % ALIGN == 0
+    assert fleet.units == 1 + 16 + 256
 
 
 # To the bit
-
-
-@few
-@given(st.lists(widths, min_size=1, max_size=5), st.integers(1, 4), st.sampled_from([1e-4, 1e-2, 0.5]))
-def test_padding_stays_at_exactly_zero(device: str, members: list[int], epochs: int, lr: float) -> None:
-    fleet = Fleet(made_up_images(100, device), ORDER_SEED, batch=32)
-    lanes = [fleet.join(network(width), lr) for width in members]
-    for epoch in range(epochs):
-        fleet.train_epoch()
-        if epoch == 1 and len(lanes) > 1:
-            fleet.leave(lanes.pop(0))
-    for lane in lanes:
-        assert all(value.eq(0).all() for value in padding(lane))
 
 
 @dataclass(frozen=True)
@@ -313,9 +284,8 @@ def lives(images: Images, batch: int, width: int, start: int, others: list[Neigh
 @few
 @given(st.data())
 def test_no_bit_of_a_network_depends_on_who_trains_beside_it(device: str, data: st.DataObject) -> None:
-    # Sizes in fours, as the real ones are (1028, and 656 or 376 left over): `model/fleet.py` rules out odd ones.
-    batch, batches, left_over = (data.draw(st.integers(*bounds)) * 4 for bounds in ((4, 16), (1, 2), (1, 15)))
-    images = made_up_images(batch * (batches // 4) + left_over, device)
+    batch, batches, left_over = (data.draw(st.integers(*bounds)) for bounds in ((16, 64), (1, 2), (1, 60)))
+    images = made_up_images(batch * batches + left_over, device)
     width, start = data.draw(widths, "width"), data.draw(st.integers(0, 2), "start")
     alone = lives(images, batch, width, start, [])
     among = lives(images, batch, width, start, data.draw(st.lists(neighbours, max_size=6), "others"))
@@ -335,6 +305,17 @@ def test_no_bit_depends_on_the_company_at_the_articles_batch(device: str, thread
     ]
     assert_identical(alone, lives(images, 1028, width, 0, crowd))
     assert_identical(alone, lives(images, 1028, width, 0, shifting))
+
+
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+@pytest.mark.parametrize(("batch", "left_over"), [(1028, 1), (1027, 3), (21, 1), (40, 24), (257, 167), (5, 1)])
+@pytest.mark.parametrize("width", [2, 8, 23, 48])
+def test_no_bit_depends_on_the_company_however_the_set_divides(  # fixtures
+    device: str, threads: int, batch: int, left_over: int, width: int
+) -> None:
+    images = made_up_images(batch + left_over, device)
+    crowd = [Neighbour(other, 1e-2, other % 2, 2, ahead=other % 3 == 0) for other in (3, 8, 23, 48, 65)]
+    assert_identical(lives(images, batch, width, 0, []), lives(images, batch, width, 0, crowd))
 
 
 def test_the_same_network_twice_is_the_same_to_the_bit(device: str) -> None:

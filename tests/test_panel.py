@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.lane import INPUTS, Lane, padded_weights
+from model.lane import INPUTS, Lane, packed_weights
 from model.mlp import MLPConfig, initialised
 from model.panel import BATCHED_UP_TO, SHARED_UP_TO, Panel, panels
 from model.pixels import NARROWEST
@@ -31,7 +31,7 @@ class Table:
 
 
 def a_lane(width: int) -> Lane:
-    values = padded_weights(initialised(MLPConfig(width), width))
+    values = packed_weights(initialised(MLPConfig(width), width))
     grads, moments, squares = ([torch.zeros_like(value) for value in values] for _ in range(3))
     return Lane(MLPConfig(width), 0.1, values, grads, moments, squares, torch.zeros(()))
 
@@ -67,7 +67,7 @@ def test_what_shares_a_panel_fits_a_cache_and_what_shares_a_stack_is_small(width
         for stack in panel.stacks:
             (units,) = {lane.units for lane in stack.lanes}
             k = stack.slots.stop - stack.slots.start
-            assert k == (max(2, len(stack.lanes)) if units <= BATCHED_UP_TO else 1)
+            assert k == len(stack.lanes) == (len(stack.lanes) if units <= BATCHED_UP_TO else 1)
 
 
 @some

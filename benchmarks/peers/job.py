@@ -15,7 +15,7 @@ import optuna
 from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
 
-from model import THREADS
+from model import ENVIRONMENT
 from model.training import rungs
 
 FIRST_RUNG, FACTOR = 3, 3  # of the peers' successive halving
@@ -106,7 +106,7 @@ def outcome(module: str, *options: object) -> dict[str, Any]:
 
     How threads wait is for each program to say: `model` sets it for ours, peers have the libraries' defaults.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    environment = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, options)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     return dict(json.loads(done.stdout.splitlines()[-1]))

@@ -24,7 +24,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.peers.job import FACTOR, FIRST_RUNG, Ran, asked, optunas_sampler, tell
 from benchmarks.peers.resident import Data, resident, train
-from model import THREADS
+from model import ENVIRONMENT
 from studies.sweet_spot import BASELINE
 
 CORES = os.cpu_count() or 1
@@ -49,7 +49,7 @@ def main() -> None:
     options = asked("Ray Tune.", threads=1)
     data = {name: tensor.numpy() for name, tensor in vars(resident()).items()}
     os.environ.update(SETTINGS)
-    for name in THREADS:  # set by `model` for fleets; alone, PyTorch's default is faster
+    for name in ENVIRONMENT:  # set by `model` for fleets; alone, PyTorch's default is faster
         os.environ.pop(name, None)
     ray.init(num_cpus=CORES, include_dashboard=False, log_to_driver=False, logging_level="warning")
     optuna.logging.set_verbosity(optuna.logging.WARNING)

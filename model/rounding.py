@@ -1,0 +1,48 @@
+"""What a CPU's bits depend on, beside the number of threads and torch's version.
+
+Intel's MKL promises, in its strict mode (`model/__init__.py`), that a product's bits depend neither on where its
+matrices lie nor on the number of threads. Other instructions, another CPU or another mode may round otherwise. PyTorch
+for Arm and macOS brings no MKL: there nothing is documented, and `tests/test_fleet.py` says what holds.
+"""
+
+import os
+import platform
+from functools import cache
+from pathlib import Path
+
+import torch
+
+
+@cache
+def rounding() -> dict[str, str]:
+    """Return the names under which a trial stores what its bits depend on: CPU, instruction set, and MKL's mode."""
+    held = os.environ.get("MKL_ENABLE_INSTRUCTIONS")
+    mode = os.environ.get("MKL_CBWR", "none") + (f" held to {held}" if held else "")
+    return {
+        "cpu": _cpu(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "mkl": mode if _has_mkl() else "no MKL",
+    }
+
+
+def broken_promise() -> str | None:
+    """Return a line that says how the environment lets bits depend on what else trains, None if it does not."""
+    mode = os.environ.get("MKL_CBWR", "")
+    if not _has_mkl() or "STRICT" in mode.upper():
+        return None
+    return (
+        f"MKL_CBWR={mode} is not strict: a trial's last digits may depend on what trains beside it; "
+        "unset it, or set MKL_CBWR=AUTO,STRICT"
+    )
+
+
+def _has_mkl() -> bool:
+    return bool(torch.backends.mkl.is_available())  # type: ignore[no-untyped-call]
+
+
+def _cpu() -> str:
+    """Return the CPU's name."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
