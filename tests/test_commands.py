@@ -72,7 +72,7 @@ def test_every_trial_stores_its_figures_and_its_replay(url: str) -> None:
     }
     before = {"before_accuracy", "before_loss"}
     for trial in optuna.load_study(study_name="sweet-spot", storage=url).trials:
-        assert figures | replay | before <= trial.user_attrs.keys()
+        assert figures | replay | rounding_here | before <= trial.user_attrs.keys()
         assert trial.user_attrs["gap"] == pytest.approx(trial.user_attrs["train_accuracy"] - trial.value)
         assert trial.value == trial.intermediate_values[trial.user_attrs["epochs"]]
 
