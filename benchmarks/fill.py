@@ -3,7 +3,6 @@
 import math
 import random
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -61,7 +60,7 @@ def fill(ledger: Ledger, size: int, chance: random.Random) -> None:
 
 def _insert_trials(connection: sa.Connection, study_id: int, new: Sequence[FrozenTrial]) -> list[int]:
     there = sa.select(sa.func.count()).where(rows.TRIALS.c.study_id == study_id)
-    first, now = connection.scalar(there) or 0, datetime.now()
+    first, now = connection.scalar(there) or 0, rows.time_now()
     times = {"datetime_start": now, "datetime_complete": now}
     insert = sa.insert(rows.TRIALS).returning(rows.TRIALS.c.trial_id, sort_by_parameter_order=True)
     values = [{"study_id": study_id, "number": first + k, "state": t.state, **times} for k, t in enumerate(new)]

@@ -1,6 +1,5 @@
 """The article's baseline, rerun to the letter and set beside what the article prints: `python -m search.baseline`."""
 
-import json
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Annotated, Any
@@ -118,7 +117,7 @@ def _report(ledger: Ledger, new: list[FrozenTrial], printer: Printer, plot: Path
         printer.console.print(f"saved {plot}", markup=False)
     if as_json:
         document = {"study": ledger.study.study_name, "article": ARTICLE, "ours": figures(new)}
-        cli.out.print_json(json.dumps({**document, "trials": [trial_json(trial) for trial in new]}))
+        cli.print_json({**document, "trials": [trial_json(trial) for trial in new]})
     elif new:
         cli.out.print(_comparison(figures(new)))
         cli.out.print(

@@ -1,6 +1,5 @@
 """The best trial of a study: `python -m search.best`."""
 
-import json
 from typing import Annotated, Any
 
 import optuna
@@ -35,7 +34,7 @@ def best(
     tied = [trial for trial in ranked if trial.value == ranked[0].value]
     if as_json:
         trials = [trial_json(trial) for trial in ranked[:top]]
-        cli.out.print_json(json.dumps(trials[0] if top is None else {"trials": trials}))
+        cli.print_json(trials[0] if top is None else {"trials": trials})
         return
     cli.out.print(_table(ranked[: top or len(tied)]))
     if len(tied) > 1:

@@ -1,6 +1,7 @@
 """What all commands share: their options, and the one place where errors become a line and an exit code.
 
-Exit codes: 0 done, 1 the run failed, 2 the input was wrong, 128 + N ended by signal N (130 Ctrl-C, 143 SIGTERM).
+Exit codes: 0 done, 1 the run failed, 2 the input was wrong, 128 + N ended by signal N (130 Ctrl-C, 143 SIGTERM, 129
+a closed terminal).
 """
 
 import logging
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from model.rounding import broken_promise
 from search.errors import SweetspotError, UsageError
+from search.output import printing, strict_json
 from search.patience import DATABASE_ERRORS, reason
 from search.signals import hired
 from search.storage import DEFAULT_URL
@@ -73,7 +75,9 @@ def entry(command: Callable[..., int | None], module: str) -> Callable[..., NoRe
     def main(arguments: Sequence[str] | None = None) -> NoReturn:
         """Run the command as a program."""
         args = sys.argv[1:] if arguments is None else list(arguments)
-        sys.exit(_guarded(lambda: app(args, prog_name=f"python -m {module}", standalone_mode=False)))
+        with printing():
+            code = _guarded(lambda: app(args, prog_name=f"python -m {module}", standalone_mode=False))
+        sys.exit(code)
 
     return main
 
@@ -90,14 +94,16 @@ def _guarded(run: Callable[[], Any]) -> int:
         return _say(f"the database failed: {reason(error)}", 1)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
-        sys.stderr.close()
-        return 0
 
 
 def _say(message: str, code: int) -> int:
     err.print("error: " + " ".join(message.split()), markup=False)
     return code
+
+
+def print_json(document: Any) -> None:
+    """Print a document as strict JSON in pure ASCII, whatever the terminal; a number that JSON has not is null."""
+    out.print_json(strict_json(document), ensure_ascii=True)
 
 
 def set_up_logging(verbose: bool) -> None:

@@ -1,6 +1,5 @@
 """Shows the state of a study, once or until nothing is left to do; `search/status.py` says what is in a state."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.errors import UsageError
+from search.output import strict_json
 from search.queueing import GRACE_SECONDS
 
 State = Mapping[str, Any]
@@ -53,7 +53,7 @@ class Changes:
         line = "; ".join([*progress(state), *troubles(state)])
         if line != self.last:
             stamped = f"[{time.monotonic() - self.start:6.1f} s] {line}"
-            self.console.print(json.dumps(state) if self.as_json else stamped, markup=False)
+            self.console.print(strict_json(state) if self.as_json else stamped, markup=False)
         self.last = line
 
 

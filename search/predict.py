@@ -1,6 +1,5 @@
 """Which digit is it? A trained trial answers: `python -m search.predict IMAGE`."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -52,7 +51,7 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
     said = answer(model, digit)
     if as_json:
         document = {"image": str(image), **vars(said), "trial": chosen.number, "params": chosen.params}
-        cli.out.print_json(json.dumps({**document, "polarity": digit.polarity, "weights": source}))
+        cli.print_json({**document, "polarity": digit.polarity, "weights": source})
     else:
         _show(said, digit, chosen, source)
 

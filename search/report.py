@@ -1,6 +1,5 @@
 """The verdict and its figures, from what is in SQL: `python -m search.report`. Trains nothing."""
 
-import json
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +37,7 @@ def report(
     opened = open_storage(storage, create=False)
     found = findings(opened, study)
     if as_json:
-        cli.out.print_json(json.dumps(document(found)))
+        cli.print_json(document(found))
     else:
         show(found, cli.out)
     if html is not None:

@@ -1,6 +1,5 @@
 """Train a trial again from what is stored of it, and compare: `python -m search.rerun 17`."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -168,7 +167,7 @@ def _print(  # noqa: PLR0917
     stored: dict[str, Any] = {name: trial.user_attrs[name] for name in replay.figures}
     if as_json:
         document = {"number": trial.number, "verdict": verdict, "stored": stored, "rerun": dict(replay.figures)}
-        cli.out.print_json(json.dumps({**document, "seed_noise": noise, "rounds_otherwise": rounds}))
+        cli.print_json({**document, "seed_noise": noise, "rounds_otherwise": rounds})
         return
     params = trial.params
     cli.out.print(f"trial {trial.number}: {params['hidden_units']} units, lr {params['lr']:.5f}")

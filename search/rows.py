@@ -5,7 +5,7 @@ Optuna checks the version of its schema when a database is opened, so these tabl
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -26,6 +26,11 @@ SYSTEM = _table("trial_system_attributes")
 BEATS = _table("trial_heartbeats")
 NAMES = {*models.BaseModel.metadata.tables, "alembic_version"}
 """Tables of a database that is Optuna's."""
+
+
+def time_now() -> datetime:
+    """Return the time as Optuna keeps it in `datetime_start` and `datetime_complete`: UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def in_state(study_id: int, *states: str) -> sa.ColumnElement[bool]:
@@ -56,6 +61,15 @@ def finished(connection: sa.Connection, study_id: int, *also: str) -> int:
     return connection.scalar(sa.select(sa.func.count()).where(in_state(study_id, "COMPLETE", "PRUNED", *also))) or 0
 
 
+def times(connection: sa.Connection, study_id: int) -> list[tuple[datetime, datetime | None]]:
+    """Return when each trial of a study began and, if it is finished, ended."""
+    asked = sa.select(TRIALS.c.datetime_start, TRIALS.c.datetime_complete, TRIALS.c.state).where(
+        TRIALS.c.study_id == study_id, TRIALS.c.datetime_start.is_not(None)
+    )
+    finished = ("COMPLETE", "PRUNED")
+    return [(start, end if state.name in finished else None) for start, end, state in connection.execute(asked)]
+
+
 def study_attrs(connection: sa.Connection, study_id: int) -> dict[str, Any]:
     """Return the user attributes of a study."""
     asked = sa.select(STUDY_USER.c.key, STUDY_USER.c.value_json).where(STUDY_USER.c.study_id == study_id)
@@ -84,7 +98,7 @@ def _having(key: str, value: Any) -> sa.Select[Any]:
 def start(connection: sa.Connection, trial_id: int, worker: str) -> None:
     """Let a worker run a trial."""
     started = sa.update(TRIALS).where(TRIALS.c.trial_id == trial_id)
-    connection.execute(started.values(state="RUNNING", datetime_start=datetime.now()))
+    connection.execute(started.values(state="RUNNING", datetime_start=time_now()))
     beat(connection, [trial_id])
     set_attrs(connection, USER, trial_id, {"worker": worker})
 

@@ -1,6 +1,5 @@
 """The main job: `python -m search.run --trials 50` searches, and resumes where it was interrupted."""
 
-import json
 import shlex
 from functools import partial
 from pathlib import Path
@@ -146,7 +145,7 @@ def _tell(ledger: Ledger, order: Order, as_json: bool) -> None:
     if as_json:
         storage, confirm = shown(ledger.storage.url), {"seeds": order.seeds, "epochs": order.epochs}
         document = {"study": name, "storage": storage, "budget": order.budget, "confirm": confirm, **commands}
-        cli.out.print_json(json.dumps(document))
+        cli.print_json(document)
         return
     cli.out.print(
         f"study {name!r} is to have {order.budget} trials; any search.worker on its storage trains them", markup=False
@@ -191,7 +190,7 @@ def _conclude(ledger: Ledger, confirmed: bool, as_json: bool) -> None:
     found = findings(ledger.storage, ledger.study.study_name) if confirmed else None
     if as_json:
         verdict = document(found) if found else None
-        cli.out.print_json(json.dumps({**summary(ledger), "verdict": verdict}))
+        cli.print_json({**summary(ledger), "verdict": verdict})
         return
     if found:
         show(found, cli.out)

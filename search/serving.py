@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from search.signals import stopping
+
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]  # what PEP 3333 calls an application
 READS = ("GET", "HEAD")
 UNREAD = 1 << 20  # bytes of a request that are read before it is refused
@@ -99,9 +101,9 @@ class Caught:
 
 @contextmanager
 def signalled() -> Iterator[Caught]:
-    """Catch SIGINT and SIGTERM for a while."""
+    """Catch what ends a command for a while."""
     caught = Caught()
-    old = {number: signal.signal(number, caught) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.signal(number, caught) for number in stopping()}
     try:
         yield caught
     finally:

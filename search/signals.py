@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from types import FrameType
 
 PARENT = "SWEETSPOT_PARENT"  # environment variable: the process that started this one as its worker
@@ -20,15 +21,24 @@ def orphaned() -> bool:
     return parent is not None and parent != str(os.getppid())
 
 
+def stopping() -> list[int]:
+    """Return the signals that end a command politely: SIGINT, SIGTERM and, of a closed terminal, SIGHUP.
+
+    Not SIGHUP where it is ignored, as by `nohup`, or where there is none, as on Windows.
+    """
+    hangups = [number for number in signal.valid_signals() if getattr(number, "name", "") == "SIGHUP"]
+    return [signal.SIGINT, signal.SIGTERM, *(one for one in hangups if signal.getsignal(one) != signal.SIG_IGN)]
+
+
 class Stop:
-    """Turns a SIGINT or SIGTERM, a timeout or the parent's end into a polite end; a second signal ends at once."""
+    """Turns a signal of `stopping`, a timeout or the parent's end into a polite end; a second signal ends at once."""
 
     def __init__(self, timeout: float | None) -> None:
         self.signal: int | None = None
         self.deadline = None if timeout is None else time.monotonic() + timeout
 
     def __enter__(self) -> "Stop":
-        self.old = {number: signal.signal(number, self._caught) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.old = {number: signal.signal(number, self._caught) for number in stopping()}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -49,4 +59,5 @@ class Stop:
     def _caught(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
         signal.signal(number, signal.SIG_DFL)
-        os.write(2, b"\nstopping after this epoch; open trials are given back (again to stop at once)\n")
+        with suppress(OSError):  # the terminal is gone
+            os.write(2, b"\nstopping after this epoch; open trials are given back (again to stop at once)\n")

@@ -1,6 +1,5 @@
 """How a study is getting on, whoever works on it: `python -m search.status`."""
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,12 @@ import typer
 from optuna.trial import FrozenTrial
 
 from search import cli
-from search.counts import FINISHED, count
+from search.counts import count
 from search.follow import follow, rendered
 from search.ledger import load_study
 from search.orders import parse
 from search.queueing import sweep
+from search.rows import time_now
 from search.storage import Storage, open_storage, shown
 
 RECENT = timedelta(minutes=10)  # over which the rate is measured
@@ -50,7 +50,7 @@ def status(  # noqa: PLR0917  # Typer passes options by name
     if watch:
         follow(look, every, cli.out, as_json=as_json)
     elif as_json:
-        cli.out.print_json(json.dumps(look()))
+        cli.print_json(look())
     else:
         cli.out.print(rendered(look()))
 
@@ -61,7 +61,7 @@ def state(storage: Storage, study: optuna.Study) -> dict[str, Any]:
     swept = sweep(storage, study) if "fingerprint" in attrs else []
     ages = storage.ages(study._study_id)
     everything, counts = study.get_trials(deepcopy=False), count(study)
-    budget, rate = attrs.get("budget"), _rate(everything, datetime.now())
+    budget, pace = attrs.get("budget"), rate(storage.times(study._study_id), time_now())
     left = max(0, budget - counts.finished) if budget else None
     return {
         "study": study.study_name,
@@ -74,8 +74,8 @@ def state(storage: Storage, study: optuna.Study) -> dict[str, Any]:
         "trouble": attrs.get("trouble"),
         "workers": [asdict(worker) for worker in workers(everything, ages)],
         "stale": [{"number": trial.number, "worker": trial.user_attrs.get("worker")} for trial in swept],
-        "trials_per_minute": rate,
-        "minutes_left": left / rate if left is not None and rate else None,
+        "trials_per_minute": pace,
+        "minutes_left": left / pace if left is not None and pace else None,
     }
 
 
@@ -105,14 +105,15 @@ def workers(trials: Sequence[FrozenTrial], ages: Mapping[int, float]) -> list[Wo
     ]
 
 
-def _rate(trials: Sequence[FrozenTrial], now: datetime) -> float | None:
-    """Return trials finished per minute, lately; None if there were none."""
-    ends = [trial.datetime_complete for trial in trials if trial.state in FINISHED and trial.datetime_complete]
-    recent = [end for end in ends if now - end <= RECENT]
-    starts = [trial.datetime_start for trial in trials if trial.datetime_start]
-    if not recent or not starts:
+def rate(times: Sequence[tuple[datetime, datetime | None]], now: datetime) -> float | None:
+    """Return trials finished per minute, lately; None if there were none.
+
+    `times` are each trial's start and, if it is finished, its end; as `now`, in UTC without a zone.
+    """
+    recent = [end for _, end in times if end is not None and now - end <= RECENT]
+    if not recent:
         return None
-    window = now - max(min(starts), now - RECENT)
+    window = now - max(min(start for start, _ in times), now - RECENT)
     return len(recent) / max(window / timedelta(minutes=1), 1e-3)
 
 

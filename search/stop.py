@@ -4,7 +4,6 @@ Its budget becomes what is finished, so nobody claims another trial; whoever tra
 second if that is longer, and gives it back. A trial that ends before its worker has noticed still counts.
 """
 
-import json
 import time
 from typing import Annotated, Any
 
@@ -38,7 +37,7 @@ def stop(
     if as_json:
         counted = {**vars(counts), "finished": counts.finished}
         document = {"study": study, "storage": shown(opened.url), "counts": counted, "still_running": running}
-        cli.out.print_json(json.dumps(document))
+        cli.print_json(document)
     else:
         _tell(study, counts, running, todo)
 

@@ -126,6 +126,14 @@ class Storage:
             now, up = rows.clock(connection)
         return {trial_id: (now - max(seen.get(trial_id, now), up)).total_seconds() for trial_id in ids}
 
+    def times(self, study_id: int) -> list[tuple[datetime, datetime | None]]:
+        """Return when each trial began and, if it is complete or pruned, ended: in UTC without a zone.
+
+        Not through Optuna, which returns local time, where an hour of every autumn is there twice.
+        """
+        with self.engine.begin() as connection:
+            return rows.times(connection, study_id)
+
     def fail(self, study_id: int, trial_id: int, why: str, again: Mapping[str, Any] | None) -> bool:
         """Fail a running trial, and with `again` queue one with these parameters and attributes; one transaction.
 
@@ -136,7 +144,7 @@ class Storage:
             if not rows.still_running(connection, [trial_id]):
                 return False
             failed = sa.update(rows.TRIALS).where(rows.TRIALS.c.trial_id == trial_id)
-            connection.execute(failed.values(state="FAIL", datetime_complete=datetime.now()))
+            connection.execute(failed.values(state="FAIL", datetime_complete=rows.time_now()))
             rows.set_attrs(connection, rows.USER, trial_id, {"reason": why})
             if again is not None:
                 queued = rows.new_trial(connection, study_id, "WAITING")

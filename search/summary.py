@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from itertools import pairwise
 from typing import Any
 
@@ -40,7 +41,7 @@ def trial_json(trial: FrozenTrial) -> dict[str, Any]:
         "baseline": bool(trial.user_attrs.get("baseline")),
         "user_attrs": trial.user_attrs,
         "state": trial.state.name,
-        "datetime_complete": trial.datetime_complete.isoformat() if trial.datetime_complete else None,
+        "datetime_complete": trial.datetime_complete.astimezone(UTC).isoformat() if trial.datetime_complete else None,
     }
 
 

@@ -188,6 +188,26 @@ def test_a_run_that_is_interrupted_gives_back_and_is_resumed(tmp_path: Path, mni
     assert len({tuple(trial.params.values()) for trial in trials}) == len(trials)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="no terminals of this kind here")
+@pytest.mark.parametrize("nohup", [False, True])
+def test_a_closed_terminal_gives_back_unless_nobody_is_to_notice(tmp_path: Path, mnist_dir: Path, nohup: bool) -> None:
+    options = ["--trials", "2", "--epochs", "3", "--confirm-seeds", "0", "--fleet-size", "16", "--device", "cpu"]
+    options += ["--storage", _url(tmp_path), "--data-dir", str(mnist_dir)]
+    command = [*(["nohup"] if nohup else []), sys.executable, "-m", "search.run", *options]
+    ours, theirs = os.openpty()
+    take = [sys.executable, "-c", "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+            "os.execvp(sys.argv[1], sys.argv[1:])"]  # fmt: skip
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with subprocess.Popen([*take, *command], **streams, start_new_session=True, cwd=tmp_path) as job:
+        os.close(theirs)
+        _wait_until_running(_url(tmp_path))
+        os.close(ours)  # the kernel sends SIGHUP
+        assert job.wait(60) == (0 if nohup else 128 + signal.SIGHUP)
+    states = [t.state.name for t in optuna.load_study(study_name="sweet-spot", storage=_url(tmp_path)).trials]
+    assert "RUNNING" not in states
+    assert ("WAITING" in states) != nohup
+
+
 def test_optunas_own_command_line_reads_the_study(url: str) -> None:
     command = [Path(sys.executable).with_name("optuna"), "best-trial", "--study-name", "sweet-spot", "--storage", url]
     done = subprocess.run(command, check=True, capture_output=True, text=True)

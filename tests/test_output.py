@@ -1,0 +1,106 @@
+"""Whatever a command prints can be printed anywhere, and no failure to print costs a run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.output import plain, strict_json
+
+ENCODINGS = ["cp1252", "latin-1", "ascii"]
+COMMANDS = """
+import importlib, sys, traceback
+for line in sys.stdin.read().splitlines():
+    name, *arguments = line.split("\t")
+    try:
+        importlib.import_module(f"search.{name}").main(arguments)
+    except SystemExit as end:
+        print(name, end.code, file=sys.stderr, flush=True)
+"""
+
+
+def run_all(lines: list[list[str]], output: Path, encoding: str) -> list[str]:
+    """Run commands one after another in one process, their output in a file; return what they ended with."""
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "200"}
+    text = "\n".join("\t".join(line) for line in lines).encode()
+    with output.open("wb") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", COMMANDS],
+            input=text,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            env=environment,
+            check=True,
+        )
+    return done.stderr.decode(encoding).splitlines()
+
+
+def test_every_command_prints_in_every_encoding(tmp_path: Path, mnist_dir: Path) -> None:
+    where = [f"--storage=sqlite:///{tmp_path}/étude.db"]
+    data = [f"--data-dir={mnist_dir}", "--device=cpu"]
+    run = ["run", "--trials=2", "--epochs=1", "--confirm-seeds=2", "--confirm-epochs=1", *where, *data]
+    reads = [["best", *where], ["status", *where], ["report", *where], ["rerun", "0", *where, *data]]
+    others = [["baseline", "--epochs=1", "--seeds=1", *where, *data]]
+    lines = [
+        run,
+        *reads,
+        *others,
+        *([line[0], "--help"] for line in [["worker"], ["dashboard"], ["predict"], ["stop"]]),
+    ]
+    lines += [[*line, "--json"] for line in [run, *reads]]
+    for encoding in ENCODINGS:
+        log = tmp_path / f"{encoding}.log"
+        ended = run_all(lines, log, encoding)
+        names = {line[0] for line in lines}
+        assert [line.split() for line in ended if line.split()[0] in names] == [[line[0], "0"] for line in lines]
+        printed = log.read_bytes().decode(encoding)
+        assert "validation accuracy" in printed
+        assert "####" in printed  # a bar, which none of the three has
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.characters())
+def test_every_character_has_a_plain_form(character: str) -> None:
+    assert plain(character).isascii()
+    assert plain(character)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(VALUES)
+def test_every_document_is_strict_json_in_ascii(document: object) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    text = strict_json(document)
+    assert text.isascii()
+    json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("output", ["/dev/full", "closed pipe", "closed"])
+def test_an_output_that_is_gone_costs_nothing(output: str, tmp_path: Path, mnist_dir: Path) -> None:
+    options = ["--trials=1", "--epochs=1", "--confirm-seeds=0", f"--data-dir={mnist_dir}", "--device=cpu"]
+    command = [sys.executable, "-m", "search.run", *options, f"--storage=sqlite:///{tmp_path}/study.db"]
+    if output == "closed":
+        done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE, check=False)
+    elif output == "/dev/full":
+        with open(output, "wb") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,0 +1,94 @@
+"""What we write into Optuna's tables by hand is, column by column, what Optuna writes."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from optuna.trial import TrialState, create_trial
+
+from benchmarks.faults import ledger_at
+from search import rows
+from search.ledger import Ledger
+from search.status import rate
+
+ZONES = ["UTC", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kolkata"]
+
+
+@pytest.fixture
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A time zone of this process."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+def row(ledger: Ledger, trial_id: int) -> dict[str, Any]:
+    with ledger.storage.engine.begin() as connection:
+        found = connection.execute(sa.select(rows.TRIALS).where(rows.TRIALS.c.trial_id == trial_id)).mappings().one()
+    return dict(found)
+
+
+def same(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    for name in ours.keys() - {"trial_id", "number"}:
+        if isinstance(theirs[name], datetime):
+            assert abs(ours[name] - theirs[name]) < timedelta(minutes=1), name
+        else:
+            assert ours[name] == theirs[name], name
+
+
+@pytest.mark.parametrize("zone", ZONES, indirect=True)
+def test_a_trial_is_claimed_and_failed_as_by_optuna(url: str, zone: str) -> None:
+    ledger = ledger_at(url)
+    ledger.aim(3)
+    ours, theirs = ledger.claim(), ledger.study.ask(ledger.spec.space)
+    assert ours is not None
+    same(row(ledger, ours._trial_id), row(ledger, theirs._trial_id))
+    assert ledger.storage.fail(ledger.study._study_id, ours._trial_id, "why", None)
+    ledger.study.tell(theirs, state=TrialState.FAIL)
+    same(row(ledger, ours._trial_id), row(ledger, theirs._trial_id))
+    started = ledger.study.trials[ours.number].datetime_start
+    assert started is not None
+    assert abs(datetime.now() - started) < timedelta(minutes=1)
+
+
+def test_attributes_and_heartbeats_are_written_as_by_optuna(url: str) -> None:
+    ledger = ledger_at(url)
+    ledger.aim(2)
+    ours, theirs = ledger.claim(), ledger.claim()
+    assert ours is not None
+    assert theirs is not None
+    attrs: dict[str, Any] = {"text": "é", "number": 0.1, "list": [1, None, True], "record": {"a": {"b": 2}}}
+    ledger.storage.set_attrs(ours._trial_id, attrs)
+    for key, value in attrs.items():
+        theirs.set_user_attr(key, value)
+    with ledger.storage.engine.begin() as connection:
+        stored = [
+            connection.execute(
+                sa.select(rows.USER.c.key, rows.USER.c.value_json).where(rows.USER.c.trial_id == one._trial_id)
+            ).all()
+            for one in (ours, theirs)
+        ]
+    ours_stored, theirs_stored = ({key: text for key, text in found if key in attrs} for found in stored)
+    assert ours_stored == theirs_stored
+    ledger.storage.optuna.record_heartbeat(theirs._trial_id)
+    ages = ledger.storage.ages(ledger.study._study_id)
+    assert abs(ages[ours._trial_id] - ages[theirs._trial_id]) < 60
+
+
+@pytest.mark.parametrize("zone", [*ZONES, "Europe/Berlin", "America/New_York"], indirect=True)
+@pytest.mark.parametrize("change", [datetime(2026, 3, 29, 1), datetime(2026, 10, 25, 1), datetime(2026, 11, 1, 6)])
+def test_the_rate_is_right_when_the_hour_changes(zone: str, change: datetime, tmp_path: Path) -> None:
+    ledger = ledger_at(f"sqlite:///{tmp_path}/study.db")
+    for minute in (-2, -1, 0):
+        trial = create_trial(value=0.5)
+        start, end = ((change + timedelta(minutes=at)).replace(tzinfo=UTC) for at in (minute, minute + 1))
+        trial.datetime_start, trial.datetime_complete = start, end
+        ledger.study.add_trial(trial)
+    times = ledger.storage.times(ledger.study._study_id)
+    assert rate(times, change + timedelta(minutes=1)) == pytest.approx(1.0)
