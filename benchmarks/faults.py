@@ -172,6 +172,40 @@ class Postgres:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
         execute(self.url(), f"{others} AND backend_type = 'client backend'")
 
+    @contextmanager
+    def set_to(self, name: str, value: str) -> Iterator[None]:
+        """Let all sessions have a setting for a while; whoever is in a transaction gets it with the next."""
+        self._tell(f"ALTER SYSTEM SET {name} = '{value}'")
+        try:
+            yield
+        finally:
+            self._tell(f"ALTER SYSTEM RESET {name}")
+
+    def _tell(self, statement: str) -> None:
+        for line in (statement, "SELECT pg_reload_conf()"):
+            execute_outside(self.url(), line)
+
+    @contextmanager
+    def held(self, url: str, table: str = "studies") -> Iterator[None]:
+        """Hold the locks of all rows of a table for a while."""
+        with sa.create_engine(driver(url), poolclass=sa.NullPool).begin() as connection:
+            connection.exec_driver_sql(f"SELECT * FROM {table} FOR UPDATE")
+            yield
+
+    @contextmanager
+    def crowded(self) -> Iterator[None]:
+        """Take all connections that are left, after breaking those that others have."""
+        self.drop_connections()
+        engine, taken = sa.create_engine(driver(self.url()), poolclass=sa.NullPool), []
+        try:
+            with suppress(sa.exc.OperationalError):
+                while True:
+                    taken.append(engine.connect())
+            yield
+        finally:
+            for connection in taken:
+                connection.close()
+
     def stop(self) -> None:
         """Stop at once, as a crash does: nothing is said to the clients, nothing is tidied up."""
         self._pg_ctl("-m", "immediate", "-w", "stop")

@@ -17,14 +17,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import optuna
 
-from benchmarks.faults import Postgres, audit, kill, ledger_at, start, work
+from benchmarks.faults import Postgres, audit, execute, kill, ledger_at, start, work
 from search.ledger import Ledger
 
 WORKERS = 4
@@ -87,7 +87,36 @@ class Round:
 
     def _kinds(self) -> list[Callable[[], None]]:
         on_both = [self._kill, self._terminate]
-        return on_both if self.server is None else [*on_both, self._drop, self._drop, self._crash]
+        return on_both if self.server is None else [*on_both, self._drop, self._crash, *self._unable()]
+
+    def _unable(self) -> list[Callable[[], None]]:
+        """What keeps a server that is there from serving: for each SQLSTATE of `search/patience.py` that can be had."""
+        assert self.server is not None
+        server = self.server
+
+        def cancel() -> None:
+            for _ in range(20):  # most find nobody at work
+                execute(
+                    server.url(), "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                )
+
+        return [
+            lambda: self._for_a_while("read-only", server.set_to("default_transaction_read_only", "on")),
+            lambda: self._for_a_while("serializable", server.set_to("default_transaction_isolation", "serializable")),
+            lambda: self._for_a_while("no connection left", server.crowded()),
+            lambda: self._for_a_while("lock time-out", server.set_to("lock_timeout", "50ms"), server.held(self.url)),
+            lambda: self._for_a_while("cancelled", after=cancel),
+        ]
+
+    def _for_a_while(
+        self, name: str, *states: AbstractContextManager[None], after: Callable[[], None] = lambda: None
+    ) -> None:
+        with ExitStack() as stack:
+            for state in states:
+                stack.enter_context(state)
+            time.sleep(self.chance.uniform(0.2, 1.0))
+            after()
+        self.faults[name] += 1
 
     def _one_alive(self) -> BaseProcess:
         alive = [worker for worker in self.workers if worker.is_alive()]

@@ -1,7 +1,9 @@
 """What to do when the database does not answer: wait while that helps, else say why in a line.
 
-A database that is *away* is one that may come back by itself: a connection that broke, a server that restarts, an
-SQLite file that another process holds. Everything else (a full disk, a missing right) needs somebody to act.
+A database that is *away* is one that may come back by itself: a connection that broke, a server that restarts or cannot
+be written to for a while, an SQLite file that another process holds. A transaction that lost against another is run
+*again*. Everything else (a full disk, a missing right) needs somebody to act. What PostgreSQL says is sorted by its
+SQLSTATE, in `STATES`.
 """
 
 import logging
@@ -23,6 +25,25 @@ AWAY_SECONDS = 300.0  # unless it says otherwise
 HASTY_SECONDS = 5.0  # when we are to stop
 FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0  # seconds between two tries; it doubles
 NOTICEABLE = 10.0  # seconds after which an answer that came at last counts as the end of an outage
+
+WAIT, AGAIN, END = "wait", "again", "end"
+STATES = {
+    "08": (WAIT, "the connection broke, or none could be made"),
+    "25006": (WAIT, "read-only: a standby that is about to take over, or a server that was told so"),
+    "25P03": (WAIT, "the server closed a connection that idled in a transaction; there are others"),
+    "53100": (END, "its disk is full: somebody has to make room"),
+    "53200": (WAIT, "out of memory: others will give theirs back"),
+    "53300": (WAIT, "too many connections: others will close theirs"),
+    "57P01": (WAIT, "shut down by an administrator: it may be a restart"),
+    "57P02": (WAIT, "it crashed, and recovers by itself"),
+    "57P03": (WAIT, "starting up, shutting down or recovering"),
+    "57P05": (WAIT, "the server closed an idle connection; there are others"),
+    "40001": (AGAIN, "lost against another transaction (serialization)"),
+    "40P01": (AGAIN, "lost against another transaction (deadlock)"),
+    "55P03": (AGAIN, "another transaction holds a lock for longer than lock_timeout"),
+    "57014": (AGAIN, "cancelled, by statement_timeout or somebody"),
+}
+"""What to do about a SQLSTATE, or a class of them, and why. Source: PostgreSQL's manual, appendix A."""
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -60,9 +81,9 @@ class Patience:
                 result = attempt()
             except DATABASE_ERRORS as error:
                 self._check(error, time.monotonic() - start)
-                if not said:
+                if not said and what_to_do(error) == WAIT:
                     _log.warning("%s is away (%s); waiting up to %.0f s", self.place, reason(error), self.seconds)
-                said = True
+                    said = True
                 time.sleep(delay)
                 delay = min(2 * delay, LONGEST_DELAY)
             else:
@@ -86,15 +107,24 @@ class Patience:
 
 
 def is_away(error: BaseException) -> bool:
-    """Return whether the database may come back by itself."""
+    """Return whether to run again what failed: the database may come back by itself, or is there already."""
+    return what_to_do(error) != END
+
+
+def what_to_do(error: BaseException) -> str:
+    """Return `WAIT`, `AGAIN` or `END`."""
     error = _cause(error)
     if isinstance(error, sa.exc.PendingRollbackError):  # the connection broke just before
-        return True
-    if not isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)):
-        return isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+        return WAIT
+    if not isinstance(error, sa.exc.DBAPIError):
+        return END
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if known := STATES.get(state) or STATES.get(state[:2]):
+        return known[0]
     if type(error.orig).__module__.startswith("sqlite3"):
-        return "locked" in str(error.orig)
-    return getattr(error.orig, "sqlstate", None) != "53100"  # disk_full
+        return WAIT if "locked" in str(error.orig) else END
+    operational = isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError))  # no connection has no SQLSTATE
+    return WAIT if operational or error.connection_invalidated else END
 
 
 def is_restarting(error: BaseException) -> bool:
@@ -122,6 +152,7 @@ _ADVICE = {
     "disk is full": "make room on its disk and run the same command again",
     "no space left": "make room on its disk and run the same command again",
     "disk i/o error": "is its disk full or broken? All that was stored is kept",
+    "read-only transaction": "the server is a standby, or was told to be read-only: name the one that is written to",
     "readonly database": "the file or its directory may not be written to",
     "not a database": "the file is something else; choose another",
     "no password supplied": "set SWEETSPOT_STORAGE_PASSWORD, PGPASSWORD or PGPASSFILE",

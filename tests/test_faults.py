@@ -2,13 +2,17 @@
 
 import resource
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from benchmarks.faults import CLEAN, Postgres, audit, execute, ledger_at, search, start, wait_until, work
+from benchmarks.faults import CLEAN, Postgres, audit, driver, execute, ledger_at, search, start, wait_until, work
 from search.errors import StorageError
 from search.ledger import Ledger, process_name
+from search.patience import AGAIN, END, WAIT, what_to_do
 
 
 def finished(ledger: Ledger) -> int:
@@ -43,6 +47,72 @@ def test_a_server_that_crashes_and_comes_back_delays_and_loses_nothing(
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert audit(ledger.study.trials, 10) == CLEAN
     assert ledger.counts().failed == 0
+
+
+def test_a_server_that_is_read_only_for_a_while_is_waited_for(postgres: Postgres) -> None:
+    url = postgres.fresh()
+    ledger = ledger_at(url)
+    workers = [start(work, url, 10, pace=0.05) for _ in range(2)]
+    wait_until(lambda: finished(ledger) >= 2)
+    with postgres.set_to("default_transaction_read_only", "on"):
+        counted = finished(ledger)
+        time.sleep(1.0)
+        assert finished(ledger) <= counted + 1  # one may have been under way
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert audit(ledger.study.trials, 10) == CLEAN
+    assert ledger.counts().failed == 0
+
+
+def failure(url: str, *statements: str) -> BaseException:
+    """Return what a server says to statements of one transaction."""
+    with pytest.raises(sa.exc.SQLAlchemyError) as caught:
+        execute(url, "; ".join(statements))
+    return caught.value
+
+
+def test_what_a_server_says_is_sorted_by_its_state(postgres: Postgres) -> None:
+    url = postgres.fresh()
+    execute(url, "CREATE TABLE things (id int); INSERT INTO things VALUES (1), (2)")
+    assert what_to_do(failure(url, "SET TRANSACTION READ ONLY", "INSERT INTO things VALUES (3)")) == WAIT
+    assert what_to_do(failure(url, "SELECT pg_terminate_backend(pg_backend_pid())")) == WAIT
+    assert what_to_do(failure(url, "SET statement_timeout = 1", "SELECT pg_sleep(9)")) == AGAIN
+    with postgres.held(url, "things"):
+        assert what_to_do(failure(url, "SET lock_timeout = 1", "SELECT * FROM things FOR UPDATE")) == AGAIN
+    with postgres.crowded():
+        assert what_to_do(failure(url, "SELECT 1")) == WAIT
+    assert what_to_do(failure(url, "SELECT * FROM nothing")) == END
+    assert what_to_do(failure(postgres.url("nowhere"), "SELECT 1")) == WAIT  # a connection's end has no state
+    assert what_to_do(failure(url, "DO $$ BEGIN RAISE 'full' USING ERRCODE = '53100'; END $$")) == END
+
+
+def test_who_loses_against_another_transaction_runs_again(postgres: Postgres) -> None:
+    engine = sa.create_engine(driver(postgres.fresh()), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE things (id int); INSERT INTO things VALUES (1), (2)")
+    with engine.connect() as one, engine.connect() as other:
+        for connection in (one, other):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            connection.exec_driver_sql("SELECT sum(id) FROM things")
+            connection.exec_driver_sql("INSERT INTO things VALUES (3)")
+        one.commit()
+        with pytest.raises(sa.exc.OperationalError) as caught:
+            other.commit()
+    assert what_to_do(caught.value) == AGAIN
+    with engine.connect() as one, engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        one.exec_driver_sql("SELECT * FROM things WHERE id = 1 FOR UPDATE")
+        other.exec_driver_sql("SELECT * FROM things WHERE id = 2 FOR UPDATE")
+        waiting = pool.submit(one.exec_driver_sql, "SELECT * FROM things WHERE id = 2 FOR UPDATE")
+        lost: list[BaseException] = []
+        try:
+            other.exec_driver_sql("SELECT * FROM things WHERE id = 1 FOR UPDATE")
+        except sa.exc.OperationalError as error:
+            lost.append(error)
+        other.rollback()
+        if error := waiting.exception():
+            lost.append(error)
+    assert [what_to_do(error) for error in lost] == [AGAIN]
 
 
 def test_a_server_that_stays_away_ends_the_run_and_a_later_run_resumes(

@@ -14,9 +14,8 @@ from search.output import plain, strict_json
 
 ENCODINGS = ["cp1252", "latin-1", "ascii"]
 COMMANDS = """
-import importlib, sys, traceback
-for line in sys.stdin.read().splitlines():
-    name, *arguments = line.split("\t")
+import importlib, json, sys
+for name, *arguments in json.loads(sys.argv[1]):
     try:
         importlib.import_module(f"search.{name}").main(arguments)
     except SystemExit as end:
@@ -27,16 +26,15 @@ for line in sys.stdin.read().splitlines():
 def run_all(lines: list[list[str]], output: Path, encoding: str) -> list[str]:
     """Run commands one after another in one process, their output in a file; return what they ended with."""
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "200"}
-    text = "\n".join("\t".join(line) for line in lines).encode()
     with output.open("wb") as file:
         done = subprocess.run(
-            [sys.executable, "-c", COMMANDS],
-            input=text,
+            [sys.executable, "-c", COMMANDS, json.dumps(lines)],
             stdout=file,
             stderr=subprocess.PIPE,
             env=environment,
-            check=True,
+            check=False,
         )
+    assert done.returncode == 0, done.stderr
     return done.stderr.decode(encoding).splitlines()
 
 
