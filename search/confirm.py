@@ -22,7 +22,7 @@ from model.training import Score, describe, evaluate
 from search.display import Lines, watch
 from search.engine import POLL_SECONDS, Engine, Listener, Run
 from search.ledger import Ledger, enqueue, open_ledger, stored_epochs
-from search.summary import ranking
+from search.summary import ranking, usable
 from studies.confirm import EPOCHS, Arm, Plan, confirmation, plan
 
 ROUNDS = 7  # of timing, each width once a round
@@ -115,7 +115,7 @@ def open_confirmation(search: Ledger, seeds: int, epochs: int) -> ConfirmLedger:
     """
     opened = open_ledger(search.storage, confirmation(search.study.study_name, epochs), search.seed)
     ledger = ConfirmLedger(opened.storage, opened.study, opened.spec, opened.seed)
-    drawn = plan(search.study.study_name, search.study.get_trials(deepcopy=False))
+    drawn = plan(search.study.study_name, usable(search.study, TrialState.COMPLETE, TrialState.PRUNED))
     with ledger.storage.lock(ledger.study.study_name):
         if ledger.study.user_attrs.get(PLAN) != drawn.as_dict():
             ledger.study.set_user_attr(PLAN, drawn.as_dict())

@@ -27,6 +27,7 @@ from search.plots import (
     percent,
     span,
 )
+from search.summary import usable
 from search.verdict import WidthSummary
 from studies.confirm import GRID
 
@@ -149,7 +150,7 @@ def cost(found: Findings) -> Picture:
 
 def search_trials(found: Findings) -> Picture:
     """What the search itself tried."""
-    trials = [t for t in found.search.get_trials(deepcopy=False) if t.value is not None]
+    trials = usable(found.search, TrialState.COMPLETE, TrialState.PRUNED)
     plot = empty("hidden units", "learning rate")
     plot.update_yaxes(type="log", tickformat="", tickvals=LRS, ticktext=[f"{lr:g}" for lr in LRS])
     values = sorted(trial.value for trial in trials if trial.value is not None)

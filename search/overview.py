@@ -7,7 +7,8 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from search.plots import COLOURS, SYMBOLS, Picture, empty, log_widths, percent
-from search.summary import baseline_of, ranking, value
+from search.summary import baseline_of, ranking, usable, value
+from studies.outlook import reports
 
 WIDTHS = (4, 8, 16, 32, 64, 128, 256)
 RATES = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -16,7 +17,7 @@ PAGE = {"pruned": COLOURS[6], "complete": COLOURS[0], "baseline": COLOURS[3], "b
 
 def overview(study: Study) -> list[Picture]:
     """Return the plots; empty where no trial has been scored yet."""
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
+    trials = usable(study, TrialState.COMPLETE, TrialState.PRUNED)
     return [_tried(study, trials), _by_width(study, trials), _learning(study, trials)] if trials else []
 
 
@@ -102,8 +103,8 @@ def _points(plot: go.Figure, trials: Sequence[FrozenTrial], name: str, y: Sequen
 
 
 def _curve(plot: go.Figure, trial: FrozenTrial, name: str, line: object, named: bool) -> None:
-    steps = sorted(trial.intermediate_values)
-    values = [trial.intermediate_values[step] for step in steps]
+    told = reports(trial)
+    steps, values = list(told), list(told.values())
     plot.add_scatter(x=steps, y=values, mode="lines", name=name, line=line, showlegend=named)
 
 

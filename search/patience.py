@@ -128,8 +128,8 @@ def what_to_do(error: BaseException) -> str:
 
 
 def is_restarting(error: BaseException) -> bool:
-    """Return whether a server was there and broke off: the one case worth waiting for when a database is opened."""
-    return is_away(error) and any(sign in reason(error) for sign in _BROKEN_OFF)
+    """Return whether a server is there and cannot serve yet: what is worth waiting for when a database is opened."""
+    return what_to_do(error) == AGAIN or (is_away(error) and any(sign in reason(error) for sign in _BROKEN_OFF))
 
 
 def reason(error: BaseException) -> str:
@@ -147,6 +147,8 @@ _BROKEN_OFF = (
     "shutting down",
     "accepting connections",
     "locked",
+    "too many clients",
+    "connection slots",
 )
 _ADVICE = {
     "disk is full": "make room on its disk and run the same command again",

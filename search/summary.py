@@ -1,8 +1,11 @@
 """What a study has found so far, as plain data and as text."""
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +17,7 @@ from search.errors import NotFoundError
 
 BINS = (4, 8, 16, 32, 64, 128, 257)  # edges of the width curve: a doubling each, as widths are sampled by their log
 BAR = 40  # characters
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,38 @@ def trial_json(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
+def usable(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
+    """Return the trials in these states that can be compared: a finite value, a width and a learning rate.
+
+    Optuna's own tools may add others. Each is left out with one line.
+    """
+    trials = study.get_trials(deepcopy=False, states=states)
+    return [trial for trial in trials if not _said(study.study_name, trial.number, misfit(trial))]
+
+
+def misfit(trial: FrozenTrial) -> str | None:
+    """Return why a trial cannot be compared with others, None if it can."""
+    if trial.value is None or not math.isfinite(trial.value):
+        return f"its value is {trial.value}"
+    width, lr = trial.params.get("hidden_units"), trial.params.get("lr")
+    if type(width) is not int or width < 1:
+        return f"its hidden_units are {width!r}"
+    if type(lr) not in (int, float) or not 0 < float(lr or 0) < math.inf:
+        return f"its lr is {lr!r}"
+    return None
+
+
+@cache
+def _said(study: str, number: int, why: str | None) -> bool:
+    """Say once that a trial is left out; return whether it is."""
+    if why is not None:
+        _log.warning("trial %d of study %r is left out: %s", number, study, why)
+    return why is not None
+
+
 def ranking(study: optuna.Study) -> list[FrozenTrial]:
     """Return the completed trials, best first, ties by number; a pruned trial's value is only its last report."""
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return sorted(complete, key=lambda trial: (-value(trial), trial.number))
+    return sorted(usable(study, TrialState.COMPLETE), key=lambda trial: (-value(trial), trial.number))
 
 
 def completed(study: optuna.Study) -> list[FrozenTrial]:
@@ -66,7 +98,7 @@ def baseline_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
 
 def width_curve(study: optuna.Study) -> list[Bin]:
     """Return the best trial of each range of widths, a completed one where there is any."""
-    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    finished = usable(study, TrialState.COMPLETE, TrialState.PRUNED)
     bins = []
     for low, end in pairwise(BINS):
         inside = [trial for trial in finished if low <= trial.params["hidden_units"] < end]

@@ -6,7 +6,7 @@ from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
-from studies.outlook import expected_of, reporting, some
+from studies.outlook import expected_of, reporting, reports, some
 
 
 class OutlookPruner(BasePruner):
@@ -33,7 +33,7 @@ class OutlookPruner(BasePruner):
             return False
         others = reporting(other for other in study.get_trials(deepcopy=False) if other.number != trial.number)
         rivals = [other for other in others if not other.user_attrs.get("baseline")]
-        here = [other for other in rivals if epoch in other.intermediate_values][::-1][: self.window - 1]
+        here = [other for other in rivals if epoch in reports(other)][::-1][: self.window - 1]
         told = {each.number: each for each in (*some(others), *here, trial)}
         reaches = dict(zip(told, expected_of([*told.values()], max(self.horizon, epoch)), strict=True))
         better = sum(reaches[other.number] > reaches[trial.number] for other in here)

@@ -45,9 +45,14 @@ class Process:
 
 
 def reporting(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the trials that say something: they train, were pruned or are complete, and have reported."""
+    """Return the trials that say something: they train, were pruned or are complete, and have reported a number."""
     states = (TrialState.RUNNING, TrialState.PRUNED, TrialState.COMPLETE)
-    return [trial for trial in trials if trial.state in states and trial.intermediate_values]
+    return [trial for trial in trials if trial.state in states and reports(trial)]
+
+
+def reports(trial: FrozenTrial) -> dict[int, float]:
+    """Return a trial's reports by epoch, without those that others' tools may write: infinite ones and no numbers."""
+    return {epoch: value for epoch, value in sorted(trial.intermediate_values.items()) if math.isfinite(value)}
 
 
 def some(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -63,7 +68,7 @@ def expected_of(trials: Sequence[FrozenTrial], horizon: int, process: Process | 
     It is what a Gaussian process makes of all trials' reports up to then. So one that was stopped early is taken to
     gain what those did that went on, and the more so the nearer their settings: a low learning rate gains longer than a
     high one. And luck counts for less than it shows. The horizon should not be further than many trials have come.
-    Values are accuracies. All trials have reported.
+    Values are accuracies. All trials have reported a number.
     Source: Swersky et al., "Freeze-Thaw Bayesian Optimization" (2014), with a simpler covariance.
     """
     process = process or Process()
@@ -108,15 +113,15 @@ def curves(trials: Sequence[FrozenTrial], horizon: int) -> tuple[Vector, Vector,
 
     Up to an epoch, but each trial's first in any case.
     """
-    places, reports, of, values = _places(trials), [], [], []
+    places, rows, of, values = _places(trials), [], [], []
     for k, trial in enumerate(trials):
-        first = min(trial.intermediate_values)
-        for epoch, value in sorted(trial.intermediate_values.items()):
-            if epoch <= max(horizon, first):
-                reports.append([*places[k], math.log(max(epoch, 1))])
+        told = reports(trial)
+        for epoch, value in told.items():
+            if epoch <= max(horizon, min(told)):
+                rows.append([*places[k], math.log(max(epoch, 1))])
                 of.append(k)
                 values.append(-math.log(min(max(1 - value, ERRORS[0]), ERRORS[1])))
-    return np.array(reports), np.array(of, dtype=float), np.array(values)
+    return np.array(rows), np.array(of, dtype=float), np.array(values)
 
 
 def _places(trials: Sequence[FrozenTrial]) -> Vector:
