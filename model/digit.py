@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from model.errors import PictureError, first_line
+from model.photograph import ink_of, is_photograph
 
 SIDE, BOX = 28, 20  # pixels
 MAX_PIXELS = 50_000_000  # a larger picture is no picture of a digit, and unpacking it could fill the memory
@@ -36,6 +37,8 @@ class Digit:
 def read_digit(path: Path) -> Digit:
     """Read a picture. Raises `PictureError` for one that cannot be read or shows nothing."""
     grey = _grey(_open(path))
+    if is_photograph(grey):
+        return _photographed(path, grey)
     paper = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     dark_paper = paper < 128
     ink = np.clip(grey - paper if dark_paper else paper - grey, 0, 255)
@@ -44,6 +47,15 @@ def read_digit(path: Path) -> Digit:
         raise PictureError(f"{path} shows no digit: nothing in it stands out from its border")
     pixels = _centred(_fitted(ink * (255 / boldest)))
     return Digit(torch.from_numpy(pixels).view(1, SIDE * SIDE), "white on black" if dark_paper else "black on white")
+
+
+def _photographed(path: Path, grey: Grey) -> Digit:
+    """Read a photograph of ink on brighter paper. Raises `PictureError` where it shows no digit, or several."""
+    ink, why = ink_of(grey)
+    if ink is None:
+        raise PictureError(f"{path} shows no single digit: {why}")
+    pixels = _centred(_fitted(ink.astype(np.float32)))
+    return Digit(torch.from_numpy(pixels).view(1, SIDE * SIDE), "a photograph of ink on paper")
 
 
 def _open(path: Path) -> Image.Image:

@@ -85,7 +85,7 @@ class Crew:
         for worker, code in ended.items():
             if code < 0 and not stop():
                 self._replace(worker, -code)
-            elif code not in (0, 143):
+            elif code not in (0, 129, 143):  # done, or told to end
                 self.failed += 1
 
     def _replace(self, worker: Hand, number: int) -> None:

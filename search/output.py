@@ -80,9 +80,17 @@ class Output:
         return getattr(self._stream, name)
 
 
+def _occupy() -> None:
+    """Open what is closed of standard input, output and error: else a database's file would get that number."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+
+
 @contextmanager
 def printing() -> Iterator[None]:
     """Print as this module says; for as long as a command runs."""
+    _occupy()
     before = sys.stdout, sys.stderr
     nowhere = [open(os.devnull, "w", encoding="utf-8") if stream is None else None for stream in before]  # noqa: SIM115
     sys.stdout, sys.stderr = (Output(stream or other) for stream, other in zip(before, nowhere, strict=True))

@@ -20,6 +20,7 @@ from search.storage import open_storage
 from search.summary import completed, value
 
 BAR = 30  # characters
+SHADES = " .:-=+*#%@"  # from paper to ink
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
     said = answer(model, digit)
     if as_json:
         document = {"image": str(image), **vars(said), "trial": chosen.number, "params": chosen.params}
-        cli.print_json({**document, "polarity": digit.polarity, "weights": source})
+        cli.print_json(
+            {**document, "polarity": digit.polarity, "weights": source, "seen": digit.pixels.view(28, 28).tolist()}
+        )
     else:
         _show(said, digit, chosen, source)
 
@@ -85,12 +88,21 @@ def _show(said: Answer, digit: Digit, trial: FrozenTrial, source: str) -> None:
     cli.out.print(f"{said.digit}  ({said.probabilities[said.digit]:.1%} sure)\n")
     for number, probability in enumerate(said.probabilities):
         cli.out.print(f"  {number} {probability:>6.1%} {'█' * round(BAR * probability)}".rstrip())
+    cli.out.print("\nwhat the network saw:")
+    for line in seen(digit):
+        cli.out.print(f"  {line}".rstrip(), markup=False)
     params = trial.params
     cli.out.print(
         f"\nread as {digit.polarity}; trial {trial.number}: {params['hidden_units']} units, lr {params['lr']:.5f}, "
         f"validation accuracy {value(trial):.2%}; {source}",
         markup=False,
     )
+
+
+def seen(digit: Digit) -> list[str]:
+    """Draw the 28 x 28 pixels that the network saw in characters of ASCII, two rows as one, since those are tall."""
+    rows = digit.pixels.view(14, 2, 28).float().mean(1)
+    return ["".join(SHADES[round(value * (len(SHADES) - 1) / 255)] for value in row).rstrip() for row in rows.tolist()]
 
 
 main = cli.entry(predict, "search.predict")

@@ -216,12 +216,16 @@ class Engine:
         user = {"postgres": "999"}.get(said := service.get("user", image.user).split(":")[0], said)
         assert user != "0"
         walls = ["--unshare-user", "--uid", user, "--gid", user, "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL"]
-        walls += [*self._machine(), *self._mounts(service, image)]
+        walls += [*self._temporary(service), *self._machine(), *self._mounts(service, image)]
         walls += ["--remount-ro", "/", "--chdir", image.directory, "--clearenv"]
         programs = f"{Path(sys.executable).parent}:{_pg_bin()}:/usr/sbin:/usr/bin:/bin"
         for key, value in {"PATH": programs, **image.environment, **service.get("environment", {})}.items():
             walls += ["--setenv", key, value]
         return walls
+
+    def _temporary(self, service: Service) -> list[str]:
+        """Empty directories; first of all, since this environment may lie in one of them."""
+        return [word for entry in service["tmpfs"] for word in ("--perms", "1777", "--tmpfs", entry.split(":")[0])]
 
     def _machine(self) -> list[str]:
         """Programs and libraries, and what the C library asks for."""
@@ -241,8 +245,6 @@ class Engine:
         words: list[str] = []
         for inside, path in image.files.items():
             words += ["--ro-bind", str(path), inside]
-        for entry in service["tmpfs"]:
-            words += ["--perms", "1777", "--tmpfs", entry.split(":")[0]]
         for name in service.get("secrets", []):
             words += [
                 "--ro-bind",
