@@ -195,7 +195,8 @@ def test_a_closed_terminal_gives_back_unless_nobody_is_to_notice(tmp_path: Path,
     options += ["--storage", _url(tmp_path), "--data-dir", str(mnist_dir)]
     command = [*(["nohup"] if nohup else []), sys.executable, "-m", "search.run", *options]
     ours, theirs = os.openpty()
-    take = [sys.executable, "-c", "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    take = [sys.executable, "-c", "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+            "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
             "os.execvp(sys.argv[1], sys.argv[1:])"]  # fmt: skip
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     with subprocess.Popen([*take, *command], **streams, start_new_session=True, cwd=tmp_path) as job:

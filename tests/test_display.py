@@ -60,7 +60,8 @@ def test_everything_asked_of_a_search_in_progress_is_on_an_80_column_terminal(pi
 
 
 def test_a_running_trial_is_shown_with_its_epoch_and_its_latest_figure(pictures: list[str]) -> None:
-    baseline = [line for picture in pictures for line in picture.splitlines() if "baseline" in line]
+    rows = [line for picture in pictures for line in picture.splitlines() if "baseline" in line]
+    baseline = [line for line in rows if line.split()[4] != "0/4"]  # another fleet may have trained first
     shown = list(dict.fromkeys(line.split()[4] for line in baseline))  # drawn again when another fleet has trained
     assert shown[:3] == ["1/4", "2/4", "3/4"]
     assert all("%" in line for line in baseline)
