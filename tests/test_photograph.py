@@ -78,7 +78,7 @@ def test_what_the_network_saw_is_drawn_in_ascii(mnist: Mnist, tmp_path: Path) ->
     assert "@" in "".join(lines)
 
 
-def test_noise_and_a_face_like_blur_are_refused(tmp_path: Path) -> None:
+def test_noise_and_blurred_blobs_are_refused(tmp_path: Path) -> None:
     chance = np.random.default_rng(0)
     for side in (8, 40, 800):
         noise = Image.fromarray(chance.integers(0, 255, (side, side), dtype=np.uint8)).resize((WIDTH, HEIGHT))
