@@ -20,7 +20,10 @@ from search.verdict import Verdict, judge
 from studies.confirm import Arm, Plan
 from studies.foreign import left_out
 
-FIGURES = ("seed_index", "val_accuracy", "train_accuracy", "val_loss", "train_loss", "parameters", "gap_by_epoch")
+FIGURES = (
+    *("seed_index", "parameters", "seconds", "gap", "gap_by_epoch"),
+    *("val_accuracy", "train_accuracy", "val_loss", "train_loss"),
+)
 
 
 @dataclass(frozen=True)

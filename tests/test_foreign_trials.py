@@ -114,7 +114,7 @@ def test_an_infinite_value_is_left_out_with_one_line(
 ARM = {"protocol": "article-lr", "role": "baseline"}
 FIGURES = {
     **dict.fromkeys(("val_accuracy", "train_accuracy", "val_loss", "train_loss", "test_accuracy"), 0.5),
-    **{"parameters": 9, "gap_by_epoch": {"1": 0.1}},
+    **{"parameters": 9, "gap_by_epoch": {"1": 0.1}, "gap": 0.1, "seconds": 1.0},
 }
 
 
@@ -141,13 +141,14 @@ IN_A_CONFIRMATION = {
     "a seed twice, no figures": made({**ARM, "seed_index": 0}),
     "no test figure": made({**ARM, "seed_index": 9, **FIGURES, "test_accuracy": math.nan}),
     "infinite figure": made({**ARM, "seed_index": 9, **FIGURES, "val_loss": math.inf}),
+    "no time": made({**ARM, "seed_index": 9, **{name: FIGURES[name] for name in FIGURES if name != "seconds"}}),
     "infinite gap": made({**ARM, "seed_index": 9, **FIGURES, "gap_by_epoch": {"1": math.inf}}),
 }
 
 
 def verdict(url: str, capsys: pytest.CaptureFixture[str]) -> Any:
     with pytest.raises(SystemExit) as end:
-        report.main(["--storage", url, "--json"])
+        report.main(["--storage", url, "--json", "--html", f"{url.removeprefix('sqlite:///')}.html"])
     assert end.value.code == 0
     return strict(capsys.readouterr().out)
 
