@@ -30,6 +30,7 @@ WAIT, AGAIN, END = "wait", "again", "end"
 STATES = {
     "08": (WAIT, "the connection broke, or none could be made"),
     "25006": (WAIT, "read-only: a standby that is about to take over, or a server that was told so"),
+    "25P02": (AGAIN, "a statement before it failed, was cancelled say, and nobody noticed"),
     "25P03": (WAIT, "the server closed a connection that idled in a transaction; there are others"),
     "53100": (END, "its disk is full: somebody has to make room"),
     "53200": (WAIT, "out of memory: others will give theirs back"),

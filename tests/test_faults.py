@@ -97,6 +97,12 @@ def test_what_a_server_says_is_sorted_by_its_state(postgres: Postgres) -> None:
     assert what_to_do(failure(url, "SELECT * FROM nothing")) == END
     assert what_to_do(failure(postgres.url("nowhere"), "SELECT 1")) == WAIT  # a connection's end has no state
     assert what_to_do(failure(url, "DO $$ BEGIN RAISE 'full' USING ERRCODE = '53100'; END $$")) == END
+    with sa.create_engine(driver(url), poolclass=sa.NullPool).connect() as connection:
+        with pytest.raises(sa.exc.DataError):
+            connection.exec_driver_sql("SELECT 1 / 0")
+        with pytest.raises(sa.exc.InternalError) as aborted:
+            connection.exec_driver_sql("SELECT 1")
+    assert what_to_do(aborted.value) == AGAIN
     small = ("SET temp_file_limit = '64kB'", "SET work_mem = '64kB'")  # 53400: no state of ours, though operational
     sort = "SELECT count(*) FROM (SELECT g FROM generate_series(1, 50000) g ORDER BY md5(g::text)) s"
     assert what_to_do(failure(url, *small, sort)) == END
