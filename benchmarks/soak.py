@@ -78,11 +78,14 @@ class Round:
         return ledger
 
     def _rehire(self) -> None:
-        """A worker that starts while the server is down says so and ends, as it should; its place is taken."""
+        """A worker that starts while the server is down says so and ends, as it should; its place is taken.
+
+        No other should end with code 1, but its code does not tell: the table counts them all, and stderr says why.
+        """
         refused = [worker for worker in self.workers if worker.exitcode == 1]
         for worker in refused if self.server else []:
             self.workers.remove(worker)
-            self.faults["started while it was down"] += 1
+            self.faults["ended with a line"] += 1
             self.hire()
 
     def _kinds(self) -> list[Callable[[], None]]:

@@ -95,7 +95,7 @@ def baseline(  # noqa: PLR0917  # Typer passes options by name
     printer = Printer(data, console, ledger.spec.batch)
     known = {trial.number for trial in ranking(ledger.study)}
     room = max(ROOM[place.type], seeds * int(BASELINE["hidden_units"]))  # all seeds side by side
-    ledger.aim(len(known) + seeds)
+    ledger.aim(ledger.counts().finished + seeds)
     with Stop(None) as stop:
         ledger.storage.patiently.stop = stop
         Engine(ledger, data, room, printer).search(stop)

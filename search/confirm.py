@@ -24,10 +24,12 @@ from search.engine import POLL_SECONDS, Engine, Listener, Run
 from search.ledger import Ledger, enqueue, open_ledger, stored_epochs
 from search.summary import ranking, usable
 from studies.confirm import EPOCHS, Arm, Plan, confirmation, plan
+from studies.foreign import left_out
 
 ROUNDS = 7  # of timing, each width once a round
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
 PLAN, TIMING = "plan", "timing"  # study attributes
+SEED = "seed_index"  # attribute of every trial
 
 
 class ConfirmLedger(Ledger):
@@ -40,15 +42,17 @@ class ConfirmLedger(Ledger):
         if time.monotonic() - self.storage.patiently.returned >= self.grace_seconds:  # else heartbeats are yet to come
             self.storage.patiently(self._sweep)
         waiting = self.storage.patiently(self._waiting)
-        self.seed_index = waiting[0].user_attrs["seed_index"] if waiting else -1
+        self.seed_index = waiting[0].user_attrs[SEED] if waiting else -1
         return self.seed_index if waiting else None
 
     def claim(self) -> optuna.Trial | None:
         """Take the first waiting trial of the seed, or return None if none waits."""
-        return self._ask({"seed_index": self.seed_index})
+        return self._ask({SEED: self.seed_index})
 
     def _waiting(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        """Return those that are ours: others' would be waited for, and never claimed."""
+        trials = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return [trial for trial in trials if not left_out(self.study, trial, _unplanned(trial))]
 
 
 class Cohort(Engine):
@@ -145,13 +149,18 @@ def arm_key(arm: Arm) -> tuple[Any, ...]:
 
 def arm_of(trial: FrozenTrial) -> tuple[Any, ...]:
     """Return the key of a trial's arm, whether it has started or still waits."""
-    params = trial.params or trial.system_attrs["fixed_params"]
+    params = trial.params or trial.system_attrs.get("fixed_params", {})
     attrs = trial.user_attrs
-    return (attrs.get("protocol"), params["hidden_units"], params["lr"], attrs.get("role"))
+    return (attrs.get("protocol"), params.get("hidden_units"), params.get("lr"), attrs.get("role"))
+
+
+def _unplanned(trial: FrozenTrial) -> str | None:
+    """Return why a waiting trial is none of a confirmation's, None if it is."""
+    return None if SEED in trial.user_attrs and None not in arm_of(trial)[:3] else "no arm and seed are given"
 
 
 def _key(trial: FrozenTrial) -> tuple[Any, ...]:
-    return (*arm_of(trial), trial.user_attrs.get("seed_index"))
+    return (*arm_of(trial), trial.user_attrs.get(SEED))
 
 
 def confirm(ledger: ConfirmLedger, data: Mnist, room: int, console: Console, stop: Callable[[], bool]) -> bool:

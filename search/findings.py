@@ -1,5 +1,6 @@
 """What a search and its confirmation have found, read from SQL alone: the rows behind the verdict, and the verdict."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -17,6 +18,12 @@ from search.statistics import mean_interval, standard_deviation
 from search.storage import Storage
 from search.verdict import Verdict, judge
 from studies.confirm import Arm, Plan
+from studies.foreign import left_out
+
+FIGURES = (
+    *("seed_index", "parameters", "seconds", "gap", "gap_by_epoch"),
+    *("val_accuracy", "train_accuracy", "val_loss", "train_loss"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,8 @@ def findings(storage: Storage, name: str) -> Findings:
     study = _confirmation(storage, search)
     drawn = Plan.of(study.user_attrs[PLAN])
     trials = [trial for trial in study.get_trials(deepcopy=False) if _planned(trial, drawn)]
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    complete = [trial for trial in ended if not left_out(study, trial, _lack(trial))]
     _check_finished(name, trials, complete)
     timing = study.user_attrs.get(TIMING, {})
     try:
@@ -83,6 +91,18 @@ def _confirmation(storage: Storage, search: optuna.Study) -> optuna.Study:
 
 def _planned(trial: FrozenTrial, drawn: Plan) -> bool:
     return arm_of(trial) in {arm_key(drawn.trained(arm)) for arm in drawn.arms}
+
+
+def _lack(trial: FrozenTrial) -> str | None:
+    """Return why a completed run of an arm is no evidence, None if it is; ours have all figures."""
+    needed = (*FIGURES, "test_accuracy") if trial.user_attrs.get("role") else FIGURES
+    figures = {name: trial.user_attrs.get(name) for name in needed}
+    return next((f"its {name} is {figure}" for name, figure in figures.items() if not _finite(figure)), None)
+
+
+def _finite(figure: Any) -> bool:
+    numbers = figure.values() if isinstance(figure, dict) else [math.nan if figure is None else figure]
+    return all(map(math.isfinite, numbers))
 
 
 def _check_finished(name: str, trials: Sequence[FrozenTrial], complete: Sequence[FrozenTrial]) -> None:
@@ -145,7 +165,7 @@ def champion(found: Findings, role: str) -> dict[str, Any]:
 def _original(found: Findings, role: str) -> FrozenTrial | None:
     trials = found.search.get_trials(deepcopy=False)
     if role == "winner":
-        return trials[found.plan.winner]
+        return next((trial for trial in trials if trial.number == found.plan.winner), None)
     mine = [trial for trial in trials if trial.user_attrs.get("baseline")]
     return next((trial for trial in mine if trial.state == TrialState.COMPLETE), None)
 

@@ -1,6 +1,7 @@
 """The report as one HTML page that needs nothing else: figures, plotly.js, style and words are all inside."""
 
 from collections.abc import Iterator
+from datetime import UTC
 from importlib.resources import files
 from itertools import zip_longest
 from typing import Any
@@ -62,7 +63,9 @@ def _words(found: Findings) -> dict[str, Any]:
         "protocol": list(_protocol(found)),
         "machine": list(_machine(found)),
         "command": command(found),
-        "date": max(str(trial.datetime_complete)[:10] for trial in found.trials),
+        "date": max(trial.datetime_complete for trial in found.trials if trial.datetime_complete)
+        .astimezone(UTC)
+        .date(),
     }
 
 
@@ -102,7 +105,7 @@ def _machine(found: Findings) -> Iterator[tuple[str, str]]:
         ("torch", "PyTorch"),
         ("sweetspot", "sweetspot"),
     ):
-        yield title, ", ".join(sorted({str(trial.user_attrs[name]) for trial in found.trials}))
+        yield title, ", ".join(sorted({str(trial.user_attrs.get(name, "unknown")) for trial in found.trials}))
     yield "training", f"{sum(trial.user_attrs['seconds'] for trial in found.trials):.0f} s for {len(found.trials)} runs"
     if found.timing:
         rounds = len(found.timing["widths"][0]["seconds_per_epoch"])

@@ -30,6 +30,7 @@ WAIT, AGAIN, END = "wait", "again", "end"
 STATES = {
     "08": (WAIT, "the connection broke, or none could be made"),
     "25006": (WAIT, "read-only: a standby that is about to take over, or a server that was told so"),
+    "25P02": (AGAIN, "a statement before it failed, was cancelled say, and nobody noticed"),
     "25P03": (WAIT, "the server closed a connection that idled in a transaction; there are others"),
     "53100": (END, "its disk is full: somebody has to make room"),
     "53200": (WAIT, "out of memory: others will give theirs back"),
@@ -39,11 +40,15 @@ STATES = {
     "57P03": (WAIT, "starting up, shutting down or recovering"),
     "57P05": (WAIT, "the server closed an idle connection; there are others"),
     "40001": (AGAIN, "lost against another transaction (serialization)"),
+    "40003": (AGAIN, "nobody knows whether it was done: what we run is safe to run again"),
     "40P01": (AGAIN, "lost against another transaction (deadlock)"),
     "55P03": (AGAIN, "another transaction holds a lock for longer than lock_timeout"),
     "57014": (AGAIN, "cancelled, by statement_timeout or somebody"),
 }
-"""What to do about a SQLSTATE, or a class of them, and why. Source: PostgreSQL's manual, appendix A."""
+"""What to do about a SQLSTATE, or a class of them, and why; a server that says any other needs somebody to act.
+
+Source: PostgreSQL's manual, appendix A.
+"""
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -123,8 +128,8 @@ def what_to_do(error: BaseException) -> str:
         return known[0]
     if type(error.orig).__module__.startswith("sqlite3"):
         return WAIT if "locked" in str(error.orig) else END
-    operational = isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError))  # no connection has no SQLSTATE
-    return WAIT if operational or error.connection_invalidated else END
+    unsaid = not state and isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError))  # as of no connection
+    return WAIT if unsaid or error.connection_invalidated else END
 
 
 def is_restarting(error: BaseException) -> bool:
@@ -148,6 +153,7 @@ _BROKEN_OFF = (
     "accepting connections",
     "locked",
     "too many clients",
+    "too many connections",
     "connection slots",
 )
 _ADVICE = {

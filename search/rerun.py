@@ -22,7 +22,9 @@ from search.engine import SHORT, environment, scores
 from search.errors import NotFoundError
 from search.ledger import load_study
 from search.storage import open_storage
+from search.summary import misfit
 
+RECIPE = ("order_seed", "batch", "epochs", "first_epoch", "threads")  # and init_seed: how a trial was trained
 ROUNDING = ("device", "torch", "cpu", "instructions", "mkl")  # what a CPU's bits depend on; threads are restored
 FRESH_SEEDS = 5  # runs that measure the seed noise, where a rerun is not identical
 
@@ -67,10 +69,22 @@ def finished_trial(study: Study, number: int) -> FrozenTrial:
     trial = next((trial for trial in study.get_trials(deepcopy=False) if trial.number == number), None)
     if trial is None:
         raise NotFoundError(f"study {study.study_name!r} has no trial {number}; it has {len(study.trials)}")
-    if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or "init_seed" not in trial.user_attrs:
-        reason = trial.user_attrs.get("reason", "no result yet")
+    finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    if reason := _lack(trial) if finished else trial.user_attrs.get("reason", "no result yet"):
         raise NotFoundError(f"trial {number} cannot be compared: it is {trial.state.name} ({reason})")
     return trial
+
+
+def _lack(trial: FrozenTrial) -> str | None:
+    """Return why a finished trial cannot be trained again, None if it can: it may be no network of ours."""
+    attrs = trial.user_attrs
+    if "init_seed" not in attrs:
+        return "no result yet"
+    if attrs.get("train_on") not in {"train", "full"} or attrs.get("score_on") not in SHORT:
+        return "nobody knows on which images"
+    figures = [f"{part}_{figure}" for part in ("train", SHORT[attrs["score_on"]]) for figure in ("accuracy", "loss")]
+    missing = next((name for name in (*RECIPE, *figures) if name not in attrs), None)
+    return f"it has no {missing}" if missing else misfit(trial)
 
 
 def replayed(trial: FrozenTrial, data: Mnist) -> Replay:

@@ -1,11 +1,9 @@
 """What a study has found so far, as plain data and as text."""
 
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -14,10 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from search.errors import NotFoundError
+from studies.foreign import left_out
 
 BINS = (4, 8, 16, 32, 64, 128, 257)  # edges of the width curve: a doubling each, as widths are sampled by their log
 BAR = 40  # characters
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def usable(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
     Optuna's own tools may add others. Each is left out with one line.
     """
     trials = study.get_trials(deepcopy=False, states=states)
-    return [trial for trial in trials if not _said(study.study_name, trial.number, misfit(trial))]
+    return [trial for trial in trials if not left_out(study, trial, misfit(trial))]
 
 
 def misfit(trial: FrozenTrial) -> str | None:
@@ -68,14 +66,6 @@ def misfit(trial: FrozenTrial) -> str | None:
     if type(lr) not in (int, float) or not 0 < float(lr or 0) < math.inf:
         return f"its lr is {lr!r}"
     return None
-
-
-@cache
-def _said(study: str, number: int, why: str | None) -> bool:
-    """Say once that a trial is left out; return whether it is."""
-    if why is not None:
-        _log.warning("trial %d of study %r is left out: %s", number, study, why)
-    return why is not None
 
 
 def ranking(study: optuna.Study) -> list[FrozenTrial]:

@@ -6,6 +6,7 @@ from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
+from studies.foreign import stranger
 from studies.outlook import expected_of, reporting, reports, some
 
 
@@ -32,6 +33,7 @@ class OutlookPruner(BasePruner):
         if epoch is None or epoch not in self.rungs:
             return False
         others = reporting(other for other in study.get_trials(deepcopy=False) if other.number != trial.number)
+        others = [other for other in others if not stranger(other, trial.distributions)]
         rivals = [other for other in others if not other.user_attrs.get("baseline")]
         here = [other for other in rivals if epoch in reports(other)][::-1][: self.window - 1]
         told = {each.number: each for each in (*some(others), *here, trial)}

@@ -1,6 +1,6 @@
 """A Gaussian process for searches that stop most trials early, and train many at once."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from copy import copy
 from typing import Any, cast
 
@@ -9,7 +9,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.samplers import GPSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.outlook import numbers, reporting, some, would_show
+from studies.foreign import left_out, stranger
+from studies.outlook import numbers, reporting, reports, some, would_show
 
 
 class LiveGPSampler(GPSampler):
@@ -18,16 +19,18 @@ class LiveGPSampler(GPSampler):
     Optuna's own learns from complete trials alone. Where a pruner stops most there are hardly any, and it would draw
     at random all along. A trial that trains and has not reported yet is one to keep away from, as in Optuna's own.
     What a trial would show is its last report, and what is to be gained by the epoch `horizon`: how much of it is luck
-    is for the process to say. Values are accuracies, to be maximised.
+    is for the process to say. Values are accuracies, to be maximised. Trials of another `space` are left out: Optuna
+    draws together only what all trials share, so a single one would have it draw at random from then on.
     """
 
-    def __init__(self, seed: int, horizon: int) -> None:
+    def __init__(self, seed: int, horizon: int, space: Mapping[str, BaseDistribution]) -> None:
         super().__init__(seed=seed, warn_independent_sampling=False)
         self.horizon = horizon
+        self.space = space
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the parameters that are drawn together: all, once a trial has reported."""
-        return super().infer_relative_search_space(_known(study), trial)
+        return super().infer_relative_search_space(_known(study, self.space), trial)
 
     def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
         """Have it look for what is better than the best that it believes in, not than the luckiest trial.
@@ -51,7 +54,7 @@ class LiveGPSampler(GPSampler):
         smooth: dict[str, BaseDistribution] = {
             name: FloatDistribution(d.low, d.high, log=d.log) for name, d in numbers(search_space)
         }
-        drawn = super().sample_relative(_known(study, self.horizon), trial, smooth)
+        drawn = super().sample_relative(_known(study, self.space, self.horizon), trial, smooth)
         whole = {name for name, d in search_space.items() if isinstance(d, IntDistribution)}
         return {name: round(value) if name in whole else value for name, value in drawn.items()}
 
@@ -59,8 +62,9 @@ class LiveGPSampler(GPSampler):
 class _Known:
     """A study whose trials look complete once they have reported; without a horizon it does not matter with what."""
 
-    def __init__(self, study: Study, horizon: int | None) -> None:
+    def __init__(self, study: Study, space: Mapping[str, BaseDistribution], horizon: int | None) -> None:
         self._study = study
+        self._space = space
         self._horizon = horizon
 
     def __getattr__(self, name: str) -> Any:
@@ -73,15 +77,18 @@ class _Known:
         use_cache: bool = False,  # noqa: ARG002
     ) -> list[FrozenTrial]:
         trials = self._study._get_trials(deepcopy=False, use_cache=True)  # Optuna clears it before each proposal
-        told = some(reporting(trials))
+        told = some([trial for trial in reporting(trials) if not self._strange(trial)])
         shown = [0.0] * len(told) if self._horizon is None else would_show(told, self._horizon)
-        silent = [trial for trial in trials if trial.state == TrialState.RUNNING and not trial.intermediate_values]
+        silent = [trial for trial in trials if trial.state == TrialState.RUNNING and not reports(trial)]
         both = [*(_complete(*pair) for pair in zip(told, shown, strict=True)), *silent]
         return [trial for trial in both if states is None or trial.state in states]
 
+    def _strange(self, trial: FrozenTrial) -> bool:
+        return left_out(self._study, trial, stranger(trial, self._space))
 
-def _known(study: Study, horizon: int | None = None) -> Study:
-    return cast("Study", _Known(study, horizon))
+
+def _known(study: Study, space: Mapping[str, BaseDistribution], horizon: int | None = None) -> Study:
+    return cast("Study", _Known(study, space, horizon))
 
 
 def _complete(trial: FrozenTrial, value: float) -> FrozenTrial:

@@ -26,7 +26,7 @@ SPACE = {
 
 def sampler(seed: int) -> LiveGPSampler:
     """Return a Gaussian process that learns from all that has been reported, and keeps away from what has not yet."""
-    return LiveGPSampler(seed, HORIZON)
+    return LiveGPSampler(seed, HORIZON, SPACE)
 
 
 def pruner() -> OutlookPruner:

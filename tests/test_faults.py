@@ -9,10 +9,22 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from benchmarks.faults import CLEAN, Postgres, audit, driver, execute, ledger_at, search, start, wait_until, work
+from benchmarks.faults import (
+    CLEAN,
+    Postgres,
+    audit,
+    driver,
+    execute,
+    execute_outside,
+    ledger_at,
+    search,
+    start,
+    wait_until,
+    work,
+)
 from search.errors import StorageError
 from search.ledger import Ledger, process_name
-from search.patience import AGAIN, END, WAIT, what_to_do
+from search.patience import AGAIN, END, WAIT, is_restarting, what_to_do
 
 
 def finished(ledger: Ledger) -> int:
@@ -85,6 +97,28 @@ def test_what_a_server_says_is_sorted_by_its_state(postgres: Postgres) -> None:
     assert what_to_do(failure(url, "SELECT * FROM nothing")) == END
     assert what_to_do(failure(postgres.url("nowhere"), "SELECT 1")) == WAIT  # a connection's end has no state
     assert what_to_do(failure(url, "DO $$ BEGIN RAISE 'full' USING ERRCODE = '53100'; END $$")) == END
+    with sa.create_engine(driver(url), poolclass=sa.NullPool).connect() as connection:
+        with pytest.raises(sa.exc.DataError):
+            connection.exec_driver_sql("SELECT 1 / 0")
+        with pytest.raises(sa.exc.InternalError) as aborted:
+            connection.exec_driver_sql("SELECT 1")
+    assert what_to_do(aborted.value) == AGAIN
+    small = ("SET temp_file_limit = '64kB'", "SET work_mem = '64kB'")  # 53400: no state of ours, though operational
+    sort = "SELECT count(*) FROM (SELECT g FROM generate_series(1, 50000) g ORDER BY md5(g::text)) s"
+    assert what_to_do(failure(url, *small, sort)) == END
+
+
+@pytest.mark.parametrize("owner", ["role", "database"])
+def test_who_may_have_no_more_connections_waits_from_the_start(postgres: Postgres, owner: str) -> None:
+    url = postgres.fresh()
+    name = sa.make_url(url).database or ""
+    execute_outside(postgres.url(), "DROP ROLE IF EXISTS guest")
+    execute_outside(postgres.url(), "CREATE ROLE guest LOGIN")  # limits are not for a superuser
+    limited = "guest" if owner == "role" else name
+    execute_outside(postgres.url(), f"ALTER {owner} {limited} CONNECTION LIMIT 0")
+    refused = failure(postgres.url(name, "guest"), "SELECT 1")
+    assert what_to_do(refused) == WAIT
+    assert is_restarting(refused)
 
 
 def test_who_loses_against_another_transaction_runs_again(postgres: Postgres) -> None:

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,12 +13,18 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from benchmarks.faults import ledger_at, search
-from search import best, status
+from search import best, report, status
+from search.confirm import confirm, open_confirmation
+from search.errors import NotFoundError
 from search.ledger import Ledger
 from search.overview import overview
+from search.rerun import finished_trial
 from search.run import summary
 from search.summary import curve_text, ranking, table, width_curve
 from studies.confirm import plan
+from studies.halving import OutlookPruner
+from studies.sweet_spot import sampler
+from tests.tiny_study import EPOCHS, ROOM, confirmed_once, copy_of, quiet, search_at, tiny_mnist, url_of
 
 BUDGET = 4
 NUMBERS = st.sampled_from([0.5, 0.0, 1.0, -3.0, 7.5, math.inf, -math.inf])
@@ -28,6 +35,9 @@ PARAMS = {
     "momentum": (FloatDistribution(0, 1), 0.9),
     "text": (CategoricalDistribution(["a", "b"]), "a"),
 }
+
+RIGHT = {"hidden_units": 25, "lr": 0.02}
+OURS = {name: PARAMS[name][0] for name in RIGHT}
 
 
 @st.composite
@@ -86,15 +96,134 @@ def test_a_study_with_trials_of_others_is_shown_and_goes_on(
     assert ledger.counts().finished == finished + 2
 
 
-def test_an_infinite_value_is_left_out_with_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    trial = create_trial(
-        value=math.inf,
-        params={name: PARAMS[name][1] for name in ("hidden_units", "lr")},
-        distributions={name: PARAMS[name][0] for name in ("hidden_units", "lr")},
-    )
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize("time", ["first", "second"])  # what was said of one database is said of the next
+def test_an_infinite_value_is_left_out_with_one_line(
+    time: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trial = create_trial(value=math.inf, params=RIGHT, distributions=OURS)
     ledger = with_trials(f"sqlite:///{tmp_path}/study.db", [trial])
     for _ in range(3):
         assert ranking(ledger.study)[0].number != BUDGET
-    assert [record.message for record in caplog.records] == [
-        f"trial {BUDGET} of study 'study' is left out: its value is inf"
-    ]
+    assert warnings_of(caplog) == [f"trial {BUDGET} of study 'study' is left out: its value is inf"], time
+
+
+ARM = {"protocol": "article-lr", "role": "baseline"}
+FIGURES = {
+    **dict.fromkeys(("val_accuracy", "train_accuracy", "val_loss", "train_loss", "test_accuracy"), 0.5),
+    **{"parameters": 9, "gap_by_epoch": {"1": 0.1}, "gap": 0.1, "seconds": 1.0},
+}
+
+
+def made(attrs: dict[str, Any], state: TrialState = TrialState.COMPLETE) -> FrozenTrial:
+    return create_trial(
+        state=state,
+        value=0.5 if state == TrialState.COMPLETE else None,
+        params={} if state == TrialState.WAITING else RIGHT,
+        distributions={} if state == TrialState.WAITING else OURS,
+        user_attrs=attrs,
+        system_attrs={"fixed_params": RIGHT} if state == TrialState.WAITING else {},
+    )
+
+
+IN_A_CONFIRMATION = {
+    "nothing": create_trial(value=0.5),
+    "it runs": create_trial(state=TrialState.RUNNING),
+    "it waits": create_trial(state=TrialState.WAITING),
+    "it waits without a seed": made(ARM, TrialState.WAITING),
+    "no lr": create_trial(
+        state=TrialState.WAITING, user_attrs=ARM, system_attrs={"fixed_params": {"hidden_units": 25}}
+    ),
+    "no seed": made({**ARM, **FIGURES}),
+    "a seed twice, no figures": made({**ARM, "seed_index": 0}),
+    "no test figure": made({**ARM, "seed_index": 9, **FIGURES, "test_accuracy": math.nan}),
+    "infinite figure": made({**ARM, "seed_index": 9, **FIGURES, "val_loss": math.inf}),
+    "no time": made({**ARM, "seed_index": 9, **{name: FIGURES[name] for name in FIGURES if name != "seconds"}}),
+    "infinite gap": made({**ARM, "seed_index": 9, **FIGURES, "gap_by_epoch": {"1": math.inf}}),
+}
+
+
+def verdict(url: str, capsys: pytest.CaptureFixture[str]) -> Any:
+    with pytest.raises(SystemExit) as end:
+        report.main(["--storage", url, "--json", "--html", f"{url.removeprefix('sqlite:///')}.html"])
+    assert end.value.code == 0
+    return strict(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", [name for name in IN_A_CONFIRMATION if "waits" not in name and name != "no lr"])
+def test_a_verdict_rests_on_runs_of_ours(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = url_of(copy_of(confirmed_once(), tmp_path))
+    before = verdict(url, capsys)
+    optuna.load_study(study_name="sweet-spot/confirm", storage=url).add_trial(IN_A_CONFIRMATION[name])
+    assert verdict(url, capsys) == before
+
+
+@pytest.mark.parametrize("name", IN_A_CONFIRMATION)
+def test_a_confirmation_ends_beside_trials_of_others(name: str, tmp_path: Path) -> None:
+    path = copy_of(confirmed_once(), tmp_path)
+    ledger = open_confirmation(search_at(path), 3, EPOCHS)
+    ledger.study.add_trial(IN_A_CONFIRMATION[name])
+    before = ledger.study.trials[:-1]
+    again = open_confirmation(search_at(path), 3, EPOCHS)
+    again.grace_seconds = again.beat_seconds = 0.1  # who runs and sends no heartbeat is waited for no longer
+    assert confirm(again, tiny_mnist(), ROOM, quiet, lambda: False)
+    assert ledger.study.trials[: len(before)] == before
+
+
+@pytest.mark.parametrize("missing", ["train_on", "score_on", "order_seed", "threads", "val_loss"])
+def test_a_trial_that_was_not_trained_by_us_is_not_trained_again(missing: str) -> None:
+    study = optuna.create_study(direction="maximize")
+    attrs = dict.fromkeys(("init_seed", "order_seed", "batch", "epochs", "first_epoch", "threads"), 1)
+    attrs |= {**FIGURES, "train_on": "train", "score_on": "validation"}
+    study.add_trials([made(attrs), made({name: value for name, value in attrs.items() if name != missing})])
+    assert finished_trial(study, 0).number == 0
+    with pytest.raises(NotFoundError, match="trial 1 cannot be compared: it is COMPLETE"):
+        finished_trial(study, 1)
+
+
+STRANGERS = {
+    "no parameters": create_trial(value=0.5, intermediate_values={1: 0.5}),
+    "another parameter": create_trial(
+        value=0.5,
+        params={"momentum": 0.9},
+        distributions={"momentum": FloatDistribution(0, 1)},
+        intermediate_values={1: 0.5},
+    ),
+    "a wider range": create_trial(
+        value=0.5,
+        params={"hidden_units": 1000, "lr": 0.5},
+        distributions={"hidden_units": IntDistribution(4, 1024, log=True), "lr": FloatDistribution(1e-5, 1, log=True)},
+        intermediate_values={1: 0.5},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_the_sampler_goes_on_as_if_a_stranger_were_not_there(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    proposals = []
+    for strangers in ([], [STRANGERS[name]]):
+        study = optuna.create_study(direction="maximize", sampler=sampler(0))
+        for k in range(12):
+            told = {"params": {"hidden_units": 8 + k, "lr": 0.01}, "distributions": OURS}
+            study.add_trial(create_trial(value=0.5 + k / 100, intermediate_values={1: 0.5 + k / 100}, **told))
+        study.add_trials(strangers)
+        proposals.append(study.ask(OURS).params)
+    assert proposals[0] == proposals[1]
+    said = f"trial 12 of study {study.study_name!r} is left out"
+    assert [line.split(":")[0] for line in warnings_of(caplog)] == [said]
+
+
+def test_the_pruner_compares_with_no_stranger() -> None:
+    study = optuna.create_study(direction="maximize", pruner=OutlookPruner({3: 2}, 8, 3))
+    for stranger in STRANGERS.values():
+        study.add_trial(
+            create_trial(
+                value=0.99, params=stranger.params, distributions=stranger.distributions, intermediate_values={3: 0.99}
+            )
+        )
+    trial = study.ask(OURS)
+    trial.report(0.5, 3)
+    assert not trial.should_prune()

@@ -317,7 +317,7 @@ def test_of_many_trials_the_latest_and_a_cross_section_are_seen() -> None:
         trial.report(0.9, 3)
         study.tell(trial, state=PRUNED)
     running = study.ask(SPACE)
-    seen = live_gp._known(study, 10)._get_trials(states=(COMPLETE, RUNNING))
+    seen = live_gp._known(study, {}, 10)._get_trials(states=(COMPLETE, RUNNING))
     numbers = [trial.number for trial in seen if trial.state == COMPLETE]
     half = SEEN // 2
     assert numbers == [*(k * 11 for k in range(half)), *range(6 * SEEN - half, 6 * SEEN)]
