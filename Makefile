@@ -52,7 +52,7 @@ bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; t
 	$(BIN)/python -m benchmarks.model_epoch
 	$(BIN)/python -m benchmarks.curve
 	$(BIN)/python -m benchmarks.abreast
-	-$(BIN)/python -m benchmarks.room  # of make run's study, if it is there
+	-$(BIN)/python -m benchmarks.capacity  # of make run's study, if it is there
 	$(BIN)/python -m benchmarks.bf16
 	-$(BIN)/python -m benchmarks.gpu  # where there is one
 	$(BIN)/python -m benchmarks.memory
@@ -62,7 +62,7 @@ bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; t
 	$(BIN)/python -m benchmarks.sql_share
 	$(BIN)/python -m benchmarks.whole_job --rounds 5
 	$(BIN)/python -m benchmarks.winners
-	$(BIN)/python -m benchmarks.outlook
+	$(BIN)/python -m benchmarks.curve_model
 	$(BIN)/python -m benchmarks.whole_job --rounds 0
 
 calibrate: $(READY) ## simulate again how sure the verdict is: docs/calibration.md; takes 20 minutes

@@ -14,9 +14,9 @@ from statistics import median
 
 from benchmarks import results
 from benchmarks.fleets import fleet_of
-from model.data import Images, load
-from model.fleets import Fleets
-from model.mlp import MLPConfig, initialised
+from model.data.mnist import Images, load
+from model.fleet.fleets import Fleets
+from model.network.mlp import MLPConfig, initialised
 
 EPOCHS = 4
 CASES = ([25] * 16, [100] * 4, [249] * 2, [232, 116, 104, 32, 32], [249, 144, 144])
@@ -37,7 +37,7 @@ def abreast(images: Images, widths: Sequence[int]) -> float:
     with Fleets(images, 0) as fleets:
         for seed, width in enumerate(widths):
             fleet = min(fleets, key=lambda fleet: fleet.units)
-            fleet.join(initialised(MLPConfig(width), seed), 0.01)
+            fleet.add(initialised(MLPConfig(width), seed), 0.01)
         for _ in range(len(fleets)):  # the first epochs pay for page faults
             fleets.train_next()
         done, start = 0, time.perf_counter()

@@ -19,10 +19,10 @@ from torch.overrides import TorchFunctionMode
 
 from benchmarks import results
 from benchmarks.fleets import fleet_of
-from model.data import Mnist, load
-from model.fleet import ARTICLE_BATCH
-from model.panel import SHARED_UP_TO
-from model.training import evaluate
+from model.cpu.panel import SHARED_UP_TO
+from model.data.mnist import Mnist, load
+from model.fleet.fleet import ARTICLE_BATCH
+from model.network.scoring import evaluate
 
 POINTS = ((25, 0.02), (100, 0.02), (250, 0.004))  # widths and learning rates: the article's, and the search's favourite
 FACTORS: Mapping[Callable[..., Any], tuple[int | str, ...]] = {
@@ -56,7 +56,7 @@ def accuracies(data: Mnist, width: int, lr: float, seeds: int, epochs: int) -> l
     fleet = fleet_of(data.train, [width] * seeds, lr)
     for _ in range(epochs):
         fleet.train_epoch()
-    return [evaluate(lane.network(), data.validation).accuracy for lane in fleet.lanes]
+    return [evaluate(member.network(), data.validation).accuracy for member in fleet.members]
 
 
 def compared(data: Mnist, seeds: int, epochs: int) -> list[list[object]]:

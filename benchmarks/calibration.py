@@ -23,7 +23,7 @@ from benchmarks.known_truth import (
     bootstrap_coverage,
     measure,
 )
-from search.claims import CLAIM_TAIL, MANY, RIGHT
+from search.verdict.claims import CLAIM_TAIL, MANY, RIGHT
 
 REPETITIONS = 4000
 TARGET = Path(__file__).parent.parent / "docs" / "calibration.md"

@@ -1,4 +1,4 @@
-"""A ledger that times itself: how long the engine waits for SQL and sampler."""
+"""A store that times itself: how long the engine waits for SQL and sampler."""
 
 import inspect
 import time
@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.ledger import Ledger
+from search.store.study import StudyStore
 
 
 @dataclass
 class Clocked:
-    """Stands before a ledger and adds up the seconds that each of its public methods takes; the rest passes through."""
+    """Stands before a store and adds up the seconds that each of its public methods takes; the rest passes through."""
 
-    ledger: Ledger
+    store: StudyStore
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # of each call, by method
     ended: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # when, by `time.perf_counter`
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.ledger, name)
+        found = getattr(self.store, name)
         return self._timing(name, found) if inspect.ismethod(found) else found
 
     def _timing(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:

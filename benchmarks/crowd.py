@@ -26,8 +26,8 @@ import sqlalchemy as sa
 from benchmarks.clocked import Clocked
 from benchmarks.faults import PROCESSES, driver, start
 from benchmarks.scaling import one_trial
-from search.ledger import open_ledger
-from search.storage import Storage, open_storage
+from search.store.storage import Storage, open_storage
+from search.store.study import open_study
 from studies.spec import StudySpec
 from studies.sweet_spot import sweet_spot
 
@@ -44,8 +44,8 @@ class Job:
     trials: int  # of all workers together
     workers: int
     pause: float  # seconds that stand for the training between two reports
-    plain: bool  # Optuna alone instead of our ledger
-    proxy: int | None  # port of Optuna's gRPC proxy; with our ledger claims go past it
+    plain: bool  # Optuna alone instead of our store
+    proxy: int | None  # port of Optuna's gRPC proxy; with our store claims go past it
     name: str = "study"
 
     def spec(self) -> StudySpec:
@@ -78,7 +78,7 @@ class Plain:
 
 
 def opened(job: Job, left: Any) -> tuple[Any, Counter[str]]:
-    """Return the ledger that a job asks for, and what counts the statements that it sends to PostgreSQL itself."""
+    """Return the store that a job asks for, and what counts the statements that it sends to PostgreSQL itself."""
     if job.plain and job.proxy:
         return _plain(job, _proxy(job.proxy), left), Counter()
     storage = open_storage(job.url, create=True)
@@ -87,7 +87,7 @@ def opened(job: Job, left: Any) -> tuple[Any, Counter[str]]:
         return _plain(job, storage.optuna, left), counted
     if job.proxy:
         storage.optuna = _proxy(job.proxy)
-    return open_ledger(storage, job.spec()), counted
+    return open_study(storage, job.spec()), counted
 
 
 def _plain(job: Job, storage: Any, left: Any) -> Plain:
@@ -119,9 +119,9 @@ def work(job: Job, gate: Any, left: Any, told: Path) -> None:
     logging.disable()
     optuna.logging.disable_default_handler()
     warnings.simplefilter("ignore")
-    ledger, counted = opened(job, left)
-    clocked, chance = Clocked(ledger), random.Random()
-    ledger.study.get_trials(deepcopy=False)  # the first reads the whole study, once for each worker
+    store, counted = opened(job, left)
+    clocked, chance = Clocked(store), random.Random()
+    store.study.get_trials(deepcopy=False)  # the first reads the whole study, once for each worker
     gate.wait()
     gate.wait()
     counted.clear()
@@ -129,8 +129,8 @@ def work(job: Job, gate: Any, left: Any, told: Path) -> None:
 
     def train(trial: optuna.Trial) -> None:
         time.sleep(job.pause * chance.uniform(0.5, 1.5))
-        if not job.plain and time.monotonic() - ledger._last_beat >= ledger.beat_seconds:
-            clocked.beat([trial])
+        if not job.plain and time.monotonic() - store._last_heartbeat >= store.heartbeat_seconds:
+            clocked.heartbeat([trial])
 
     while one_trial(clocked, chance, train):
         pass
@@ -243,7 +243,7 @@ def _processes(postmaster: int, proxy: int | None) -> list[psutil.Process]:
     return [server, *server.children(), *([psutil.Process(proxy)] if proxy else [])]
 
 
-def hire(job: Job, told: Path) -> tuple[list[BaseProcess], Any, Any]:
+def start_workers(job: Job, told: Path) -> tuple[list[BaseProcess], Any, Any]:
     """Start the workers; they wait at the gate that is returned, which opens, twice, when we pass it too.
 
     Last comes what they share, which must be kept as long as they start.

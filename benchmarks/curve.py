@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 
 from benchmarks import results
 from benchmarks.fleets import fleet_of
-from model.data import Images, load
-from model.fleet import ARTICLE_BATCH
-from search.engine import ROOM
+from model.data.mnist import Images, load
+from model.fleet.fleet import ARTICLE_BATCH
+from search.training.engine import CAPACITY
 
 WIDTHS = (10, 25, 50, 100, 250)
 UNITS = (1, 256, 512, 1024, 2048)  # rows that a fleet fills at most; 1: a fleet of one
@@ -68,7 +68,7 @@ def report(points: Points, rounds: int) -> str:
         [
             f"A model-epoch of 50,000 images, batch 1028, fp32; measured on {BATCHES} minibatches,\n"
             f"medians of {rounds} rounds. Each cell: networks in the fleet, what one of them costs, and that as a\n"
-            f"multiple of the width's cheapest. The search's fleets have {ROOM['cpu']} rows on a CPU.",
+            f"multiple of the width's cheapest. The search's fleets have {CAPACITY['cpu']} rows on a CPU.",
             results.machine(),
             results.table(head, rows),
             "![cost of a model-epoch by fleet size and width](curve.png)",
@@ -84,7 +84,7 @@ def draw(points: Points) -> None:
         counts = sizes(width)
         label = f"{width} units"
         axes.plot([n * width for n in counts], [1e3 * points[width, n] for n in counts], "o-", label=label)
-    axes.axvline(ROOM["cpu"], color="grey", linestyle=":", label=f"the search's fleets, {ROOM['cpu']} rows")
+    axes.axvline(CAPACITY["cpu"], color="grey", linestyle=":", label=f"the search's fleets, {CAPACITY['cpu']} rows")
     axes.set(xscale="log", yscale="log", xlabel="hidden units of the fleet", ylabel="ms per model-epoch")
     axes.legend()
     figure.savefig(PICTURE, dpi=120)

@@ -16,12 +16,12 @@ import optuna
 import sqlalchemy as sa
 import torch
 
-from model.data import Images, Mnist
-from search.engine import Engine, Run
+from model.data.mnist import Images, Mnist
 from search.errors import SweetspotError
-from search.ledger import Ledger, open_ledger
 from search.signals import Stop
-from search.storage import open_storage
+from search.store.storage import open_storage
+from search.store.study import StudyStore, open_study
+from search.training.engine import Engine, Run
 from studies.sweet_spot import sweet_spot
 
 CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}  # what `audit` finds where nothing is wrong
@@ -57,16 +57,16 @@ class Pace:
     def ended(self, run: Run, state: str) -> None: ...
 
 
-def ledger_at(url: str, epochs: int = EPOCHS, seed: int | None = None, name: str = "study") -> Ledger:
-    return open_ledger(open_storage(url, create=True), sweet_spot(name, epochs), seed)
+def store_at(url: str, epochs: int = EPOCHS, seed: int | None = None, name: str = "study") -> StudyStore:
+    return open_study(open_storage(url, create=True), sweet_spot(name, epochs), seed)
 
 
 def search(
-    ledger: Ledger, budget: int, room: int = 64, pace: float = 0.0, stop: Callable[[], bool] | None = None
+    store: StudyStore, budget: int, capacity: int = 64, pace: float = 0.0, stop: Callable[[], bool] | None = None
 ) -> None:
     """Run the real engine on made-up data."""
-    ledger.aim(budget)
-    Engine(ledger, made_up_mnist(), room, Pace(pace)).search(stop or (lambda: False))
+    store.set_budget(budget)
+    Engine(store, made_up_mnist(), capacity, Pace(pace)).search(stop or (lambda: False))
 
 
 def work(
@@ -78,10 +78,10 @@ def work(
     torch.set_num_threads(1)
     try:
         with Stop(None) as stop:
-            ledger = ledger_at(url, epochs)
-            ledger.storage.patiently.seconds, ledger.storage.patiently.stop = patience, stop
-            ledger.grace_seconds, ledger.beat_seconds = grace, grace / 6
-            search(ledger, budget, pace=pace, stop=stop)
+            store = store_at(url, epochs)
+            store.storage.retry.seconds, store.storage.retry.stop = patience, stop
+            store.grace_seconds, store.heartbeat_seconds = grace, grace / 6
+            search(store, budget, pace=pace, stop=stop)
     except SweetspotError as error:
         raise SystemExit(f"error: {error}") from None
 

@@ -10,8 +10,8 @@ from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search import rows
-from search.ledger import Ledger
+from search.store import rows
+from search.store.study import StudyStore
 from studies.sweet_spot import SPACE
 
 FIGURES = {f"figure_{k}": 0.123456789 * k for k in range(18)}  # as many as a trial leaves behind
@@ -24,12 +24,12 @@ def made_up(width: float, lr: float, epoch: int, chance: random.Random) -> float
     return 0.99 - 0.2 / width**0.5 - 0.05 * off - 0.1 / epoch + chance.gauss(0, 0.002)
 
 
-def finished(ledger: Ledger, chance: random.Random) -> FrozenTrial:
+def finished(store: StudyStore, chance: random.Random) -> FrozenTrial:
     """Return a trial as one that ended looks: a third reach each further rung of the pruner."""
     params: dict[str, Any] = {"hidden_units": round(4 * 64 ** chance.random()), "lr": 10 ** chance.uniform(-4, -1)}
     reached = next((k for k in range(3) if chance.random() > 1 / 3), 3)
-    last = (3, 10, 30, ledger.spec.epochs)[reached]
-    values = {e: made_up(*params.values(), e, chance) for e in ledger.spec.rungs if e <= last}
+    last = (3, 10, 30, store.spec.epochs)[reached]
+    values = {e: made_up(*params.values(), e, chance) for e in store.spec.report_epochs if e <= last}
     rungs = [values[e] for e in (3, 10, 30, 90) if e in values]
     return create_trial(
         params=params,
@@ -42,12 +42,12 @@ def finished(ledger: Ledger, chance: random.Random) -> FrozenTrial:
     )
 
 
-def fill(ledger: Ledger, size: int, chance: random.Random) -> None:
+def fill(store: StudyStore, size: int, chance: random.Random) -> None:
     """Add finished trials in one transaction until the study has so many."""
-    new = [finished(ledger, chance) for _ in range(size - ledger.counts().finished)]
-    with ledger.storage.engine.begin() as connection:
-        rows.lock_study(connection, ledger.study._study_id)
-        ids = _insert_trials(connection, ledger.study._study_id, new)
+    new = [finished(store, chance) for _ in range(size - store.counts().finished)]
+    with store.storage.engine.begin() as connection:
+        rows.lock_study(connection, store.study._study_id)
+        ids = _insert_trials(connection, store.study._study_id, new)
         for table, found in (
             (PARAMS, _params(ids, new)),
             (VALUES, _values(ids, new)),

@@ -24,11 +24,11 @@ from benchmarks import results
 from benchmarks.fleets import fleet_of
 from benchmarks.model_epoch import resident_loop
 from benchmarks.peers.job import Outcome, outcome
-from model.data import Images, load
-from model.fleet import ARTICLE_BATCH, program_on
-from model.lane import INPUTS
-from model.timing import epoch_flops
-from search.engine import ROOM
+from model.data.mnist import Images, load
+from model.fleet.fleet import ARTICLE_BATCH, program_on
+from model.network.member import INPUTS
+from model.network.timing import epoch_flops
+from search.training.engine import CAPACITY
 
 TRIALS, EPOCHS, TOGETHER, WIDTH = 50, 100, 64, 25
 JOBS = (1, 2)  # trials at a time, of the script
@@ -51,11 +51,11 @@ def together(images: Images, widths: Sequence[int], epochs: int) -> float:
     return seconds(fleet_of(images, widths).train_epoch, epochs)
 
 
-def crews(widths: Sequence[int], room: int) -> list[list[int]]:
+def worker_pools(widths: Sequence[int], capacity: int) -> list[list[int]]:
     """Return who trains together, if as many do as there is room for."""
     made: list[list[int]] = []
     for width in widths:
-        if not made or sum(made[-1]) >= room:
+        if not made or sum(made[-1]) >= capacity:
             made.append([])
         made[-1].append(width)
     return made
@@ -80,7 +80,10 @@ def training(images: Images, rounds: int) -> str:
             ("alone", together(images, [WIDTH], 10) / 10),
             ("fleet", together(images, [WIDTH] * TOGETHER, 10) / 10),
             ("all", together(images, widths, EPOCHS)),
-            ("crews", sum(together(images, crew, EPOCHS) for crew in crews(widths, ROOM["cuda"]))),
+            (
+                "crews",
+                sum(together(images, worker_pool, EPOCHS) for worker_pool in worker_pools(widths, CAPACITY["cuda"])),
+            ),
             ("rate", product_rate(sum(widths))),
         ):
             found.setdefault(name, []).append(value)
@@ -93,7 +96,7 @@ def training(images: Images, rounds: int) -> str:
         ["gain over a fleet of one, same kernels and graphs", f"{TOGETHER * of['alone'] / of['fleet']:.1f} x"],
         ["gain over the plain loop", f"{TOGETHER * of['plain'] / of['fleet']:.0f} x"],
         [f"{TRIALS} networks of {EPOCHS} epochs, all at once: seconds", f"{of['all']:.2f}"],
-        [f"the same, {ROOM['cuda']} units at a time: seconds", f"{of['crews']:.2f}"],
+        [f"the same, {CAPACITY['cuda']} units at a time: seconds", f"{of['crews']:.2f}"],
         ["arithmetic, all at once: TFLOP/s", f"{flops / of['all'] / 1e12:.1f}"],
         ["PyTorch's float32 product of the first layer's shape: TFLOP/s", f"{of['rate'] / 1e12:.1f}"],
     ]

@@ -6,11 +6,10 @@ from itertools import product
 
 import numpy as np
 
-from search.claims import MANY, RIGHT, Part
-from search.evidence import gather
-from search.statistics import Array, Interval, mean_interval
-from search.verdict import Claim, Margins, Row, Timing
-from search.wording import article_claims
+from search.verdict.claims import MANY, RIGHT, Claim, Margins, Part
+from search.verdict.evidence import Row, Timing, gather
+from search.verdict.statistics import Array, Interval, mean_interval
+from search.verdict.wording import article_claims
 
 SEED = 20241121  # the day of the article
 MARGIN = Margins().accuracy

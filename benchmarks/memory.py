@@ -16,11 +16,11 @@ import optuna
 import torch
 
 from benchmarks import results
-from benchmarks.faults import Pace, ledger_at, made_up_mnist
+from benchmarks.faults import Pace, made_up_mnist, store_at
 from benchmarks.fleets import fleet_of
 from benchmarks.peers.job import asked, outcome
-from model.data import Images, Mnist, load
-from search.engine import ROOM, Engine, Run
+from model.data.mnist import Images, Mnist, load
+from search.training.engine import CAPACITY, Engine, Run
 
 MB = 1e6
 WIDTH = 32  # ROOM holds 16 of them
@@ -66,7 +66,7 @@ def steps() -> dict[str, float]:
     found = {"programs loaded": resident()}
     data = load()
     found["MNIST loaded"] = resident()
-    fleet_of(data.train, [WIDTH] * (ROOM["cpu"] // WIDTH)).train_epoch()
+    fleet_of(data.train, [WIDTH] * (CAPACITY["cpu"] // WIDTH)).train_epoch()
     found["a full fleet trains"] = resident()
     copies = {"tensors of MNIST": held(data), "one copy": (60_000 * 784 + 60_000 * 8) / MB}
     return {**found, **copies, "the training set once more, by what is lit": listed(data.train)}
@@ -77,9 +77,9 @@ def growth(marks: list[int]) -> dict[int, float]:
     watch = Watch(marks)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as directory:
-        ledger = ledger_at(f"sqlite:///{directory}/study.db")
-        ledger.aim(max(marks))
-        Engine(ledger, made_up_mnist(), ROOM["cpu"], watch).search(lambda: False)
+        store = store_at(f"sqlite:///{directory}/study.db")
+        store.set_budget(max(marks))
+        Engine(store, made_up_mnist(), CAPACITY["cpu"], watch).search(lambda: False)
     return watch.found
 
 

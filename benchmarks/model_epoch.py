@@ -23,10 +23,10 @@ from torchvision import datasets, transforms
 from benchmarks import results
 from benchmarks.fleets import fleet_of
 from benchmarks.results import machine
-from model.data import FILES, Images, load, provide
-from model.fleet import ARTICLE_BATCH
-from model.lane import CLASSES, INPUTS
-from model.mlp import MLPConfig, initialised
+from model.data.mnist import FILES, Images, load, provide
+from model.fleet.fleet import ARTICLE_BATCH
+from model.network.member import CLASSES, INPUTS
+from model.network.mlp import MLPConfig, initialised
 
 WIDTH, LR = 25, 0.02
 FLEETS = (8, 16, 32)

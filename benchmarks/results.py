@@ -16,17 +16,17 @@ import numpy as np
 import torch
 from scipy.stats import ttest_ind
 
-from model.training import choose_device, describe
-from search.statistics import mean_interval
+from model.network.scoring import choose_device, describe
+from search.verdict.statistics import mean_interval
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 SECTIONS = {  # in this order, with the command that measures each
     "model-epoch": ("What a model-epoch costs", "benchmarks.model_epoch"),
     "curve": ("Fleet size and width", "benchmarks.curve"),
     "abreast": ("Two fleets or one", "benchmarks.abreast"),
-    "room": ("Padding and idle room of a search", "benchmarks.room"),
+    "room": ("Padding and idle room of a search", "benchmarks.capacity"),
     "whole-job": ("The whole job", "benchmarks.whole_job"),
-    "outlook": ("What a trial would reach", "benchmarks.outlook"),
+    "outlook": ("What a trial would reach", "benchmarks.curve_model"),
     "splits": ("How the peers share out the cores", "benchmarks.peers.splits"),
     "sql-share": ("The share of SQL and sampler", "benchmarks.sql_share"),
     "scaling": ("A trial's cost in SQL as the study grows", "benchmarks.scaling"),

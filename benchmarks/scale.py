@@ -3,7 +3,7 @@
     python -m benchmarks.scale                          all of it, twenty minutes; goes on where it stopped
     python -m benchmarks.scale --only 'ours 8,ours 64'  some of it
 
-The workers are processes, the ledger, the sampler, the pruner and PostgreSQL are real; only the training between two
+The workers are processes, the store, the sampler, the pruner and PostgreSQL are real; only the training between two
 reports is a sleep. A setting is a way to the database, a number of workers, and a number of trials stored before.
 """
 
@@ -29,13 +29,13 @@ import optuna
 import psutil
 
 from benchmarks import results
-from benchmarks.crowd import Job, Watch, hire, proxy_at
-from benchmarks.faults import Postgres, audit, execute_outside, ledger_at
+from benchmarks.crowd import Job, Watch, proxy_at, start_workers
+from benchmarks.faults import Postgres, audit, execute_outside, store_at
 from benchmarks.fill import fill
 from benchmarks.peers.job import asked
 from benchmarks.rounds import measured
 from benchmarks.scale_table import report
-from search.ledger import Ledger
+from search.store.study import StudyStore
 from studies.sweet_spot import ARTICLE_EPOCHS
 
 WAYS = {"ours": (False, False), "optuna": (True, False), "optuna-proxy": (True, True), "ours-proxy": (False, True)}
@@ -71,41 +71,41 @@ def measure(server: Postgres, setting: Setting, trials: int, pause: float, limit
     Raises `RuntimeError` if the study does not have exactly as many trials as it was to have.
     """
     url = server.fresh()
-    ledger = prepare(url, setting.stored, trials)
+    store = prepare(url, setting.stored, trials)
     plain, proxied = WAYS[setting.way]
     job = Job(url, trials, setting.workers, pause, plain, _free_port() if proxied else None)
     with tempfile.TemporaryDirectory() as told, proxy_at(url, job.proxy) as proxy:
         watch = Watch(url, postmaster(server), proxy)
-        starting = run(job, watch, Path(told), ledger, limit)
+        starting = run(job, watch, Path(told), store, limit)
         lines = [json.loads(path.read_text(encoding="utf-8")) for path in Path(told).iterdir()]
     if plain:  # no budget is kept: only that no trial is left open is checked
-        ledger.aim(ledger.counts().finished)
-    wrong = audit(ledger.study.get_trials(deepcopy=False), ledger.budget())
+        store.set_budget(store.counts().finished)
+    wrong = audit(store.study.get_trials(deepcopy=False), store.budget())
     if len(lines) != setting.workers or any(wrong.values()):
         raise RuntimeError(f"{setting}: {len(lines)} of {setting.workers} workers ended well, and {wrong}")
-    done = ledger.counts().finished - setting.stored
+    done = store.counts().finished - setting.stored
     return {**summary(lines, watch), "done": done, "starting": starting, "pause": pause}
 
 
-def prepare(url: str, stored: int, trials: int) -> Ledger:
+def prepare(url: str, stored: int, trials: int) -> StudyStore:
     """Make a study with so many finished trials that is to have as many more."""
-    ledger = ledger_at(url, ARTICLE_EPOCHS)
-    ledger.aim(stored + trials)
+    store = store_at(url, ARTICLE_EPOCHS)
+    store.set_budget(stored + trials)
     if stored:
-        fill(ledger, stored, random.Random(0))
-    return ledger
+        fill(store, stored, random.Random(0))
+    return store
 
 
-def run(job: Job, watch: Watch, told: Path, ledger: Ledger, limit: float) -> float:
+def run(job: Job, watch: Watch, told: Path, store: StudyStore, limit: float) -> float:
     """Let the workers start, then open the gate and watch; return how long starting took."""
     start = time.perf_counter()
-    workers, gate, left = hire(job, told)
+    workers, gate, left = start_workers(job, told)
     gate.wait(STARTING)
     starting = time.perf_counter() - start
     with watch.watching():
         gate.wait(STARTING)
         wait(workers, limit)
-        shorten(ledger, job, left)
+        shorten(store, job, left)
         for worker in workers:
             worker.join()
     return starting
@@ -116,7 +116,7 @@ def wait(workers: Sequence[BaseProcess], seconds: float) -> None:
     multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=seconds)
 
 
-def shorten(ledger: Ledger, job: Job, left: Any) -> None:
+def shorten(store: StudyStore, job: Job, left: Any) -> None:
     """Let the workers begin no more than one trial each, which is a budget like any other: it must come out exact."""
 
     def lower(attrs: dict[str, Any], finished: int) -> dict[str, int]:
@@ -126,7 +126,7 @@ def shorten(ledger: Ledger, job: Job, left: Any) -> None:
         with left.get_lock():
             left.value = min(left.value, 0)
     else:
-        ledger.storage.amend(ledger.study._study_id, lower)
+        store.storage.amend(store.study._study_id, lower)
 
 
 def summary(lines: list[dict[str, Any]], watch: Watch) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.scaling
 
-The real ledger, without training: a stand-in for the engine claims a trial, reports a made-up accuracy at the rungs,
+The real store, without training: a stand-in for the engine claims a trial, reports a made-up accuracy at the rungs,
 and completes or prunes it with as many figures as a real trial has.
 """
 
@@ -19,7 +19,7 @@ import optuna
 
 from benchmarks import results
 from benchmarks.clocked import Clocked
-from benchmarks.faults import Postgres, ledger_at
+from benchmarks.faults import Postgres, store_at
 from benchmarks.fill import FIGURES, fill, made_up
 from benchmarks.peers.job import asked
 from studies.sweet_spot import ARTICLE_EPOCHS
@@ -27,32 +27,30 @@ from studies.sweet_spot import ARTICLE_EPOCHS
 UNBOUNDED = 10**9
 
 
-def one_trial(
-    ledger: Any, chance: random.Random, train: Callable[[optuna.Trial], object] = lambda _trial: None
-) -> bool:
+def one_trial(store: Any, chance: random.Random, train: Callable[[optuna.Trial], object] = lambda _trial: None) -> bool:
     """Claim a trial, train it from rung to rung and report there, end it; False if there is none to be had."""
-    trial = ledger.claim()
+    trial = store.acquire()
     if trial is None:
         return False
-    for epoch in ledger.spec.rungs:
+    for epoch in store.spec.report_epochs:
         train(trial)
         value = made_up(trial.params["hidden_units"], trial.params["lr"], epoch, chance)
-        ledger.report(trial, value, epoch)
-        if ledger.stops(trial) and epoch < ledger.spec.epochs:
-            ledger.prune(trial, FIGURES)
+        store.report(trial, value, epoch)
+        if store.should_prune(trial) and epoch < store.spec.epochs:
+            store.prune(trial, FIGURES)
             return True
-    ledger.complete(trial, value, FIGURES)
+    store.complete(trial, value, FIGURES)
     return True
 
 
 def measure(url: str, sizes: Sequence[int], trials: int) -> Iterator[Clocked]:
     """Yield, for each size of the study, what the next trials cost a worker that has just started."""
     chance = random.Random(0)
-    ledger = ledger_at(url, ARTICLE_EPOCHS)
-    ledger.aim(UNBOUNDED)
+    store = store_at(url, ARTICLE_EPOCHS)
+    store.set_budget(UNBOUNDED)
     for size in sizes:
-        fill(ledger, size, chance)
-        worker = Clocked(ledger_at(url, ARTICLE_EPOCHS))
+        fill(store, size, chance)
+        worker = Clocked(store_at(url, ARTICLE_EPOCHS))
         one_trial(worker, chance)  # the first reads the whole study, once for each worker
         worker.seconds.clear()
         for _ in range(trials):

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import optuna
 
-from benchmarks.faults import Postgres, audit, execute, kill, ledger_at, start, work
-from search.ledger import Ledger
+from benchmarks.faults import Postgres, audit, execute, kill, start, store_at, work
+from search.store.study import StudyStore
 
 WORKERS = 4
 BUDGET = 16  # finished trials of a round
@@ -57,25 +57,25 @@ class Round:
     workers: list[BaseProcess] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
 
-    def hire(self) -> None:
+    def start_worker(self) -> None:
         self.workers.append(start(work, self.url, BUDGET, pace=PACE, grace=GRACE))
 
-    def run(self) -> Ledger:
+    def run(self) -> StudyStore:
         """Return the study when all its workers have ended. Raises `RuntimeError` if one failed or hung."""
         for _ in range(WORKERS):
-            self.hire()
-        end, ledger = time.monotonic() + LIMIT, ledger_at(self.url)
+            self.start_worker()
+        end, store = time.monotonic() + LIMIT, store_at(self.url)
         while any(worker.is_alive() for worker in self.workers):
             if time.monotonic() > end:
-                raise RuntimeError(f"hung: {ledger.counts()}")
+                raise RuntimeError(f"hung: {store.counts()}")
             time.sleep(self.chance.uniform(0.2, 1.0))
             self._rehire()
-            if ledger.counts().finished < BUDGET and self.faults.total() < FAULTS:
+            if store.counts().finished < BUDGET and self.faults.total() < FAULTS:
                 self.chance.choice(self._kinds())()
         failed = [worker.exitcode for worker in self.workers if worker.exitcode not in (0, -9)]
         if failed:
             raise RuntimeError(f"workers ended with {failed}")
-        return ledger
+        return store
 
     def _rehire(self) -> None:
         """A worker that starts while the server is down says so and ends, as it should; its place is taken.
@@ -86,14 +86,14 @@ class Round:
         for worker in refused if self.server else []:
             self.workers.remove(worker)
             self.faults["ended with a line"] += 1
-            self.hire()
+            self.start_worker()
 
     def _kinds(self) -> list[Callable[[], None]]:
         on_both = [self._kill, self._terminate]
         return on_both if self.server is None else [*on_both, self._drop, self._crash, *self._unable()]
 
     def _unable(self) -> list[Callable[[], None]]:
-        """What keeps a server that is there from serving: for each SQLSTATE of `search/patience.py` that can be had."""
+        """What keeps a server that is there from serving: for each SQLSTATE of `search/store/retry.py` that can be had."""
         assert self.server is not None
         server = self.server
 
@@ -128,14 +128,14 @@ class Round:
     def _kill(self) -> None:
         kill(self._one_alive())
         self.faults["kill -9"] += 1
-        self.hire()
+        self.start_worker()
 
     def _terminate(self) -> None:
         worker = self._one_alive()
         worker.terminate()
         worker.join(10)
         self.faults["SIGTERM"] += 1
-        self.hire()
+        self.start_worker()
 
     def _drop(self) -> None:
         assert self.server is not None

@@ -20,7 +20,7 @@ from benchmarks.rounds import measure
 
 
 def share(ours: Outcome) -> float:
-    """Return the share of wall time that was spent in the ledger."""
+    """Return the share of wall time that was spent in the store."""
     return sum(seconds for _, seconds in ours["sql"].values()) / ours["seconds"]
 
 

@@ -22,7 +22,7 @@ from benchmarks import results
 from benchmarks.peers.job import asked, outcome
 from benchmarks.rounds import measure
 from benchmarks.whole_job_table import report
-from model.fleet import ARTICLE_BATCH
+from model.fleet.fleet import ARTICLE_BATCH
 
 WIDTHS = "8,25,80,250"  # at which the example's epochs are measured, to extrapolate
 UNITS = 512  # rows of the wide product whose rate is the arithmetic's limit

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import results
 from benchmarks.peers.job import FACTOR, own_rungs
 from benchmarks.sql_share import share
-from model.timing import epoch_flops
+from model.network.timing import epoch_flops
 from studies.sweet_spot import RUNGS
 
 Line = Mapping[str, Any]

@@ -17,28 +17,28 @@ from typing import Any
 from benchmarks.results import commit
 from benchmarks.rounds import measured
 from benchmarks.whole_job_table import FRESH
-from model.data import Mnist, load
-from model.fleets import Fleets
-from model.lane import Lane
-from model.mlp import MLPConfig, initialised
+from model.data.mnist import Mnist, load
+from model.fleet.fleets import Fleets
+from model.network.member import Member
+from model.network.mlp import MLPConfig, initialised
+from model.network.scoring import evaluate
 from model.seeds import derive
-from model.training import evaluate
-from search.engine import ROOM
+from search.training.engine import CAPACITY
 
 
 def accuracies(settings: Sequence[tuple[int, float, int]], epochs: int, data: Mnist) -> Iterator[tuple[int, float]]:
     """Yield each setting's place and test accuracy as it is trained: hidden units, learning rate and seed."""
-    waiting, training = list(enumerate(settings))[::-1], dict[Lane, int]()
+    waiting, training = list(enumerate(settings))[::-1], dict[Member, int]()
     with Fleets(data.train, derive(0, "winners")) as fleets:
         while waiting or training:
-            while waiting and (fleet := fleets.roomiest(ROOM["cpu"])) is not None:
+            while waiting and (fleet := fleets.least_loaded(CAPACITY["cpu"])) is not None:
                 place, (width, lr, seed) = waiting.pop()
-                lane = fleet.join(initialised(MLPConfig(width), derive(seed, "winners")), lr)
-                training[lane] = place
+                member = fleet.add(initialised(MLPConfig(width), derive(seed, "winners")), lr)
+                training[member] = place
             fleet, _ = fleets.train_next()
-            for lane in [lane for lane in fleet.lanes if lane.age == epochs]:
-                fleet.leave(lane)
-                yield training.pop(lane), evaluate(lane.network(), data.test).accuracy
+            for member in [member for member in fleet.members if member.epochs_trained == epochs]:
+                fleet.detach(member)
+                yield training.pop(member), evaluate(member.network(), data.test).accuracy
 
 
 def missing(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

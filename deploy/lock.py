@@ -19,7 +19,7 @@ LOCKS = ROOT / "deploy" / "locks"
 PYTHON = "3.11"  # of the image
 PYTORCH_CPU = os.environ.get("PYTORCH_CPU", "")
 COMPILE = ("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--universal")
-PATIENCE = 60  # seconds for an index that may be out of reach
+RETRY_VARIABLE = 60  # seconds for an index that may be out of reach
 WITHOUT = "# WITHOUT HASHES: the index that has the CPU build was not named, or not reached, when this was written.\n"
 
 
@@ -49,7 +49,7 @@ def on_cpu(pinned: list[str]) -> str:
     if not PYTORCH_CPU:
         return WITHOUT + wanted
     try:
-        return compiled(f"--default-index={PYTORCH_CPU}", "--no-deps", "-", given=wanted, seconds=PATIENCE)
+        return compiled(f"--default-index={PYTORCH_CPU}", "--no-deps", "-", given=wanted, seconds=RETRY_VARIABLE)
     except subprocess.SubprocessError:
         print(f"{PYTORCH_CPU} does not answer: torch-cpu.txt has no hashes", file=sys.stderr)
         return WITHOUT + wanted

@@ -18,16 +18,16 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import Browser, Page
 from rich.console import Console
 
-from search.artifacts import Artifacts, artifact_dir
 from search.cli import STORAGE, STUDY
 from search.errors import NotFoundError
-from search.findings import Findings, findings
-from search.ledger import load_study
-from search.page import page
 from search.report import show
-from search.storage import open_storage
-from search.summary import baseline_of, curve_text, ranking, table, width_curve
-from tests.browser import chromium
+from search.results.page import page
+from search.results.summary import baseline_of, curve_text, ranking, table, width_curve
+from search.store.storage import open_storage
+from search.store.study import load_study
+from search.training.artifacts import Artifacts, artifact_dir
+from search.verdict.findings import Findings, findings
+from tests.support.browser import chromium
 
 HERE = Path(__file__).parent
 WIDTH = 116  # columns of the terminal
@@ -41,30 +41,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--study", default=STUDY)
     asked = parser.parse_args(arguments)
     storage = open_storage(asked.storage, create=False)
-    shelf = Artifacts(storage, load_study(storage, asked.study), artifact_dir(storage))
-    found = _findings(shelf)
+    artifact_store = Artifacts(storage, load_study(storage, asked.study), artifact_dir(storage))
+    found = _findings(artifact_store)
     with chromium() as browser:
-        _terminal(browser, shelf, found)
+        _terminal(browser, artifact_store, found)
         if found is not None:
             _report(browser, found)
-        _dashboard(browser, asked.storage, shelf)
-    _predictions(shelf)
+        _dashboard(browser, asked.storage, artifact_store)
+    _predictions(artifact_store)
     return 0
 
 
-def _findings(shelf: Artifacts) -> Findings | None:
+def _findings(artifact_store: Artifacts) -> Findings | None:
     try:
-        return findings(shelf.storage, shelf.study.study_name)
+        return findings(artifact_store.storage, artifact_store.study.study_name)
     except NotFoundError as error:
         print(f"no verdict to show: {error}")
         return None
 
 
-def _terminal(browser: Browser, shelf: Artifacts, found: Findings | None) -> None:
-    console, ranked = Console(record=True, width=WIDTH, highlight=False, file=io.StringIO()), ranking(shelf.study)
+def _terminal(browser: Browser, artifact_store: Artifacts, found: Findings | None) -> None:
+    console, ranked = (
+        Console(record=True, width=WIDTH, highlight=False, file=io.StringIO()),
+        ranking(artifact_store.study),
+    )
     console.print(table(ranked[0], baseline_of(ranked)))
     console.print("\nbest validation accuracy by hidden units")
-    for line in curve_text(width_curve(shelf.study)):
+    for line in curve_text(width_curve(artifact_store.study)):
         console.print(line, markup=False)
     if found is not None:
         show(found, console)
@@ -82,9 +85,9 @@ def _report(browser: Browser, found: Findings) -> None:
         tab.screenshot(path=_named("report.png"))
 
 
-def _dashboard(browser: Browser, storage: str, shelf: Artifacts) -> None:
+def _dashboard(browser: Browser, storage: str, artifact_store: Artifacts) -> None:
     command = [sys.executable, "-u", "-m", "search.dashboard", "--port", "0", "--no-browser"]
-    options = ["--storage", storage, "--study", shelf.study.study_name]
+    options = ["--storage", storage, "--study", artifact_store.study.study_name]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(2)]
@@ -98,10 +101,10 @@ def _dashboard(browser: Browser, storage: str, shelf: Artifacts) -> None:
             process.terminate()
 
 
-def _predictions(shelf: Artifacts) -> None:
-    best = ranking(shelf.study)[0]
+def _predictions(artifact_store: Artifacts) -> None:
+    best = ranking(artifact_store.study)[0]
     for which in ("test", "validation"):
-        if files := shelf.files(best, f"predictions-{which}.png"):
+        if files := artifact_store.files(best, f"predictions-{which}.png"):
             shutil.copyfile(files[0], _named("predictions.png"))
             return
 

@@ -12,7 +12,7 @@ ENVIRONMENT = {
     # keeps the one that it waits for from running: beside one busy process, 2 cores took 39 s for an epoch, and 7 s
     # with threads that sleep.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # So do those of NumPy's BLAS, whose matrices are small here (`studies/outlook.py`): beside fleets that train, a
+    # So do those of NumPy's BLAS, whose matrices are small here (`studies/curve_model.py`): beside fleets that train, a
     # proposal took 0.20 s with two of them and 0.07 s with one.
     "OPENBLAS_NUM_THREADS": "1",
     # MKL's Conditional Numerical Reproducibility, strict: a product's bits depend neither on where its matrices lie in

@@ -2,7 +2,7 @@
 
 Intel's MKL promises, in its strict mode (`model/__init__.py`), that a product's bits depend neither on where its
 matrices lie nor on the number of threads. Other instructions, another CPU or another mode may round otherwise. PyTorch
-for Arm and macOS brings no MKL: there nothing is documented, and `tests/test_fleet.py` says what holds.
+for Arm and macOS brings no MKL: there nothing is documented, and `tests/model/test_fleet.py` says what holds.
 """
 
 import os

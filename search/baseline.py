@@ -9,17 +9,18 @@ from optuna.trial import FrozenTrial
 from rich.console import Console
 from rich.table import Table
 
-from model.data import Images, Mnist, default_data_dir, load
-from model.mlp import MLP
-from model.training import choose_device, describe, evaluate
+from model.data.mnist import Images, Mnist, default_data_dir, load
+from model.network.mlp import MLP
+from model.network.scoring import choose_device, describe, evaluate
 from search import cli
-from search.engine import ROOM, Engine, Run
 from search.errors import UsageError
-from search.ledger import Ledger, open_ledger
-from search.pictures import prediction_grid
+from search.results.predictions import prediction_grid
+from search.results.summary import ranking, trial_json
 from search.signals import Stop
-from search.storage import open_storage, parse_url, shown
-from search.summary import ranking, trial_json
+from search.store.storage import open_storage
+from search.store.study import StudyStore, open_study
+from search.store.url import parse_url, redacted
+from search.training.engine import CAPACITY, Engine, Run
 from studies.baseline import ARTICLE
 from studies.baseline import baseline as baseline_study
 from studies.sweet_spot import ARTICLE_EPOCHS, BASELINE
@@ -52,22 +53,22 @@ class Printer:
 
     def trained(self, runs: list[Run]) -> None:
         """Print a line every tenth epoch."""
-        if self.leader in runs and self.network is None and self.leader.lane.age % EVERY == 0:
+        if self.leader in runs and self.network is None and self.leader.member.epochs_trained % EVERY == 0:
             self._line(self.leader)
 
     def ended(self, run: Run, state: str) -> None:
         """Print the last line and keep the first seed's network for the picture."""
         if run is self.leader and state == "complete":
             self._line(run)
-            self.network = run.lane.network()
+            self.network = run.member.network()
 
     def _line(self, run: Run) -> None:
-        model, test = run.lane.network(), run.last
+        model, test = run.member.network(), run.last
         assert test is not None
-        accuracy, loss = run.lane.last_batch
+        accuracy, loss = run.member.last_batch
         last, train = evaluate(model, self.last_test), evaluate(model, self.data.full)
         self.console.print(
-            f"{run.lane.age:>5}   {accuracy:>7.2%} {loss:.3f} {last.accuracy:>7.2%}  {last.loss:.3f}            "
+            f"{run.member.epochs_trained:>5}   {accuracy:>7.2%} {loss:.3f} {last.accuracy:>7.2%}  {last.loss:.3f}            "
             f"{train.accuracy:>7.2%} {train.loss:.3f} {test.accuracy:>7.2%}  {test.loss:.3f}"
         )
 
@@ -85,22 +86,22 @@ def baseline(  # noqa: PLR0917  # Typer passes options by name
 ) -> int:
     """Rerun the article's baseline: 25 units, lr 0.02, all 60,000 images, the test set after every epoch."""
     cli.set_up_logging(verbose)
-    place, name, url = choose_device(device), cli.check_study_name(study), parse_url(storage)
+    torch_device, name, url = choose_device(device), cli.check_study_name(study), parse_url(storage)
     _check_plot(plot)
     cli.warn_of_rounding()
     directory, console = data_dir or default_data_dir(), cli.err if as_json else cli.out
-    console.print(f"device {describe(place)} · data {directory} · storage {shown(url)}", markup=False)
-    data = load(directory, place, cli.err.print)
-    ledger = open_ledger(open_storage(storage, create=True), baseline_study(name, epochs))
-    printer = Printer(data, console, ledger.spec.batch)
-    known = {trial.number for trial in ranking(ledger.study)}
-    room = max(ROOM[place.type], seeds * int(BASELINE["hidden_units"]))  # all seeds side by side
-    ledger.aim(ledger.counts().finished + seeds)
+    console.print(f"device {describe(torch_device)} · data {directory} · storage {redacted(url)}", markup=False)
+    data = load(directory, torch_device, cli.err.print)
+    store = open_study(open_storage(storage, create=True), baseline_study(name, epochs))
+    printer = Printer(data, console, store.spec.batch)
+    known = {trial.number for trial in ranking(store.study)}
+    capacity = max(CAPACITY[torch_device.type], seeds * int(BASELINE["hidden_units"]))  # all seeds side by side
+    store.set_budget(store.counts().finished + seeds)
     with Stop(None) as stop:
-        ledger.storage.patiently.stop = stop
-        Engine(ledger, data, room, printer).search(stop)
-    new = [trial for trial in ranking(ledger.study) if trial.number not in known]
-    _report(ledger, new, printer, plot, as_json)
+        store.storage.retry.stop = stop
+        Engine(store, data, capacity, printer).search(stop)
+    new = [trial for trial in ranking(store.study) if trial.number not in known]
+    _report(store, new, printer, plot, as_json)
     return 0 if stop.signal is None else 128 + stop.signal
 
 
@@ -111,17 +112,17 @@ def _check_plot(plot: Path | None) -> None:
         raise UsageError(f"--plot {plot}: there is no directory {plot.absolute().parent}")
 
 
-def _report(ledger: Ledger, new: list[FrozenTrial], printer: Printer, plot: Path | None, as_json: bool) -> None:
+def _report(store: StudyStore, new: list[FrozenTrial], printer: Printer, plot: Path | None, as_json: bool) -> None:
     if plot is not None and printer.network is not None:
         prediction_grid(printer.network, printer.data.test, plot)
         printer.console.print(f"saved {plot}", markup=False)
     if as_json:
-        document = {"study": ledger.study.study_name, "article": ARTICLE, "ours": figures(new)}
+        document = {"study": store.study.study_name, "article": ARTICLE, "ours": figures(new)}
         cli.print_json({**document, "trials": [trial_json(trial) for trial in new]})
     elif new:
         cli.out.print(_comparison(figures(new)))
         cli.out.print(
-            f"{len(new)} runs, {len(ranking(ledger.study))} in the study {ledger.study.study_name!r}; runs differ in "
+            f"{len(new)} runs, {len(ranking(store.study))} in the study {store.study.study_name!r}; runs differ in "
             "their initial weights and share the order of batches. The article's figures after training are those of a "
             "last batch; ours are of whole sets. Its seconds are of one run alone on an RTX 2080, tests included; "
             "ours are a run's share, by units, of the time in which all trained side by side.",

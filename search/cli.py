@@ -17,10 +17,10 @@ from rich.console import Console
 from model.rounding import broken_promise
 from search.errors import SweetspotError, UsageError
 from search.output import printing, strict_json
-from search.patience import DATABASE_ERRORS, reason
-from search.signals import hired
-from search.storage import DEFAULT_URL
-from search.urls import PASSWORD, names_password
+from search.signals import is_worker
+from search.store.retry import DATABASE_ERRORS, reason
+from search.store.storage import DEFAULT_URL
+from search.store.url import PASSWORD, names_password
 
 
 def _seen(context: typer.Context, option: typer.CallbackParam, url: str) -> str:
@@ -118,7 +118,7 @@ def set_up_logging(verbose: bool) -> None:
 
 def warn_of_rounding() -> None:
     """Say once if MKL is set so that a trial's last digits may depend on what trains beside it."""
-    line = None if hired() else broken_promise()
+    line = None if is_worker() else broken_promise()
     if line is not None:
         logging.getLogger(__name__).warning("%s", line)
 

@@ -16,12 +16,22 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna_dashboard import wsgi
 
 from search import cli
-from search.artifacts import Artifacts, artifact_dir
 from search.errors import NotFoundError, UsageError
-from search.ledger import load_study
-from search.publish import publish_all
-from search.serving import Caught, Server, Silent, SocketServer, for_this_machine, reading_only, running, signalled
-from search.storage import Storage, open_storage, shown
+from search.results.notes import publish_all
+from search.results.web_server import (
+    Caught,
+    Server,
+    Silent,
+    SocketServer,
+    for_this_machine,
+    reading_only,
+    running,
+    signalled,
+)
+from search.store.storage import Storage, open_storage
+from search.store.study import load_study
+from search.store.url import redacted
+from search.training.artifacts import Artifacts, artifact_dir
 
 HOST = "127.0.0.1"
 LOOK_AGAIN = 1.0  # seconds until a database without studies is looked at again
@@ -45,18 +55,20 @@ def dashboard(  # noqa: PLR0917  # Typer passes options by name
     if path is not None:
         return _for_a_proxy(path, storage, artifacts)
     opened = open_storage(storage, create=False)
-    shelf = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
-    _make(shelf.directory)
-    server = _bound(port, for_this_machine(wsgi(opened.optuna, artifact_store=shelf.store)))
-    publish_all(opened, shelf.study)
+    artifact_store = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
+    _make(artifact_store.directory)
+    server = _bound(port, for_this_machine(wsgi(opened.optuna, artifact_store=artifact_store.store)))
+    publish_all(opened, artifact_store.study)
     with signalled() as caught:  # before the address is printed: who reads it may send a signal at once
-        return _serve(server, caught, shelf, browser)
+        return _serve(server, caught, artifact_store, browser)
 
 
-def _serve(server: WSGIServer, caught: Caught, shelf: Artifacts, browser: bool) -> int:
+def _serve(server: WSGIServer, caught: Caught, artifact_store: Artifacts, browser: bool) -> int:
     """Serve until a signal; return the exit code that names it."""
-    url = f"http://{HOST}:{server.server_port}/dashboard/studies/{shelf.study._study_id}"
-    cli.out.print(f"storage {shown(shelf.storage.url)} · artifacts {shelf.directory}", markup=False)
+    url = f"http://{HOST}:{server.server_port}/dashboard/studies/{artifact_store.study._study_id}"
+    cli.out.print(
+        f"storage {redacted(artifact_store.storage.url)} · artifacts {artifact_store.directory}", markup=False
+    )
     cli.out.print(f"dashboard at {url} (Ctrl-C ends it)", markup=False)
     with running(server):
         if browser:
@@ -72,7 +84,7 @@ def _for_a_proxy(path: Path, url: str, artifacts: Path | None) -> int:
             return 128 + caught.number
         store = FileSystemArtifactStore(artifact_dir(opened, artifacts))
         server = _at(path, reading_only(wsgi(opened.optuna, artifact_store=store)))
-        cli.out.print(f"storage {shown(opened.url)} · dashboard on {path}, read-only", markup=False)
+        cli.out.print(f"storage {redacted(opened.url)} · dashboard on {path}, read-only", markup=False)
         with running(server):
             number = caught.wait()
     path.unlink(missing_ok=True)

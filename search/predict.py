@@ -8,16 +8,16 @@ import torch
 import typer
 from optuna.trial import FrozenTrial
 
-from model.data import load
-from model.digit import Digit, read_digit
-from model.mlp import MLP
-from model.training import choose_device
+from model.data.digit import Digit, read_digit
+from model.data.mnist import load
+from model.network.mlp import MLP
+from model.network.scoring import choose_device
 from search import cli
-from search.artifacts import Artifacts, artifact_dir
-from search.ledger import load_study
 from search.rerun import finished_trial, replayed
-from search.storage import open_storage
-from search.summary import completed, value
+from search.results.summary import completed, value
+from search.store.storage import open_storage
+from search.store.study import load_study
+from search.training.artifacts import Artifacts, artifact_dir
 
 BAR = 30  # characters
 SHADES = " .:-=+*#%@"  # from paper to ink
@@ -44,11 +44,11 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
 ) -> None:
     """Say which digit a picture shows, by the weights of a trial; trains it again where they are not here."""
     cli.set_up_logging(verbose)
-    place, digit = choose_device(device), read_digit(image)
+    torch_device, digit = choose_device(device), read_digit(image)
     opened = open_storage(storage, create=False)
-    shelf = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
-    chosen = finished_trial(shelf.study, completed(shelf.study)[0].number if trial is None else trial)
-    model, source = network(shelf, chosen, place, data_dir)
+    artifact_store = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
+    chosen = finished_trial(artifact_store.study, completed(artifact_store.study)[0].number if trial is None else trial)
+    model, source = network(artifact_store, chosen, torch_device, data_dir)
     said = answer(model, digit)
     if as_json:
         document = {"image": str(image), **vars(said), "trial": chosen.number, "params": chosen.params}
@@ -67,18 +67,20 @@ def answer(model: MLP, digit: Digit) -> Answer:
     return Answer(int(logits.argmax()), probabilities)
 
 
-def network(shelf: Artifacts, trial: FrozenTrial, place: torch.device, data_dir: Path | None) -> tuple[MLP, str]:
+def network(
+    artifact_store: Artifacts, trial: FrozenTrial, torch_device: torch.device, data_dir: Path | None
+) -> tuple[MLP, str]:
     """Return a trial's network and where it comes from: its stored weights or, where there are none, training again."""
-    stored = shelf.weights(trial)
+    stored = artifact_store.weights(trial)
     if stored is not None:
         return stored, "stored weights"
-    cli.err.print(f"no weights of trial {trial.number} in {shelf.directory}: training it again", markup=False)
-    data = load(data_dir, place, cli.err.print)
+    cli.err.print(f"no weights of trial {trial.number} in {artifact_store.directory}: training it again", markup=False)
+    data = load(data_dir, torch_device, cli.err.print)
     replay = replayed(trial, data)
     if not replay.repeats(trial):
         return replay.network, "trained again; not identical to the stored figures"
     try:
-        shelf.put(trial, replay.network)
+        artifact_store.put(trial, replay.network)
     except OSError as error:
         return replay.network, f"trained again, identical; its weights cannot be stored: {error.strerror}"
     return replay.network, "trained again, identical; its weights are stored now"

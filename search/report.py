@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 
 from search import cli
-from search.claims import Claim
 from search.errors import UsageError
-from search.findings import Findings, champion, document, findings
-from search.page import page
-from search.storage import open_storage
-from search.verdict import WidthSummary
-from studies.confirm import PUBLISHED_EPOCHS, PUBLISHED_SEEDS
+from search.results.page import page
+from search.store.storage import open_storage
+from search.verdict.claims import Claim
+from search.verdict.findings import Findings, arm_summary, document, findings
+from search.verdict.judge import WidthSummary
+from studies.confirmation import PUBLISHED_EPOCHS, PUBLISHED_SEEDS
 from studies.sweet_spot import ARTICLE_EPOCHS
 
 COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
@@ -65,7 +65,7 @@ def show(found: Findings, console: Console) -> None:
         for line in curve([width for width in found.verdict.widths if width.protocol == protocol]):
             console.print(line, markup=False)
     console.print()
-    for line in (*champions(found), *caveats(found)):
+    for line in (*arm_summaries(found), *caveats(found)):
         console.print(line, markup=False)
 
 
@@ -110,13 +110,13 @@ def _span(bounds: Sequence[float] | None) -> str:
     return f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f}" if bounds else ""
 
 
-def champions(found: Findings) -> list[str]:
+def arm_summaries(found: Findings) -> list[str]:
     """Return a line each for winner and baseline: the search's figure, and beside it that of fresh seeds."""
     head = f"{'':8} {'trial':>5} {'units':>5} {'lr':>8} {'search':>7}  {'fresh seeds':<26}{'test images':<26}"
-    return [head.rstrip(), *(_champion(role, champion(found, role)) for role in ("winner", "baseline"))]
+    return [head.rstrip(), *(_arm_line(role, arm_summary(found, role)) for role in ("winner", "baseline"))]
 
 
-def _champion(role: str, who: dict[str, Any]) -> str:
+def _arm_line(role: str, who: dict[str, Any]) -> str:
     number = "-" if who["number"] is None else who["number"]
     search = "-" if who["search_accuracy"] is None else f"{who['search_accuracy']:.2%}"
     fresh, test = (_mean(who[figure]) for figure in ("validation_accuracy", "test_accuracy"))

@@ -10,19 +10,19 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import t as student
 
-from model.data import Images, Mnist, load
-from model.fleet import Fleet
-from model.lane import Lane
-from model.mlp import MLP, MLPConfig, initialised
+from model.data.mnist import Images, Mnist, load
+from model.fleet.fleet import Fleet
+from model.network.member import Member
+from model.network.mlp import MLP, MLPConfig, initialised
+from model.network.scoring import choose_device, evaluate
 from model.seeds import derive
 from model.threads import using
-from model.training import choose_device, evaluate
 from search import cli
-from search.engine import SHORT, environment, scores
 from search.errors import NotFoundError
-from search.ledger import load_study
-from search.storage import open_storage
-from search.summary import misfit
+from search.results.summary import unusable
+from search.store.storage import open_storage
+from search.store.study import load_study
+from search.training.engine import SHORT, environment, scores
 
 RECIPE = ("order_seed", "batch", "epochs", "first_epoch", "threads")  # and init_seed: how a trial was trained
 ROUNDING = ("device", "torch", "cpu", "instructions", "mkl")  # what a CPU's bits depend on; threads are restored
@@ -54,13 +54,13 @@ def rerun(  # noqa: PLR0917  # Typer passes options by name
 ) -> int:
     """Train a trial again from its stored seeds: identical, within seed noise, or different (exit code 1)."""
     cli.set_up_logging(verbose)
-    place = choose_device(device)
+    torch_device = choose_device(device)
     cli.warn_of_rounding()
     trial = finished_trial(load_study(open_storage(storage, create=False), study), number)
-    data = load(data_dir, place, cli.err.print)
+    data = load(data_dir, torch_device, cli.err.print)
     replay = replayed(trial, data)
     verdict, noise = compare(trial, replay, data)
-    _print(trial, replay, verdict, noise, otherwise(trial, environment(place)), as_json)
+    _print(trial, replay, verdict, noise, otherwise(trial, environment(torch_device)), as_json)
     return 1 if verdict == "different" else 0
 
 
@@ -84,29 +84,29 @@ def _lack(trial: FrozenTrial) -> str | None:
         return "nobody knows on which images"
     figures = [f"{part}_{figure}" for part in ("train", SHORT[attrs["score_on"]]) for figure in ("accuracy", "loss")]
     missing = next((name for name in (*RECIPE, *figures) if name not in attrs), None)
-    return f"it has no {missing}" if missing else misfit(trial)
+    return f"it has no {missing}" if missing else unusable(trial)
 
 
 def replayed(trial: FrozenTrial, data: Mnist) -> Replay:
     """Train a trial as it was trained, from its own seeds and, on a CPU, with as many threads."""
     attrs, (train, scored) = trial.user_attrs, _sets(trial, data)
     fleet = Fleet(train, attrs["order_seed"], attrs["batch"])
-    lane = _join(fleet, trial, attrs["init_seed"])
+    member = _join(fleet, trial, attrs["init_seed"])
     by_epoch: dict[int, float] = {}
     with using(attrs["threads"]):
         for clock, threads in _epochs(attrs):
             fleet.clock = clock
             with using(threads):
                 fleet.train_epoch()
-            if lane.age in trial.intermediate_values:
-                by_epoch[lane.age] = evaluate(lane.network(), scored).accuracy
-        return Replay(_figures(trial, lane, train, scored), by_epoch, lane.network())
+            if member.epochs_trained in trial.intermediate_values:
+                by_epoch[member.epochs_trained] = evaluate(member.network(), scored).accuracy
+        return Replay(_figures(trial, member, train, scored), by_epoch, member.network())
 
 
 def _epochs(attrs: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
     """Return the clock of the fleet and the number of threads for each epoch of a trial.
 
-    An older trial was never away from its fleet, or had as many threads in all its stints.
+    An older trial was never away from its fleet, or had as many threads in all its segments.
     """
     for _, clock, epochs, *threads in attrs.get("stints", [[0, attrs["first_epoch"], attrs["epochs"]]]):
         for epoch in range(epochs):
@@ -146,15 +146,15 @@ def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
 def _fresh_accuracies(trial: FrozenTrial, data: Mnist) -> list[float]:
     attrs, (train, scored) = trial.user_attrs, _sets(trial, data)
     fleet = Fleet(train, derive(attrs["order_seed"], "fresh"), attrs["batch"])
-    lanes = [_join(fleet, trial, derive(attrs["init_seed"], "fresh", k)) for k in range(FRESH_SEEDS)]
+    members = [_join(fleet, trial, derive(attrs["init_seed"], "fresh", k)) for k in range(FRESH_SEEDS)]
     for _ in range(attrs["epochs"]):
         fleet.train_epoch()
-    return [evaluate(lane.network(), scored).accuracy for lane in lanes]
+    return [evaluate(member.network(), scored).accuracy for member in members]
 
 
-def _join(fleet: Fleet, trial: FrozenTrial, seed: int) -> Lane:
+def _join(fleet: Fleet, trial: FrozenTrial, seed: int) -> Member:
     model = initialised(MLPConfig(trial.params["hidden_units"]), seed)
-    return fleet.join(model, trial.params["lr"])
+    return fleet.add(model, trial.params["lr"])
 
 
 def _sets(trial: FrozenTrial, data: Mnist) -> tuple[Images, Images]:
@@ -165,8 +165,8 @@ def _accuracy_name(trial: FrozenTrial) -> str:
     return f"{SHORT[trial.user_attrs['score_on']]}_accuracy"
 
 
-def _figures(trial: FrozenTrial, lane: Lane, train: Images, scored: Images) -> dict[str, float]:
-    network = lane.network()
+def _figures(trial: FrozenTrial, member: Member, train: Images, scored: Images) -> dict[str, float]:
+    network = member.network()
     return scores(trial.user_attrs["score_on"], evaluate(network, train), evaluate(network, scored))
 
 

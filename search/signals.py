@@ -10,7 +10,7 @@ PARENT = "SWEETSPOT_PARENT"  # environment variable: the process that started th
 NAP_SECONDS = 0.25  # a signal that comes while we rest is answered within these
 
 
-def hired() -> bool:
+def is_worker() -> bool:
     """Return whether this process was started by another one to share its work."""
     return PARENT in os.environ
 

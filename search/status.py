@@ -12,13 +12,14 @@ import typer
 from optuna.trial import FrozenTrial
 
 from search import cli
-from search.counts import count
-from search.follow import follow, rendered
-from search.ledger import load_study
-from search.orders import parse
-from search.queueing import sweep
-from search.rows import time_now
-from search.storage import Storage, open_storage, shown
+from search.results.follow import follow, rendered
+from search.store.counts import count
+from search.store.queue import fail_stale
+from search.store.request import parse
+from search.store.rows import time_now
+from search.store.storage import Storage, open_storage
+from search.store.study import load_study
+from search.store.url import redacted
 
 RECENT = timedelta(minutes=10)  # over which the rate is measured
 
@@ -45,7 +46,7 @@ def status(  # noqa: PLR0917  # Typer passes options by name
     opened = open_storage(storage, create=False)
 
     def look() -> dict[str, Any]:
-        return opened.patiently(lambda: state(opened, load_study(opened, study)))
+        return opened.retry(lambda: state(opened, load_study(opened, study)))
 
     if watch:
         follow(look, every, cli.out, as_json=as_json)
@@ -58,7 +59,7 @@ def status(  # noqa: PLR0917  # Typer passes options by name
 def state(storage: Storage, study: optuna.Study) -> dict[str, Any]:
     """Return the study's state as JSON types, after stale trials have been swept."""
     attrs = study.user_attrs
-    swept = sweep(storage, study) if "fingerprint" in attrs else []
+    failed = fail_stale(storage, study) if "fingerprint" in attrs else []
     ages = storage.ages(study._study_id)
     everything, counts = study.get_trials(deepcopy=False), count(study)
     budget, pace = attrs.get("budget"), rate(storage.times(study._study_id), time_now())
@@ -66,14 +67,14 @@ def state(storage: Storage, study: optuna.Study) -> dict[str, Any]:
     return {
         "study": study.study_name,
         "question": attrs.get("question"),
-        "storage": shown(storage.url),
+        "storage": redacted(storage.url),
         "budget": budget,
         "counts": {**vars(counts), "finished": counts.finished},
         "confirmation": _confirmation(storage, study),
         "ended": _ended(attrs, counts.finished),
         "trouble": attrs.get("trouble"),
         "workers": [asdict(worker) for worker in workers(everything, ages)],
-        "stale": [{"number": trial.number, "worker": trial.user_attrs.get("worker")} for trial in swept],
+        "stale": [{"number": trial.number, "worker": trial.user_attrs.get("worker")} for trial in failed],
         "trials_per_minute": pace,
         "minutes_left": left / pace if left is not None and pace else None,
     }
@@ -87,10 +88,10 @@ def _confirmation(storage: Storage, study: optuna.Study) -> dict[str, Any] | Non
 
 def _ended(attrs: Mapping[str, Any], finished: int) -> str | None:
     """Return "done" or "stopped" for a study that nobody works on any more, None while something is left to do."""
-    order = parse(attrs)
-    if order is None:  # no search: a study that has its trials is done
+    request = parse(attrs)
+    if request is None:  # no search: a study that has its trials is done
         return "done" if finished >= attrs.get("budget", math.inf) else None
-    return None if order.open else "stopped" if order.stopped else "done"
+    return None if request.open else "stopped" if request.stopped else "done"
 
 
 def workers(trials: Sequence[FrozenTrial], ages: Mapping[int, float]) -> list[Worker]:

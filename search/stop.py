@@ -11,12 +11,13 @@ import optuna
 import typer
 
 from search import cli
-from search.counts import Counts, count
 from search.errors import StudyMismatchError
-from search.ledger import load_study
-from search.orders import call_off, parse
-from search.queueing import GRACE_SECONDS, sweep
-from search.storage import Storage, open_storage, shown
+from search.store.counts import Counts, count
+from search.store.queue import GRACE_SECONDS, fail_stale
+from search.store.request import cancel, parse
+from search.store.storage import Storage, open_storage
+from search.store.study import load_study
+from search.store.url import redacted
 
 POLL_SECONDS = 0.5  # between two looks at who is still training
 WAIT_SECONDS = GRACE_SECONDS + 15  # by then even the trials of a dead worker are stale
@@ -31,21 +32,21 @@ def stop(
     """Stop a study: it is to have the trials that are finished and no more. A later search.run goes on with it."""
     cli.set_up_logging(verbose)
     opened = open_storage(storage, create=False)
-    found, todo = opened.patiently(lambda: _search(opened, study))
+    found, todo = opened.retry(lambda: _search(opened, study))
     running = _stop(opened, found) if todo else 0
-    counts = opened.patiently(lambda: count(found))
+    counts = opened.retry(lambda: count(found))
     if as_json:
         counted = {**vars(counts), "finished": counts.finished}
-        document = {"study": study, "storage": shown(opened.url), "counts": counted, "still_running": running}
+        document = {"study": study, "storage": redacted(opened.url), "counts": counted, "still_running": running}
         cli.print_json(document)
     else:
         _tell(study, counts, running, todo)
 
 
 def _stop(storage: Storage, study: optuna.Study) -> int:
-    call_off(storage, study)
+    cancel(storage, study)
     running = _wait(storage, study)
-    call_off(storage, study, again=True)  # what ended meanwhile counts as well
+    cancel(storage, study, again=True)  # what ended meanwhile counts as well
     return running
 
 
@@ -55,16 +56,16 @@ def _search(storage: Storage, name: str) -> tuple[optuna.Study, bool]:
     attrs: dict[str, Any] = study.user_attrs
     if "search" in attrs:
         raise StudyMismatchError(f"study {name!r} confirms {attrs['search']!r}; stop that one")
-    order = parse(attrs)
-    if order is None:
+    request = parse(attrs)
+    if request is None:
         raise StudyMismatchError(f"study {name!r} is no search that anybody has asked trials of; nothing to stop")
-    return study, order.open
+    return study, request.open
 
 
 def _wait(storage: Storage, study: optuna.Study) -> int:
     """Wait until nobody trains for it any more; return how many trials run in spite of that."""
     end, said = time.monotonic() + WAIT_SECONDS, False
-    while (running := storage.patiently(lambda: _running(storage, study))) and time.monotonic() < end:
+    while (running := storage.retry(lambda: _running(storage, study))) and time.monotonic() < end:
         if not said:
             cli.err.print(f"waiting for {running} running trials to be given back")
         said = True
@@ -77,7 +78,7 @@ def _running(storage: Storage, study: optuna.Study) -> int:
     linked = study.user_attrs.get("confirmation")
     studies = [study, *([load_study(storage, linked)] if linked else [])]
     for each in studies:
-        sweep(storage, each)
+        fail_stale(storage, each)
     return sum(count(each).running for each in studies)
 
 

@@ -16,18 +16,19 @@ import torch
 import typer
 from rich.console import Console
 
-from model.data import Mnist, default_data_dir, load
-from model.training import choose_device, describe
+from model.data.mnist import Mnist, default_data_dir, load
+from model.network.scoring import choose_device, describe
 from search import cli
-from search.engine import ROOM
 from search.errors import NotFoundError, StorageError
-from search.job import Job
-from search.ledger import BEAT_SECONDS, Ledger, load_study, open_ledger, stored_epochs
-from search.orders import Listed, listed
-from search.patience import DATABASE_ERRORS
-from search.queueing import GRACE_SECONDS, sweep
 from search.signals import Stop
-from search.storage import Storage, open_storage, parse_url, shown
+from search.store.queue import GRACE_SECONDS, fail_stale
+from search.store.request import ListedStudy, listed
+from search.store.retry import DATABASE_ERRORS
+from search.store.storage import Storage, open_storage
+from search.store.study import HEARTBEAT_SECONDS, StudyStore, load_study, open_study, stored_epochs
+from search.store.url import parse_url, redacted
+from search.training.engine import CAPACITY
+from search.workers.job import Job
 from studies.sweet_spot import sweet_spot
 
 POLL_SECONDS = 2.0  # between two looks at a database that has nothing to do
@@ -50,14 +51,14 @@ def worker(  # noqa: PLR0917  # Typer passes options by name
 ) -> int:
     """Work on every study of the database that has trials left to do, oldest first, until a signal ends it."""
     cli.set_up_logging(verbose)
-    place, url, directory = choose_device(device), parse_url(storage), data_dir or default_data_dir()
+    torch_device, url, directory = choose_device(device), parse_url(storage), data_dir or default_data_dir()
     cli.warn_of_rounding()
-    cli.out.print(f"device {describe(place)} · data {directory} · storage {shown(url)}", markup=False)
-    data = load(directory, place, cli.err.print)
+    cli.out.print(f"device {describe(torch_device)} · data {directory} · storage {redacted(url)}", markup=False)
+    data = load(directory, torch_device, cli.err.print)
     with Stop(timeout) as stop:
         try:
             opened = open_storage(storage, create=True, stop=stop)
-            Worker(opened, data, fleet_size or ROOM[place.type], artifacts, cli.out, stop).serve(poll)
+            Worker(opened, data, fleet_size or CAPACITY[torch_device.type], artifacts, cli.out, stop).serve(poll)
         except StorageError:
             if stop.signal is None:
                 raise
@@ -68,17 +69,17 @@ class Worker:
     """Takes up studies and works on them; no study can end it."""
 
     def __init__(  # noqa: PLR0917
-        self, storage: Storage, data: Mnist, room: int, artifacts: Path | None, console: Console, stop: Stop
+        self, storage: Storage, data: Mnist, capacity: int, artifacts: Path | None, console: Console, stop: Stop
     ) -> None:
         self.storage = storage
         self.data = data
-        self.room = room
+        self.capacity = capacity
         self.artifacts = artifacts
         self.console = console
         self.stop = stop
         self.refused: dict[int, Mapping[str, str]] = {}  # by study: its order when it could not be worked on
         self._last_tidy = 0.0
-        storage.patiently.stop = stop
+        storage.retry.stop = stop
 
     def serve(self, poll: float) -> None:
         """Work until told to stop."""
@@ -94,14 +95,14 @@ class Worker:
                 self.stop.rest(poll)
             idle = study is None
 
-    def _next(self) -> Listed | None:
+    def _next(self) -> ListedStudy | None:
         """Return the oldest study with something left to do, of those that can be worked on."""
         for study in listed(self.storage):
             if self.refused.get(study.study_id) != study.stored and self._attempt(study, _open):
                 return study
         return None
 
-    def _attempt(self, study: Listed, what: Callable[[Listed], bool]) -> bool:
+    def _attempt(self, study: ListedStudy, what: Callable[[ListedStudy], bool]) -> bool:
         """Do something for a study and return what that returns; if it fails, refuse the study until asked again."""
         try:
             return what(study)
@@ -111,44 +112,44 @@ class Worker:
             self._refuse(study, error)
             return False
 
-    def _refuse(self, study: Listed, error: Exception) -> None:
+    def _refuse(self, study: ListedStudy, error: Exception) -> None:
         """Say once what is wrong, here and to who looks at the study."""
         why = " ".join(str(error).split()) or type(error).__name__
         _log.warning("study %r is left alone until somebody asks for it again: %s", study.name, why)
         _log.info("this is where it failed", exc_info=error)
         self.refused[study.study_id] = study.stored
         with suppress(KeyError):  # it has been deleted
-            self.storage.patiently(lambda: self.storage.optuna.set_study_user_attr(study.study_id, "trouble", why))
+            self.storage.retry(lambda: self.storage.optuna.set_study_user_attr(study.study_id, "trouble", why))
 
-    def _work(self, study: Listed) -> bool:
-        name, ledger = study.name, self._opened(study.name)
-        self._say(f"study {name!r}: {ledger.counts().line(ledger.budget()).strip()}")
-        job = Job(ledger, self.data, self.room, self.artifacts, self.console, self.stop)
+    def _work(self, study: ListedStudy) -> bool:
+        name, store = study.name, self._opened(study.name)
+        self._say(f"study {name!r}: {store.counts().line(store.budget()).strip()}")
+        job = Job(store, self.data, self.capacity, self.artifacts, self.console, self.stop)
         job.search()
         if not self.stop():
             confirmed = job.conclude()
             self._say(f"study {name!r} is {_ended(job, confirmed)}")
         return True
 
-    def _opened(self, name: str) -> Ledger:
-        epochs = self.storage.patiently(lambda: stored_epochs(self.storage, name))
+    def _opened(self, name: str) -> StudyStore:
+        epochs = self.storage.retry(lambda: stored_epochs(self.storage, name))
         if epochs is None:
             raise NotFoundError("it has been deleted, or was never begun")
-        return open_ledger(self.storage, sweet_spot(name, epochs))
+        return open_study(self.storage, sweet_spot(name, epochs))
 
     def _tidy(self) -> None:
         """Queue again what dead workers of any study have left, also of those that nobody works on any more."""
         now = time.monotonic()
-        if min(now - self._last_tidy, now - self.storage.patiently.returned - GRACE_SECONDS) >= BEAT_SECONDS:
+        if min(now - self._last_tidy, now - self.storage.retry.returned - GRACE_SECONDS) >= HEARTBEAT_SECONDS:
             self._last_tidy = now
-            for name in self.storage.patiently(self.storage.running):
-                self._sweep(name)
+            for name in self.storage.retry(self.storage.running):
+                self._fail_stale(name)
 
-    def _sweep(self, name: str) -> None:
+    def _fail_stale(self, name: str) -> None:
         try:
             study = load_study(self.storage, name)
             if "fingerprint" in study.user_attrs:
-                self.storage.patiently(lambda: sweep(self.storage, study))
+                self.storage.retry(lambda: fail_stale(self.storage, study))
         except FATAL:
             raise
         except Exception as error:  # as above
@@ -158,15 +159,15 @@ class Worker:
         self.console.print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", markup=False)
 
 
-def _open(study: Listed) -> bool:
-    order = study.order()
-    return order is not None and order.open
+def _open(study: ListedStudy) -> bool:
+    request = study.request()
+    return request is not None and request.open
 
 
 def _ended(job: Job, confirmed: bool) -> str:
-    if job.halt.called_off:
+    if job.halt.cancelled:
         return "called off by search.stop"
-    return f"done: {job.ledger.counts().finished} trials{', confirmed' if confirmed else ''}"
+    return f"done: {job.store.counts().finished} trials{', confirmed' if confirmed else ''}"
 
 
 main = cli.entry(worker, "search.worker")

@@ -7,8 +7,8 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 
-from model.data import split_fingerprint
-from model.fleet import ARTICLE_BATCH
+from model.data.mnist import split_fingerprint
+from model.fleet.fleet import ARTICLE_BATCH
 from studies.spec import StudySpec
 from studies.sweet_spot import ARTICLE_EPOCHS, BASELINE
 
@@ -35,7 +35,7 @@ def baseline(search: str, epochs: int = ARTICLE_EPOCHS) -> StudySpec:
         sampler=RandomSampler,
         pruner=NopPruner(),
         epochs=epochs,
-        rungs=range(1, epochs + 1),
+        report_epochs=range(1, epochs + 1),
         batch=ARTICLE_BATCH,
         split=split_fingerprint(),
         train_on="full",

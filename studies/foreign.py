@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 _said: WeakKeyDictionary[BaseStorage, set[tuple[int, int, str]]] = WeakKeyDictionary()
 
 
-def left_out(study: Study, trial: FrozenTrial, why: str | None) -> bool:
+def excluded(study: Study, trial: FrozenTrial, why: str | None) -> bool:
     """Return whether there is a reason to leave a trial out; say it once for each database that is open."""
     if why is None:
         return False
@@ -25,7 +25,7 @@ def left_out(study: Study, trial: FrozenTrial, why: str | None) -> bool:
     return True
 
 
-def stranger(trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> str | None:
+def outside_space(trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> str | None:
     """Return why a trial says nothing of a space, None if it has all its parameters, drawn from the same ranges."""
     other = next((name for name in space if trial.distributions.get(name) != space[name]), None)
     return other and f"sampler and pruner compare trials whose {other} is of the study's own range"

@@ -25,13 +25,13 @@ class StudySpec:
     sampler: Callable[[int], BaseSampler]  # from a seed; a fresh one for each trial, so that a resume repeats no draw
     pruner: BasePruner
     epochs: int  # of a full trial
-    rungs: Sequence[int]  # epochs at which a trial is scored and reports; the last is `epochs`
+    report_epochs: Sequence[int]  # epochs at which a trial is scored and reports; the last is `epochs`
     batch: int
     split: Mapping[str, Any]  # fingerprint of the train / validation split
     train_on: Literal["train", "full"] = "train"  # part of `Mnist`
     score_on: Literal["validation", "test"] = "validation"  # part of `Mnist`; "test" only where nothing is chosen
-    gathers: Sequence[int] = ()  # where trials wait for each other, and are judged; if nowhere, at each report
-    gathered: int = 1  # trials that make a rung's gathering complete
+    rungs: Sequence[int] = ()  # where trials wait for each other, and are judged; if nowhere, at each report
+    rung_size: int = 1  # trials that make a rung's gathering complete
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a stored study must agree with to be continued, as JSON types."""

@@ -5,40 +5,40 @@ Source of the claim and of the baseline: "MNIST Digit Classification using PyTor
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from model.data import split_fingerprint
-from model.fleet import ARTICLE_BATCH
-from model.training import rungs
-from studies.halving import OutlookPruner
-from studies.live_gp import LiveGPSampler
-from studies.outlook import LATEST
+from model.data.mnist import split_fingerprint
+from model.fleet.fleet import ARTICLE_BATCH
+from model.network.scoring import report_epochs
+from studies.curve_model import LATEST
+from studies.pruner import CurvePruner
+from studies.sampler import CurveSampler
 from studies.spec import StudySpec
 
 BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
 RUNGS = {3: 4, 9: 4, 27: 2, 50: 2}  # epochs at which the pruner decides: of so many, one goes on
 HORIZON = 15  # epochs: what is expected of trials then is what sampler and pruner go by
-GATHERED = 8  # trials judged together; ARCHITECTURE.md says what that saves
+RUNG_SIZE = 8  # trials judged together; ARCHITECTURE.md says what that saves
 SPACE = {
     "hidden_units": IntDistribution(4, 256, log=True),
     "lr": FloatDistribution(1e-4, 1e-1, log=True),
 }
 
 
-def sampler(seed: int) -> LiveGPSampler:
+def sampler(seed: int) -> CurveSampler:
     """Return a Gaussian process that learns from all that has been reported, and keeps away from what has not yet."""
-    return LiveGPSampler(seed, HORIZON, SPACE)
+    return CurveSampler(seed, HORIZON, SPACE)
 
 
-def pruner() -> OutlookPruner:
+def pruner() -> CurvePruner:
     """Return successive halving that compares with as many trials as gather."""
-    return OutlookPruner(RUNGS, GATHERED, HORIZON)
+    return CurvePruner(RUNGS, RUNG_SIZE, HORIZON)
 
 
 def reports(epochs: int) -> list[int]:
     """Return the epochs at which a trial reports: as everywhere, and at each rung and some before it, since a single
     score says too little of a trial's luck."""
     latest = {rung - k for rung in RUNGS for k in range(LATEST) if rung - k < epochs}
-    return sorted(latest.union(rungs(epochs)))
+    return sorted(latest.union(report_epochs(epochs)))
 
 
 def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudySpec:
@@ -53,9 +53,9 @@ def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudyS
         sampler=sampler,
         pruner=pruner(),
         epochs=epochs,
-        rungs=reports(epochs),
+        report_epochs=reports(epochs),
         batch=ARTICLE_BATCH,
         split=split_fingerprint(),
-        gathers=[rung for rung in RUNGS if rung < epochs],
-        gathered=GATHERED,
+        rungs=[rung for rung in RUNGS if rung < epochs],
+        rung_size=RUNG_SIZE,
     )

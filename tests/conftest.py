@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from benchmarks.faults import Postgres, made_up_mnist
-from model.data import Mnist, load, provide
+from model.data.mnist import Mnist, load, provide
 
 if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when model/kernels.py is imported; see test_kernels.py
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when model/gpu/kernels.py is imported; see test_kernels.py
 
 
 @pytest.fixture(scope="session")

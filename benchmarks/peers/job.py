@@ -16,7 +16,7 @@ from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
 
 from model import ENVIRONMENT
-from model.training import rungs
+from model.network.scoring import report_epochs
 
 FIRST_RUNG, FACTOR = 3, 3  # of the peers' successive halving
 Outcome = Mapping[str, Any]
@@ -72,7 +72,7 @@ def optunas_pruner() -> SuccessiveHalvingPruner:
 def reports(epochs: int) -> set[int]:
     """Return the epochs at which a peer's trial reports: as everywhere, and at its own pruner's rungs, so that it is
     stopped there and not later."""
-    return {*rungs(epochs), *own_rungs(epochs)}
+    return {*report_epochs(epochs), *own_rungs(epochs)}
 
 
 def own_rungs(epochs: int) -> list[int]:

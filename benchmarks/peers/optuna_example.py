@@ -21,8 +21,8 @@ from torchvision import datasets, transforms
 
 from benchmarks.peers.job import asked, optunas_pruner, optunas_sampler, ran, tell
 from benchmarks.peers.resident import network
-from model.data import FILES, SPLIT_SEED, VALIDATION, provide, stratified_split
-from model.fleet import ARTICLE_BATCH
+from model.data.mnist import FILES, SPLIT_SEED, VALIDATION, provide, stratified_split
+from model.fleet.fleet import ARTICLE_BATCH
 from studies.sweet_spot import BASELINE
 
 Loaders = tuple[DataLoader, DataLoader]

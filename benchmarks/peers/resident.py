@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peers.job import reports
-from model.data import Images, load
-from model.fleet import ARTICLE_BATCH
-from model.training import choose_device
+from model.data.mnist import Images, load
+from model.fleet.fleet import ARTICLE_BATCH
+from model.network.scoring import choose_device
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,131 @@
+"""Fleets that train at the same time, each with threads of its own, served in an order that no clock decides.
+
+Threads that share every product wait for each other at every product. On 2 cores two fleets with a thread each get more
+done than one with both, and while one's trials are scored and stored, the other trains on. A fleet that is the only one
+with networks left, at a search's end, has the threads of all.
+
+What the sampler proposes depends on which trials have ended before. So that a search repeats itself, the fleet to be
+served next is not the one that happens to end its epoch first, but the one that would if a unit always took as long.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import torch
+
+from model.data.mnist import Images
+from model.fleet.fleet import ARTICLE_BATCH, Fleet
+from model.threads import using
+
+AT_ONCE = 2  # fleets on a CPU with as many threads or more
+TURN = 5e-5  # seconds that a thread may keep Python to itself while another wants it
+SHARED = 50  # what listing minibatches and the like cost in an epoch of any fleet, in units: as measured
+
+
+@dataclass(eq=False)
+class FleetTask:
+    """Where a fleet trains."""
+
+    fleet: Fleet
+    threads: int = 0  # of the epoch under way
+    epoch: Future[float] | None = None  # the seconds that it takes
+    due: int = 0  # when it ends, in units times epochs
+
+
+class Fleets:
+    """A device's fleets, all of one order seed; a context manager, in which the CPU's threads are theirs.
+
+    `after` is called with a fleet that has trained an epoch, in the fleet's own thread, while others train on.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        order_seed: int,
+        batch: int = ARTICLE_BATCH,
+        after: Callable[[Fleet], None] | None = None,
+    ) -> None:
+        self.images = images
+        self.order_seed = order_seed
+        self.batch = batch
+        self.after = after
+        self._now = 0
+        self._tasks: list[FleetTask] = []
+
+    def __enter__(self) -> "Fleets":
+        count, self._threads, self._turn = 1, torch.get_num_threads(), sys.getswitchinterval()
+        # A fleet needs Python a moment for each of an epoch's 6,000 products and the like. By Python's default a busy
+        # thread, the one that talks to the database, lets it wait 5 ms each time: an epoch then took 40 s, not 2.
+        sys.setswitchinterval(TURN)
+        if self.images.pixels.device.type == "cpu":
+            count = min(AT_ONCE, self._threads)
+            torch.set_num_threads(self._threads // count)
+            _ = self.images.lit  # made now, since several fleets would each make it
+        self._pool = ThreadPoolExecutor(count)
+        self._tasks = [FleetTask(self.fleet(number)) for number in range(count)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown()  # waits for epochs under way
+        torch.set_num_threads(self._threads)
+        sys.setswitchinterval(self._turn)
+
+    def fleet(self, number: int, clock: int = 0) -> Fleet:
+        """Make one of them."""
+        return Fleet(self.images, self.order_seed, self.batch, clock, number)
+
+    def __iter__(self) -> Iterator[Fleet]:
+        return (task.fleet for task in self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def least_loaded(self, capacity: int) -> Fleet | None:
+        """Return the emptiest fleet that is not training, if it has not its share of so many units yet."""
+        resting = [task.fleet for task in self._tasks if task.epoch is None]
+        fleet = min(resting, key=lambda fleet: fleet.units, default=None)
+        return fleet if fleet is not None and fleet.units * len(self) < capacity else None
+
+    def start(self) -> None:
+        """Have every fleet that is at rest, and has networks, train an epoch; return at once."""
+        busy = [task for task in self._tasks if task.epoch is not None or task.fleet.members]
+        threads = self._threads if len(busy) == 1 else self._threads // len(self)
+        for task in busy:
+            if task.epoch is None:
+                task.due = self._now + SHARED + task.fleet.units
+                task.threads = threads
+                task.epoch = self._pool.submit(self._train, task.fleet, threads)
+
+    def train_next(self) -> tuple[Fleet, float]:
+        """Train; return the fleet whose epoch is due first, and the device's seconds it took: of all of its threads.
+
+        It is at rest until the next call, and may be joined and left. Raises what training, or `after`, raised.
+        """
+        self.start()
+        task = min((task for task in self._tasks if task.epoch is not None), key=lambda task: task.due)
+        assert task.epoch is not None
+        self._now, epoch, task.epoch = task.due, task.epoch, None
+        return task.fleet, epoch.result() * task.threads / self._threads
+
+    def renew(self) -> None:
+        """Drop all networks, when training has come to an end; clocks go on."""
+        for task in self._tasks:
+            if task.epoch is not None:
+                task.epoch.exception()
+            task.epoch = None
+            task.fleet = self.fleet(task.fleet.number, task.fleet.clock)
+
+    def _train(self, fleet: Fleet, threads: int) -> float:
+        start = time.perf_counter()
+        with using(threads):
+            fleet.train_epoch()
+        seconds = time.perf_counter() - start
+        if self.after is not None:
+            self.after(fleet)
+        return seconds

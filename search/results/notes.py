@@ -1,0 +1,175 @@
+"""Writes what a study says where optuna-dashboard shows it: notes, plots and pictures, all kept in SQL and beside it.
+
+optuna-dashboard 0.21 has no names for trials. What marks a trial there: a note on it, the first thing that its page
+shows; the user attribute `baseline`; and a ring around it in our plots.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import plotly.graph_objects as go
+from optuna import Study
+from optuna.exceptions import StorageInternalError
+from optuna.trial import FrozenTrial
+from optuna_dashboard import save_plotly_graph_object
+from optuna_dashboard._note import get_note_from_system_attrs, save_note_with_version
+
+from model.data.mnist import Images, Mnist
+from search.errors import NotFoundError
+from search.results.drawing import Picture
+from search.results.predictions import prediction_grid
+from search.results.search_figures import overview
+from search.results.summary import baseline_of, curve_text, ranking, value, width_curve
+from search.results.verdict_figures import pictures
+from search.store.storage import Storage
+from search.training.artifacts import Artifacts
+from search.verdict.findings import Findings, findings
+
+_log = logging.getLogger(__name__)
+LAST = "sweetspot:note:"  # study attribute: a hash of the note that we wrote last
+
+
+def publish_run(artifacts: Artifacts, data: Mnist, confirmed: bool) -> None:
+    """Publish what a run has found. Never raises."""
+    try:
+        publish_grids(artifacts, data.validation, "validation")
+        if confirmed:  # all is chosen: the test images may be looked at
+            publish_grids(artifacts, data.test, "test")
+        publish_all(artifacts.storage, artifacts.study)
+    except (OSError, StorageInternalError) as error:
+        _log.warning("notes, plots and pictures are not all written: %s", error)
+
+
+def publish_all(storage: Storage, study: Study) -> None:
+    """Write everything that SQL knows of a study, its verdict included if there is one; nothing for others' studies."""
+    if "fingerprint" not in study.user_attrs:
+        return
+    with storage.lock(study.study_name):
+        try:
+            found = findings(storage, study.study_name)
+        except NotFoundError:  # not confirmed, or not to the end
+            publish(study)
+        else:
+            publish(study, _verdict(found), pictures(found))
+            _note(found.confirmation, None, _verdict(found))
+
+
+def publish(study: Study, verdict: str = "", more: Sequence[Picture] = ()) -> None:
+    """Write the study's note, the notes of baseline and best, and its plots; again as often as there is news.
+
+    `verdict` is Markdown and comes first; `more` pictures join those of the search itself. A note that somebody has
+    edited in the dashboard since is left alone.
+    """
+    ranked = ranking(study)
+    _note(study, None, _summary(study, ranked, verdict))
+    for trial, text in _marks(ranked):
+        _note(study, trial._trial_id, text)
+    for picture in (*overview(study), *more):
+        save_plotly_graph_object(study, _titled(picture), graph_object_id=picture.name)
+
+
+def publish_grids(artifacts: Artifacts, images: Images, which: str) -> None:
+    """Attach the grid of predictions of baseline and best, where their weights are here and no such grid is yet.
+
+    `which` names the images, for title and file name. Test images only for figures that choose nothing any more.
+    Raises `OSError`.
+    """
+    name = f"predictions-{which}.png"
+    for trial, _ in _marks(ranking(artifacts.study)):
+        model = None if artifacts.files(trial, name) else artifacts.weights(trial)
+        if model is None:
+            continue
+        with TemporaryDirectory() as scratch:
+            path = Path(scratch) / name
+            prediction_grid(model, images, path, f"trial {trial.number}, first {which} images")
+            artifacts.add(trial._trial_id, name, path.read_bytes(), finished=True)
+
+
+def _verdict(found: Findings) -> str:
+    rows = [
+        f"| **{claim.verdict}** | {_cell(claim.statement)} | {_cell(claim.sentence)} |"
+        for claim in found.verdict.claims
+    ]
+    return "\n".join(
+        [
+            f"## The verdict: {found.seeds} fresh seeds, {found.epochs} epochs",
+            "",
+            "| verdict | claim | finding |",
+            "|---|---|---|",
+            *rows,
+            "",
+            f"From the study `{found.confirmation.study_name}`; `python -m search.report` has all figures.",
+        ]
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _marks(ranked: Sequence[FrozenTrial]) -> list[tuple[FrozenTrial, str]]:
+    """Return the trials that stand out, each with its note; one trial may be both."""
+    baseline, best = baseline_of(ranked), ranked[0] if ranked else None
+    marks: list[tuple[FrozenTrial, str]] = []
+    if baseline is not None:
+        also = " It is the best of the search as well." if baseline is best else ""
+        marks.append((baseline, f"**Baseline**: the article's own setting, 25 units and lr 0.02, never pruned.{also}"))
+    if best is not None and best is not baseline:
+        marks.append((best, "**Best of the search.** Its value is flattered by luck, as every winner's is."))
+    return marks
+
+
+def _summary(study: Study, ranked: Sequence[FrozenTrial], verdict: str) -> str:
+    curve = "\n".join(curve_text(width_curve(study)))
+    parts = [
+        f"# {study.user_attrs.get('question', study.study_name)}",
+        verdict
+        or "No verdict yet: it needs runs from fresh seeds, which `python -m search.run` adds after the search.",
+        "## The search",
+        _table(ranked),
+        f"Best validation accuracy by hidden units:\n\n```text\n{curve}\n```",
+        "Test images choose nothing here: trials are compared on validation images.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(ranked: Sequence[FrozenTrial]) -> str:
+    best, baseline = (ranked[0] if ranked else None), baseline_of(ranked)
+    rows = [_row(name, trial) for name, trial in (("best", best), ("baseline", baseline)) if trial]
+    if best and baseline:
+        rows.append(f"| difference | | | | {(value(best) - value(baseline)) * 100:+.2f} points |")
+    head = "| | trial | units | lr | validation accuracy |\n|---|---|---|---|---|\n"
+    return head + "\n".join(rows) if rows else "No trial has been completed yet."
+
+
+def _row(name: str, trial: FrozenTrial) -> str:
+    params = trial.params
+    return f"| {name} | {trial.number} | {params['hidden_units']} | {params['lr']:.5f} | {value(trial):.2%} |"
+
+
+def _titled(picture: Picture) -> go.Figure:
+    """Return the plot as it stands by itself: with its title, and readable on the dashboard's page, light or dark."""
+    plot = go.Figure(picture.plot)
+    title: dict[str, Any] = {"text": picture.title, "x": 0.02, "subtitle": {"text": picture.caption}}
+    legend = {"y": -0.2, "yanchor": "top"}  # below: above, a long one would lie on the title
+    margin = {"t": 80, "b": 110}
+    return plot.update_layout(title=title, legend=legend, margin=margin, paper_bgcolor="white", plot_bgcolor="white")
+
+
+def _note(study: Study, trial_id: int | None, text: str) -> None:
+    """Write a note, unless it stands there already or somebody else's does."""
+    backend, study_id = study._storage, study._study_id
+    attrs = backend.get_study_system_attrs(study_id)
+    old, ours = get_note_from_system_attrs(attrs, trial_id), f"{LAST}{trial_id or 'study'}"
+    if old["body"] == text or (old["body"] and attrs.get(ours) != _hash(old["body"])):
+        return
+    save_note_with_version(backend, study_id, trial_id, old["version"] + 1, text)
+    backend.set_study_system_attr(study_id, ours, _hash(text))
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

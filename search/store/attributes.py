@@ -1,0 +1,112 @@
+"""What our attributes of studies and trials look like in SQL.
+
+Anybody with access to the database can write into them: the dashboard, Optuna's command line, another version. So they
+are checked when a study is opened, and everything behind that may take them for what they are.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+
+from search.errors import StoredError
+
+Check = Callable[[Any], bool]
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _optional(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def _list(check: Check) -> Check:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+def _record(**checks: Check) -> Check:
+    """Check the named entries of an object; it may have others."""
+    return lambda value: isinstance(value, dict) and all(name in value and checks[name](value[name]) for name in checks)
+
+
+def _only(**checks: Check) -> Check:
+    """Check the entries of an object that has no others."""
+    return lambda value: _record(**checks)(value) and len(value) == len(checks)
+
+
+def _by_epoch(value: Any) -> bool:
+    return isinstance(value, dict) and all(epoch.isdecimal() and _number(gap) for epoch, gap in value.items())
+
+
+_arm = _only(protocol=_text, width=_whole, lr=_number, lr_from=_optional(_whole), role=_optional(_text))
+_width = _only(width=_whole, seconds_per_epoch=_list(_number), flops_per_epoch=_whole)
+
+STUDY: Mapping[str, Check] = {
+    "fingerprint": _record(space=_record(), epochs=_whole),
+    "seed": _whole,
+    "question": _text,
+    "budget": _whole,
+    "confirm": _record(seeds=_whole, epochs=_optional(_whole)),
+    "asked": _text,
+    "stopped": _truth,
+    "done": _record(),
+    "trouble": _optional(_text),
+    "confirmation": _text,
+    "search": _text,
+    "plan": _only(search=_text, finished=_whole, winner=_whole, arms=_list(_arm)),
+    "timing": _record(device=_text, widths=_list(_width)),
+}
+TRIAL: Mapping[str, Check] = {
+    **dict.fromkeys(("baseline",), _truth),
+    **dict.fromkeys(("worker", "reason", "protocol", "role", "train_on", "score_on", "device", "torch"), _text),
+    **dict.fromkeys(("cpu", "instructions", "mkl"), _text),
+    **dict.fromkeys(("init_seed", "order_seed", "first_epoch", "batch", "epochs", "threads", "parameters"), _whole),
+    **dict.fromkeys(("seed_index", "retry", "retry_of", "lr_from"), _whole),
+    **dict.fromkeys(("train_accuracy", "train_loss", "val_accuracy", "val_loss"), _number),
+    **dict.fromkeys(("test_accuracy", "test_loss", "before_accuracy", "before_loss", "gap", "seconds"), _number),
+    "gap_by_epoch": _by_epoch,
+    "stints": _list(lambda segment: _list(_whole)(segment) and len(segment) in (3, 4)),
+}
+
+
+def check_study(study: optuna.Study) -> None:
+    """Raise `StoredError`, a line that names it, for an attribute of ours that is not what we write there.
+
+    A study without our fingerprint is somebody else's and may hold what it likes.
+    """
+    try:
+        attrs = study.user_attrs
+        trials = study.get_trials(deepcopy=False) if "fingerprint" in attrs else []
+    except ValueError as error:  # Optuna reads the JSON
+        raise StoredError(f"study {study.study_name!r} holds an attribute that is no JSON: {error}") from None
+    if trials or "fingerprint" in attrs:
+        _check(f"study {study.study_name!r}", STUDY, attrs)
+    for trial in trials:
+        _check(f"trial {trial.number} of study {study.study_name!r}", TRIAL, trial.user_attrs)
+
+
+def _check(owner: str, checks: Mapping[str, Check], attrs: Mapping[str, Any]) -> None:
+    for name, value in attrs.items():
+        if name in checks and not checks[name](value):
+            raise StoredError(
+                f"{owner} holds {name} = {_short(value)}, which sweetspot does not write; choose another --study name"
+            )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

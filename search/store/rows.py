@@ -1,0 +1,153 @@
+"""Rows of Optuna's tables: the statements that `search/store/storage.py` puts together to transactions.
+
+Optuna checks the version of its schema when a database is opened, so these tables are what they are here.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import sqlalchemy as sa
+from optuna.storages._rdb import models
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def _table(name: str) -> sa.Table:
+    return cast(sa.Table, models.BaseModel.metadata.tables[name])
+
+
+STUDIES = _table("studies")
+STUDY_USER = _table("study_user_attributes")
+TRIALS = _table("trials")
+REPORTS = _table("trial_intermediate_values")
+USER = _table("trial_user_attributes")
+SYSTEM = _table("trial_system_attributes")
+HEARTBEATS = _table("trial_heartbeats")
+NAMES = {*models.BaseModel.metadata.tables, "alembic_version"}
+"""Tables of a database that is Optuna's."""
+
+
+def time_now() -> datetime:
+    """Return the time as Optuna keeps it in `datetime_start` and `datetime_complete`: UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def in_state(study_id: int, *states: str) -> sa.ColumnElement[bool]:
+    """The trials of a study that are in one of these states."""
+    return sa.and_(TRIALS.c.study_id == study_id, TRIALS.c.state.in_(states))
+
+
+def lock_study(connection: sa.Connection, study_id: int) -> None:
+    """As Optuna does before it numbers a trial; SQLite has locked the whole file already."""
+    connection.execute(sa.select(STUDIES.c.study_id).where(STUDIES.c.study_id == study_id).with_for_update())
+
+
+def still_running(connection: sa.Connection, trial_ids: Iterable[int]) -> list[int]:
+    """Return those that are running, and keep them so until the transaction ends."""
+    asked = sa.select(TRIALS.c.trial_id).where(TRIALS.c.trial_id.in_(sorted(trial_ids)), TRIALS.c.state == "RUNNING")
+    return list(connection.scalars(asked.order_by(TRIALS.c.trial_id).with_for_update()))
+
+
+def running_of(connection: sa.Connection, study_id: int, worker: str) -> Iterable[int]:
+    """Return the running trials that a worker has claimed."""
+    mine = TRIALS.c.trial_id.in_(_having("worker", worker))
+    running = sa.select(TRIALS.c.trial_id).where(in_state(study_id, "RUNNING"), mine)
+    return connection.scalars(running)
+
+
+def finished(connection: sa.Connection, study_id: int, *also: str) -> int:
+    """Count the trials that are finished, or in one of these states as well."""
+    return connection.scalar(sa.select(sa.func.count()).where(in_state(study_id, "COMPLETE", "PRUNED", *also))) or 0
+
+
+def times(connection: sa.Connection, study_id: int) -> list[tuple[datetime, datetime | None]]:
+    """Return when each trial of a study began and, if it is finished, ended."""
+    asked = sa.select(TRIALS.c.datetime_start, TRIALS.c.datetime_complete, TRIALS.c.state).where(
+        TRIALS.c.study_id == study_id, TRIALS.c.datetime_start.is_not(None)
+    )
+    finished = ("COMPLETE", "PRUNED")
+    return [(start, end if state.name in finished else None) for start, end, state in connection.execute(asked)]
+
+
+def study_attrs(connection: sa.Connection, study_id: int) -> dict[str, Any]:
+    """Return the user attributes of a study."""
+    asked = sa.select(STUDY_USER.c.key, STUDY_USER.c.value_json).where(STUDY_USER.c.study_id == study_id)
+    return {row.key: json.loads(row.value_json) for row in connection.execute(asked)}
+
+
+def budget(connection: sa.Connection, study_id: int) -> int | None:
+    """Return how many finished trials a study is to have, None if nobody has said so."""
+    asked = sa.select(STUDY_USER.c.value_json).where(STUDY_USER.c.study_id == study_id, STUDY_USER.c.key == "budget")
+    stored = connection.scalar(asked)
+    return None if stored is None else int(stored)
+
+
+def first_waiting(connection: sa.Connection, study_id: int, attrs: Mapping[str, Any]) -> int | None:
+    """Return the trial that has waited longest, of those with these user attributes, if one waits."""
+    waiting = sa.select(TRIALS.c.trial_id).where(in_state(study_id, "WAITING"))
+    for key, value in attrs.items():
+        waiting = waiting.where(TRIALS.c.trial_id.in_(_having(key, value)))
+    return connection.scalars(waiting.order_by(TRIALS.c.trial_id)).first()
+
+
+def _having(key: str, value: Any) -> sa.Select[Any]:
+    return sa.select(USER.c.trial_id).where(USER.c.key == key, USER.c.value_json == json.dumps(value))
+
+
+def start(connection: sa.Connection, trial_id: int, worker: str) -> None:
+    """Let a worker run a trial."""
+    started = sa.update(TRIALS).where(TRIALS.c.trial_id == trial_id)
+    connection.execute(started.values(state="RUNNING", datetime_start=time_now()))
+    heartbeat(connection, [trial_id])
+    set_attrs(connection, USER, trial_id, {"worker": worker})
+
+
+def new_trial(connection: sa.Connection, study_id: int, state: str) -> int:
+    """Insert a trial with the next number; the study must be locked."""
+    number = sa.select(sa.func.count()).where(TRIALS.c.study_id == study_id).scalar_subquery()
+    row = sa.insert(TRIALS).values(study_id=study_id, number=number, state=state)
+    return int(connection.execute(row.returning(TRIALS.c.trial_id)).scalar_one())
+
+
+def set_attrs(connection: sa.Connection, table: sa.TableClause, owner: int, attrs: Mapping[str, Any]) -> None:
+    """Insert or replace attributes of a trial, in `USER` or `SYSTEM`, or of a study, in `STUDY_USER`."""
+    of = "study_id" if table is STUDY_USER else "trial_id"
+    rows = [{of: owner, "key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
+    insert = _insert(connection, table)
+    new = insert.on_conflict_do_update(index_elements=[of, "key"], set_={"value_json": insert.excluded.value_json})
+    for row in rows:
+        connection.execute(new.values(row))
+
+
+def heartbeat(connection: sa.Connection, trial_ids: Iterable[int]) -> None:
+    """Insert or renew the heartbeats of these trials."""
+    new = _insert(connection, HEARTBEATS).on_conflict_do_update(
+        index_elements=["trial_id"], set_={"heartbeat": sa.func.now()}
+    )
+    for trial_id in sorted(trial_ids):
+        connection.execute(new.values(trial_id=trial_id, heartbeat=sa.func.now()))
+
+
+def studies_with(keys: Collection[str]) -> sa.Select[Any]:
+    """Study, name, key and JSON text of these user attributes, oldest study first."""
+    columns = (STUDIES.c.study_id, STUDIES.c.study_name, STUDY_USER.c.key, STUDY_USER.c.value_json)
+    joined = sa.select(*columns).join(STUDY_USER, STUDY_USER.c.study_id == STUDIES.c.study_id)
+    return joined.where(STUDY_USER.c.key.in_(sorted(keys))).order_by(STUDIES.c.study_id)
+
+
+def studies_running() -> sa.Select[Any]:
+    """Names of the studies that have running trials, oldest first."""
+    running = sa.select(TRIALS.c.study_id).where(TRIALS.c.state == "RUNNING")
+    return sa.select(STUDIES.c.study_name).where(STUDIES.c.study_id.in_(running)).order_by(STUDIES.c.study_id)
+
+
+def _insert(connection: sa.Connection, table: sa.TableClause) -> postgresql.Insert | sqlite.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def clock(connection: sa.Connection) -> tuple[datetime, datetime]:
+    """Return the database's time and since when it has been up, both in UTC without a zone."""
+    started = sa.func.pg_postmaster_start_time() if connection.dialect.name == "postgresql" else sa.literal(None)
+    now, up = connection.execute(sa.select(sa.func.now(), started)).one()
+    return now.replace(tzinfo=None), up.replace(tzinfo=None) if up else datetime.min

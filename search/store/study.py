@@ -1,0 +1,299 @@
+"""What a study promises, kept in SQL: one schema, one baseline, an exact budget, every trial accounted for.
+
+Every call waits while the database is away, and may be run again then: nothing is claimed, told or queued twice.
+"""
+
+import json
+import logging
+import os
+import platform
+import secrets
+import time
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from model.seeds import derive
+from search.errors import NotFoundError, SearchError, StorageError, StudyMismatchError
+from search.store.attributes import check_study
+from search.store.counts import Counts, count
+from search.store.queue import GRACE_SECONDS, enqueue, fail_stale, invalid_params
+from search.store.storage import Storage
+from search.store.url import redacted
+from studies.spec import StudySpec
+
+_log = logging.getLogger(__name__)
+HEARTBEAT_SECONDS = 10.0  # between two heartbeats of a worker's trials, and between two looks for stale ones
+MAX_FAILED = 20  # diverged trials a study replaces before it gives up: beyond that, something else is wrong
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TrialLostError(Exception):
+    """A trial that we train was ended by somebody else; caught in the engine, never shown as an error."""
+
+
+def _retried(call: "Callable[Concatenate[StudyStore, P], R]") -> "Callable[Concatenate[StudyStore, P], R]":
+    """Let a method of the store wait while the database is away."""
+
+    @wraps(call)
+    def retried(self: "StudyStore", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.storage.retry(lambda: call(self, *args, **kwargs))
+
+    return retried
+
+
+def process_name(pid: int) -> str:
+    """Return what the names of workers begin with that live in this process of this machine."""
+    return f"{platform.node()}:{pid}:"
+
+
+class StudyStore:
+    """A study in SQL, open for work; no other process, wherever it runs, has the same name as `worker`."""
+
+    def __init__(self, storage: Storage, study: optuna.Study, spec: StudySpec, seed: int) -> None:
+        self.storage = storage
+        self.study = study
+        self.spec = spec
+        self.seed = seed
+        self.worker = f"{process_name(os.getpid())}{secrets.token_hex(4)}"
+        self.heartbeat_seconds = HEARTBEAT_SECONDS
+        self.grace_seconds = GRACE_SECONDS
+        self._held: set[int] = set()  # ids of the trials that this worker has claimed and not ended
+        self._last_heartbeat = self._last_stale_check = 0.0
+        self._failed_lately = True  # or perhaps: the study may have been tried before
+
+    @_retried
+    def counts(self) -> Counts:
+        """Count the study's trials by state."""
+        return count(self.study)
+
+    @_retried
+    def set_budget(self, budget: int) -> None:
+        """Store how many finished trials the study is to have; `acquire` reads it."""
+        self.storage.amend(self.study._study_id, lambda _attrs, _finished: {"budget": budget})
+
+    @_retried
+    def budget(self) -> int:
+        """Return how many finished trials the study is to have; 0 if nobody has asked for any."""
+        return int(self.study.user_attrs.get("budget", 0))
+
+    @_retried
+    def acquire(self) -> optuna.Trial | None:
+        """Return the next trial, or None when all that the study is to have are finished or under way.
+
+        Waiting trials, the baseline first, go before sampled ones. "Count, then claim" is one transaction of the
+        database, and each trial's draws come from the study's seed and its number. A queued trial whose parameters
+        do not fit the space is failed with the reason. Raises `SearchError` when too many trials have diverged, whoever
+        trained them; a worker looks at its first claim and after each failure of its own.
+        """
+        now = time.monotonic()
+        heard = now - self.storage.retry.returned >= self.grace_seconds  # in an outage nobody's heartbeats arrive
+        if heard and now - self._last_stale_check >= self.heartbeat_seconds:
+            self._fail_stale()
+        if self._failed_lately:
+            _check_failures(self.study)
+            self._failed_lately = False
+        return self._acquire()
+
+    @_retried
+    def _acquire(self, wanted: Mapping[str, Any] | None = None) -> optuna.Trial | None:
+        """Claim a trial, with these attributes if any are wanted, and give it its parameters."""
+        acquire = partial(self.storage.acquire, self.study._study_id, self.worker, wanted=wanted)
+        while (trial_id := acquire(self._held)) is not None:
+            try:
+                trial = self._sampled(trial_id)
+                self._held.add(trial_id)
+                return trial
+            except TrialLostError as error:
+                _log.warning("%s", error)
+        return None
+
+    def _sampled(self, trial_id: int) -> optuna.Trial:
+        """Give a claimed trial its parameters: those it was queued with, else the sampler's."""
+        # All are read: a trial that Optuna's cache has not seen cannot be given parameters.
+        known = {trial._trial_id: trial for trial in self.study.get_trials(deepcopy=False)}
+        wanted = known[trial_id]
+        if wrong := invalid_params(self.spec.space, wanted.system_attrs.get("fixed_params", {})):
+            self.storage.fail(self.study._study_id, trial_id, f"refused: {wrong}", None)
+            raise TrialLostError(f"trial {wanted.number} is refused: {wrong}")
+        sampler = self.spec.sampler(derive(self.seed, "sampler", wanted.number) % 2**32)
+        study = optuna.load_study(
+            study_name=self.study.study_name, storage=self.storage.optuna, sampler=sampler, pruner=self.spec.pruner
+        )
+        with _ours(wanted):
+            trial = optuna.Trial(study, trial_id)
+            for name, distribution in self.spec.space.items():
+                trial._suggest(name, distribution)
+        return trial
+
+    def heartbeat(self, trials: Iterable[optuna.Trial]) -> None:
+        """Say that these trials are being worked on; at most every `heartbeat_seconds`."""
+        if time.monotonic() - self._last_heartbeat >= self.heartbeat_seconds:
+            self._heartbeat([trial._trial_id for trial in trials])
+            self._last_heartbeat = time.monotonic()
+
+    @_retried
+    def _heartbeat(self, trial_ids: Collection[int]) -> None:
+        self.storage.heartbeat(trial_ids)
+
+    def _fail_stale(self) -> None:
+        fail_stale(self.storage, self.study, self.grace_seconds)
+        self._last_stale_check = time.monotonic()
+
+    @_retried
+    def fail_trials_of(self, process: str) -> None:
+        """Fail what a process was training, and queue it again: we know that it has ended."""
+        fail_stale(self.storage, self.study, self.grace_seconds, dead=process)
+
+    @_retried
+    def report(self, trial: optuna.Trial, value: float, epoch: int) -> None:
+        """Store a trial's value at an epoch.
+
+        Raises `TrialLostError`, as `complete`, `prune` and `fail` do, if somebody else has ended the trial meanwhile.
+        """
+        with _ours(trial), warnings.catch_warnings(action="ignore", category=UserWarning):  # of reporting it again
+            trial.report(value, epoch)
+
+    @_retried
+    def should_prune(self, trial: optuna.Trial) -> bool:
+        """Return whether the pruner would stop a trial at its last report, by what all have reported."""
+        with _ours(trial):
+            return trial.should_prune()
+
+    def complete(self, trial: optuna.Trial, value: float, attrs: Mapping[str, Any]) -> None:
+        """Tell a trial that trained to its end, with what is known of it."""
+        self._tell(trial, TrialState.COMPLETE, value, attrs)
+
+    def prune(self, trial: optuna.Trial, attrs: Mapping[str, Any]) -> None:
+        """Tell a trial that the pruner stopped, with what is known of it."""
+        self._tell(trial, TrialState.PRUNED, None, attrs)
+
+    def fail(self, trial: optuna.Trial, why: str) -> None:
+        """Tell a trial that cannot be finished, and why; another takes its place in the budget."""
+        self._failed_lately = True
+        self._tell(trial, TrialState.FAIL, None, {"reason": why})
+
+    @_retried
+    def _tell(self, trial: optuna.Trial, state: TrialState, value: float | None, attrs: Mapping[str, Any]) -> None:
+        stored = self.storage.optuna.get_trial(trial._trial_id)
+        if stored.state == state and stored.user_attrs.get("worker") == self.worker:
+            return  # the connection broke after it was told
+        with _ours(trial):
+            self.storage.set_attrs(trial._trial_id, attrs)
+            self.study.tell(trial, value, state)
+
+    def give_back(self, trials: Iterable[optuna.Trial]) -> None:
+        """Let a later run take these trials up again, with the same numbers and parameters.
+
+        If the database is away they stay as they are, and are swept as stale.
+        """
+        ids = [trial._trial_id for trial in trials]
+        try:
+            self._give_back(ids)
+        except StorageError as error:
+            _log.warning("%d open trials could not be given back: %s", len(ids), error)
+
+    @_retried
+    def _give_back(self, trial_ids: Collection[int]) -> None:
+        self.storage.give_back(trial_ids)
+        self._held.difference_update(trial_ids)
+
+
+def open_study(storage: Storage, spec: StudySpec, seed: int | None = None) -> StudyStore:
+    """Open a study, creating it with its baseline enqueued where it is not there yet.
+
+    Any number of processes may do this at once. `seed` None means the stored seed, or 0 for a new study.
+    Raises `StudyMismatchError` if the stored study is not the one asked for.
+    """
+    return storage.retry(lambda: _open(storage, spec, seed))
+
+
+def _open(storage: Storage, spec: StudySpec, seed: int | None) -> StudyStore:
+    with storage.lock(spec.name), quiet_experiments():
+        study = optuna.create_study(
+            study_name=spec.name,
+            storage=storage.optuna,
+            direction=spec.direction,
+            pruner=spec.pruner,
+            load_if_exists=True,
+        )
+        check_study(study)
+        if "fingerprint" not in study.user_attrs:
+            _state(study, spec, seed or 0)
+        stored = study.user_attrs
+        asked = {**spec.fingerprint(), "seed": stored["seed"] if seed is None else seed}
+        _check(spec.name, {**stored["fingerprint"], "seed": stored["seed"]}, asked)
+        if spec.baseline and not any(trial.user_attrs.get("baseline") for trial in study.get_trials(deepcopy=False)):
+            enqueue(study, spec.space, spec.baseline, baseline=True)
+    return StudyStore(storage, study, spec, stored["seed"])
+
+
+def load_study(storage: Storage, name: str) -> optuna.Study:
+    """Return a stored study for reading; raises `NotFoundError`, naming those there are."""
+    try:
+        study = optuna.load_study(study_name=name, storage=storage.optuna)
+    except KeyError:
+        names = ", ".join(optuna.get_all_study_names(storage.optuna)) or "none"
+        raise NotFoundError(f"no study {name!r} in {redacted(storage.url)}; there are: {names}") from None
+    check_study(study)
+    return study
+
+
+def stored_epochs(storage: Storage, name: str) -> int | None:
+    """Return the epochs that a stored study was begun with, None for a new study."""
+    try:  # not by the list of all studies: one with a broken attribute would spoil it
+        study = optuna.load_study(study_name=name, storage=storage.optuna)
+    except KeyError:
+        return None
+    check_study(study)
+    return study.user_attrs.get("fingerprint", {}).get("epochs")  # type: ignore[no-any-return]  # attributes are untyped JSON
+
+
+def _check_failures(study: optuna.Study) -> None:
+    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    diverged = [trial for trial in failed if str(trial.user_attrs.get("reason", "")).startswith("diverged")]
+    if len(diverged) > MAX_FAILED:
+        why = diverged[-1].user_attrs["reason"]
+        raise SearchError(f"{len(diverged)} trials of {study.study_name!r} diverged, the last: {why}")
+
+
+def quiet_experiments() -> "warnings.catch_warnings[None]":
+    """Silence Optuna's warning on metric names being experimental: the version is pinned below 6."""
+    return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
+
+
+@contextmanager
+def _ours(trial: optuna.Trial | FrozenTrial) -> Iterator[None]:
+    """Translate Optuna's two ways to say that a trial is no longer running."""
+    try:
+        yield
+    except UpdateFinishedTrialError as error:
+        raise TrialLostError(f"trial {trial.number} was ended elsewhere") from error
+    except ValueError as error:
+        if not str(error).startswith("Cannot tell a"):
+            raise
+        raise TrialLostError(f"trial {trial.number} was ended elsewhere") from error
+
+
+def _state(study: optuna.Study, spec: StudySpec, seed: int) -> None:
+    """Write into a new study what it is; refuse a study of the same name that somebody else made."""
+    if study.get_trials(deepcopy=False):
+        raise StudyMismatchError(f"study {spec.name!r} was not made by sweetspot; choose another --study name")
+    study.set_metric_names([spec.metric])
+    study.set_user_attr("question", spec.question)
+    study.set_user_attr("seed", seed)
+    study.set_user_attr("fingerprint", spec.fingerprint())  # last: with it the study is stated
+
+
+def _check(name: str, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    for key in sorted({*stored, *asked}):
+        if stored.get(key) != asked.get(key):
+            was, now = (json.dumps(side.get(key)) for side in (stored, asked))
+            raise StudyMismatchError(f"study {name!r} has {key} {was}, you ask for {now}; choose another --study name")

@@ -1,0 +1,317 @@
+"""The main path: ask while a fleet has room, train, report, prune, tell, refill.
+
+    claim ──► join a fleet ───► train an epoch ──► a rung? ──► report ──► last epoch? ──────────► tell
+      ▲             ▲                ▲                no │                     no │                 ▲ │
+      │             │                └──────────────────┘                        ▼                 │ │
+      │             └─────────────────────────────────────────── no ── wait for others: prune? ────┘ │
+      └────────────────────────────── room again ◄──────────────────────────────────────────────────┘
+
+Trials are claimed one at a time, whenever units are free, so the sampler knows all that has been learnt so far. A
+trial that has reached a rung leaves its fleet until enough others have; the pruner then judges them. Asked at once, it
+would promote whoever is the best so far, and many are that for a moment. A trial that is stopped leaves its room at
+once, and is told while the next one trains there.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any, Protocol
+
+import optuna
+import torch
+
+from model.data.mnist import Images, Mnist
+from model.fleet.fleet import Fleet
+from model.fleet.fleets import Fleets
+from model.network.member import Member
+from model.network.mlp import MLPConfig, initialised
+from model.network.scoring import Score, before_training, evaluate
+from model.rounding import rounding
+from model.seeds import derive
+from search import __version__
+from search.errors import SearchError
+from search.store.study import StudyStore, TrialLostError
+
+CAPACITY = {"cpu": 512, "cuda": 512, "mps": 512}  # units trained at once; ARCHITECTURE.md says how they were chosen
+SHORT = {"validation": "val", "test": "test"}  # prefix of a trial's figures
+MIN_CAPACITY = 16  # units: with less than this not even one trial fits
+POLL_SECONDS = 1.0  # between two looks at a study whose remaining trials other workers are training
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Run:
+    """A claimed trial in training."""
+
+    trial: optuna.Trial
+    fleet: Fleet
+    member: Member
+    init_seed: int
+    before: Score  # untrained, on 30 training samples
+    seconds: float = 0.0  # its share, by units, of the device's training time
+    last: Score | None = None  # latest score, on the study's `score_on`
+
+    @property
+    def training(self) -> bool:
+        """Whether it is in its fleet; else it waits at a rung, or for room."""
+        return self.member in self.fleet.members
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is the article's baseline, which is never pruned."""
+        return bool(self.trial.user_attrs.get("baseline"))
+
+
+Keep = Callable[[Run, dict[str, Any]], None]
+
+
+class Listener(Protocol):
+    """Told what happens, to show it; must not raise."""
+
+    def started(self, run: Run) -> None:
+        """A trial joined the fleet."""
+
+    def trained(self, runs: list[Run]) -> None:
+        """These trials, all of a fleet, trained one more epoch; some have ended by it."""
+
+    def ended(self, run: Run, state: str) -> None:
+        """A trial was completed, pruned, failed, lost or, for want of memory, given back."""
+
+
+class Engine:
+    """Works on one study with a device's fleets until the budget is met or it is told to stop."""
+
+    def __init__(
+        self,
+        store: StudyStore,
+        data: Mnist,
+        capacity: int,
+        listener: Listener,
+        keep: Keep | None = None,
+        *,
+        order: Sequence[str | int] = ("order",),  # names the seed of the order of batches
+    ) -> None:
+        self.store = store
+        self.train_set: Images = getattr(data, store.spec.train_on)
+        self.score_set: Images = getattr(data, store.spec.score_on)
+        self.capacity = capacity  # units of all fleets; the last newcomers may exceed it
+        self.listener = listener
+        self.fleets = Fleets(self.train_set, derive(store.seed, *order), store.spec.batch, self._score_all)
+        self.runs: list[Run] = []
+        self.at_rung: dict[int, list[Run]] = {}  # those that wait at a rung, by its epoch
+        self.promoted: list[Run] = []  # those that wait for room
+        self.stopped: list[Run] = []  # by the pruner, and not told yet
+        self.keep = keep  # called with every trial that is about to be completed, and its figures; must not raise
+        self._ask_again = 0.0
+
+    def search(self, stop: Callable[[], bool]) -> None:
+        """Work until the study has all its trials, or `stop()`; open trials are then given back."""
+        with self.fleets:
+            try:
+                self._work(stop)
+            finally:
+                self.store.give_back(run.trial for run in self.runs)
+
+    def _work(self, stop: Callable[[], bool]) -> None:
+        while not stop():
+            try:
+                self._refill()
+                if self.train_set.pixels.device.type == "cpu":  # CUDA's graphs are recorded while nobody else uses it
+                    self.fleets.start()
+                self._tell_stopped()  # on a CPU while they train
+                if self.runs:
+                    self._train()
+                elif self.store.counts().finished >= self.store.budget():
+                    return
+                else:
+                    time.sleep(POLL_SECONDS)
+            except torch.OutOfMemoryError as error:
+                self._shrink(error)
+        self._tell_stopped()
+
+    def _refill(self) -> None:
+        while (fleet := self.fleets.least_loaded(self.capacity)) is not None:
+            if self.promoted:
+                self._go_on(self.promoted.pop(0), fleet)
+            elif (trial := self._acquire()) is not None:
+                self._try_to_start(trial, fleet)
+            elif self.at_rung and not any(run.training and not run.baseline for run in self.runs):  # nobody will come
+                self._judge_rung(min(self.at_rung))
+            else:
+                return
+
+    def _acquire(self) -> optuna.Trial | None:
+        if time.monotonic() < self._ask_again:
+            return None
+        trial = self.store.acquire()
+        if trial is None:
+            self._ask_again = time.monotonic() + POLL_SECONDS
+        return trial
+
+    def _shrink(self, error: torch.OutOfMemoryError) -> None:
+        """Give all trials back and go on with half the room: that memory does not do is no fault of theirs.
+
+        Raises `SearchError` when not even one trial fits.
+        """
+        if self.capacity < MIN_CAPACITY:
+            raise SearchError("the device has no memory left for a single trial; try --device cpu") from error
+        self.capacity //= 2
+        _log.warning("out of memory: %d trials given back, going on with %d units", len(self.runs), self.capacity)
+        self.store.give_back(run.trial for run in self.runs)
+        given_back, self.runs, self.at_rung, self.promoted, self.stopped = self.runs, [], {}, [], []
+        self.fleets.renew()
+        for run in given_back:
+            self.listener.ended(run, "given back")
+
+    def _try_to_start(self, trial: optuna.Trial, fleet: Fleet) -> None:
+        try:
+            self._start(trial, fleet)
+        except BaseException:
+            self.store.give_back([trial])
+            raise
+
+    def _start(self, trial: optuna.Trial, fleet: Fleet) -> None:
+        seed = trial.user_attrs.get("init_seed", derive(self.store.seed, "trial", trial.number))
+        model = initialised(MLPConfig(trial.params["hidden_units"]), seed).to(self.train_set.pixels.device)
+        before = before_training(model, self.train_set)
+        run = Run(trial, fleet, fleet.add(model, trial.params["lr"]), seed, before)
+        self.runs.append(run)
+        self.listener.started(run)
+
+    def _go_on(self, run: Run, fleet: Fleet) -> None:
+        fleet.attach(run.member)
+        run.fleet = fleet
+
+    def _train(self) -> None:
+        fleet, seconds = self.fleets.train_next()
+        self.store.heartbeat(run.trial for run in self.runs)
+        trained = [run for run in self.runs if run.member in fleet.members]
+        for run in trained:
+            run.seconds += seconds * run.member.units / fleet.units
+        for run in trained:
+            self._follow_up(run, self._report)
+        for epoch in [epoch for epoch, waiting in self.at_rung.items() if len(waiting) >= self.store.spec.rung_size]:
+            self._judge_rung(epoch)
+        self.listener.trained(trained)
+
+    def _judge_rung(self, epoch: int) -> None:
+        """Judge those who wait at a rung; the promoted go on when there is room."""
+        for run in self.at_rung.pop(epoch):
+            self._follow_up(run, self._prune)
+            if run in self.runs and run not in self.stopped:
+                self.promoted.append(run)
+
+    def _follow_up(self, run: Run, step: Callable[[Run], str | None]) -> None:
+        """Take a step that returns how a trial ended, None if it has not, and see it off if it has."""
+        try:
+            state = step(run)
+        except TrialLostError as error:
+            _log.warning("%s; its result is dropped", error)
+            state = "lost"
+        if state is not None:
+            if run.training:
+                run.fleet.detach(run.member)
+            self.runs.remove(run)
+            self._ask_again = 0.0
+            self.listener.ended(run, state)
+
+    def _report(self, run: Run) -> str | None:
+        """Report a trial that has reached a rung, and complete it, let it wait or have it judged."""
+        member, trial, store = run.member, run.trial, self.store
+        if not math.isfinite(member.loss):
+            store.fail(trial, f"diverged in epoch {member.epochs_trained}: training loss {member.loss}, {trial.params}")
+            return "failed"
+        if member.epochs_trained not in store.spec.report_epochs:
+            return None
+        assert run.last is not None
+        store.report(trial, run.last.accuracy, member.epochs_trained)
+        if member.epochs_trained == store.spec.epochs:
+            figures = self._figures(run)
+            if self.keep is not None:
+                self.keep(run, figures)
+            store.complete(trial, run.last.accuracy, figures)
+            return "complete"
+        if run.baseline:
+            return None
+        if member.epochs_trained in store.spec.rungs:
+            run.fleet.detach(member)
+            self.at_rung.setdefault(member.epochs_trained, []).append(run)
+        elif not store.spec.rungs:
+            self._prune(run)
+        return None
+
+    def _prune(self, run: Run) -> None:
+        """Stop a trial if the pruner would; its room is another's at once, and it is told while that one trains."""
+        if self.store.should_prune(run.trial):
+            if run.training:
+                run.fleet.detach(run.member)
+            self.stopped.append(run)
+
+    def _tell_stopped(self) -> None:
+        while self.stopped:
+            self._follow_up(self.stopped.pop(0), self._tell_pruned)
+
+    def _tell_pruned(self, run: Run) -> str:
+        self.store.prune(run.trial, self._figures(run))
+        return "pruned"
+
+    def _score_all(self, fleet: Fleet) -> None:
+        """Score all trials of a fleet that have reached a rung, in the fleet's thread: those of others train on."""
+        for run in tuple(self.runs):  # a copy, since meanwhile trials of other fleets begin and end
+            member = run.member
+            if (
+                member in fleet.members
+                and member.epochs_trained in self.store.spec.report_epochs
+                and math.isfinite(member.loss)
+            ):
+                run.last = self._score(run)
+
+    def _score(self, run: Run) -> Score:
+        """Score a trial that has reached a rung."""
+        return evaluate(run.member.network(), self.score_set)
+
+    def _figures(self, run: Run) -> dict[str, Any]:
+        """Return what a trial that ends leaves behind: its figures, and all that a replay needs."""
+        assert run.last is not None
+        train, spec = evaluate(run.member.network(), self.train_set), self.store.spec
+        return {
+            "parameters": run.member.config.parameters,
+            "epochs": run.member.epochs_trained,
+            **scores(spec.score_on, train, run.last),
+            "gap": train.accuracy - run.last.accuracy,
+            "before_accuracy": run.before.accuracy,
+            "before_loss": run.before.loss,
+            "seconds": run.seconds,
+            "init_seed": run.init_seed,
+            "order_seed": run.fleet.order_seed,
+            "first_epoch": run.member.segments[0].clock,
+            "stints": [list(astuple(segment)) for segment in run.member.segments],
+            "batch": run.fleet.batch,
+            "train_on": spec.train_on,
+            "score_on": spec.score_on,
+            **environment(self.train_set.pixels.device),
+        }
+
+
+def scores(score_on: str, train: Score, scored: Score) -> dict[str, float]:
+    """Return a trial's four figures under the names they are stored by; a rerun compares the same ones."""
+    prefix = SHORT[score_on]
+    return {
+        "train_accuracy": train.accuracy,
+        "train_loss": train.loss,
+        f"{prefix}_accuracy": scored.accuracy,
+        f"{prefix}_loss": scored.loss,
+    }
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Return where and with what a trial trained: what its bits depend on, beside its seeds."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "sweetspot": __version__,
+        **rounding(),
+    }

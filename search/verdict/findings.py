@@ -1,0 +1,182 @@
+"""What a search and its confirmation have found, read from SQL alone: the rows behind the verdict, and the verdict."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.errors import NotFoundError, StoredError
+from search.store.storage import Storage
+from search.store.study import load_study
+from search.verdict.confirmation import OPEN, PLAN, TIMING, arm_key, arm_of
+from search.verdict.evidence import Row, Timing
+from search.verdict.judge import Verdict, judge
+from search.verdict.statistics import mean_interval, standard_deviation
+from studies.confirmation import Arm, Plan
+from studies.foreign import excluded
+
+FIGURES = (
+    *("seed_index", "parameters", "seconds", "gap", "gap_by_epoch"),
+    *("val_accuracy", "train_accuracy", "val_loss", "train_loss"),
+)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A finished confirmation and what it was drawn from."""
+
+    search: optuna.Study
+    confirmation: optuna.Study
+    plan: Plan
+    trials: Sequence[FrozenTrial]  # completed runs of the plan's arms
+    diverged: int  # runs of them that failed, and so are missing
+    timing: dict[str, Any]  # as `search.verdict.confirmation.measure` returns it; empty if there is none
+    verdict: Verdict
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of every confirming run."""
+        return int(self.confirmation.user_attrs["fingerprint"]["epochs"])
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds that every arm was trained from."""
+        return len({trial.user_attrs["seed_index"] for trial in self.trials})
+
+    def of(self, arm: Arm) -> list[FrozenTrial]:
+        """Return the completed runs of an arm in order of their seeds."""
+        found = [trial for trial in self.trials if arm_of(trial) == arm_key(self.plan.trained(arm))]
+        return sorted(found, key=lambda trial: trial.user_attrs["seed_index"])
+
+    def arm(self, role: str) -> Arm:
+        """Return the arm of the "winner" or the "baseline"."""
+        return next(arm for arm in self.plan.arms if arm.role == role)
+
+
+def findings(storage: Storage, name: str) -> Findings:
+    """Read what the search of this name has found.
+
+    Raises `NotFoundError` where there is no such search, no confirmation, or one that is not finished: a verdict that
+    is looked at while its data come in errs more often than it says.
+    """
+    search = load_study(storage, name)
+    study = _confirmation(storage, search)
+    drawn = Plan.of(study.user_attrs[PLAN])
+    trials = [trial for trial in study.get_trials(deepcopy=False) if _planned(trial, drawn)]
+    ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    complete = [trial for trial in ended if not excluded(study, trial, _lack(trial))]
+    _check_finished(name, trials, complete)
+    timing = study.user_attrs.get(TIMING, {})
+    try:
+        verdict = judge(_rows(drawn, complete), [Timing(**row) for row in timing.get("widths", [])])
+    except ValueError as error:  # rows that no confirmation writes
+        raise StoredError(f"study {study.study_name!r} makes no sense: {error}") from error
+    diverged = sum("diverged" in trial.user_attrs.get("reason", "") for trial in trials)
+    return Findings(search, study, drawn, complete, diverged, timing, verdict)
+
+
+def _confirmation(storage: Storage, search: optuna.Study) -> optuna.Study:
+    linked = search.user_attrs.get("confirmation")
+    if linked is None:
+        raise NotFoundError(
+            f"study {search.study_name!r} has no confirmation yet, so no verdict; go on with: python -m search.run"
+        )
+    return load_study(storage, linked)
+
+
+def _planned(trial: FrozenTrial, drawn: Plan) -> bool:
+    return arm_of(trial) in {arm_key(drawn.trained(arm)) for arm in drawn.arms}
+
+
+def _lack(trial: FrozenTrial) -> str | None:
+    """Return why a completed run of an arm is no evidence, None if it is; ours have all figures."""
+    needed = (*FIGURES, "test_accuracy") if trial.user_attrs.get("role") else FIGURES
+    figures = {name: trial.user_attrs.get(name) for name in needed}
+    return next((f"its {name} is {figure}" for name, figure in figures.items() if not _finite(figure)), None)
+
+
+def _finite(figure: Any) -> bool:
+    numbers = figure.values() if isinstance(figure, dict) else [math.nan if figure is None else figure]
+    return all(map(math.isfinite, numbers))
+
+
+def _check_finished(name: str, trials: Sequence[FrozenTrial], complete: Sequence[FrozenTrial]) -> None:
+    still = sum(trial.state in OPEN for trial in trials)
+    if still or not complete:
+        raise NotFoundError(
+            f"the confirmation of {name!r} is not finished: {still} of {still + len(complete)} runs are open; "
+            "go on with: python -m search.run"
+        )
+
+
+def _rows(drawn: Plan, complete: Sequence[FrozenTrial]) -> list[Row]:
+    runs = [(arm, arm_key(drawn.trained(arm))) for arm in drawn.arms]
+    return [_row(arm, trial) for arm, key in runs for trial in complete if arm_of(trial) == key]
+
+
+def _row(arm: Arm, trial: FrozenTrial) -> Row:
+    attrs = trial.user_attrs
+    return Row(
+        width=trial.params["hidden_units"],
+        lr=trial.params["lr"],
+        protocol="article-lr" if arm.protocol == "article-lr" else "best-lr",
+        seed=attrs["seed_index"],
+        val_accuracy=attrs["val_accuracy"],
+        train_accuracy=attrs["train_accuracy"],
+        val_loss=attrs["val_loss"],
+        train_loss=attrs["train_loss"],
+        parameters=attrs["parameters"],
+        gap_by_epoch={int(epoch): gap for epoch, gap in attrs["gap_by_epoch"].items()},
+    )
+
+
+def document(found: Findings) -> dict[str, Any]:
+    """Return the verdict in JSON types, as `search.report --json` prints it."""
+    return {
+        "claims": [claim.as_dict() for claim in found.verdict.claims],
+        "widths": [width.as_dict() for width in found.verdict.widths],
+        "winner": arm_summary(found, "winner"),
+        "baseline": arm_summary(found, "baseline"),
+    }
+
+
+def arm_summary(found: Findings, role: str) -> dict[str, Any]:
+    """Return the search's figure of the winner or the baseline, and beside it that of fresh seeds."""
+    arm = found.arm(role)
+    original = _original(found, role)
+    runs = found.of(arm)
+    return {
+        "number": original.number if original else None,  # trial of the search
+        "params": {"hidden_units": arm.width, "lr": arm.lr},
+        "protocol": arm.protocol,
+        "search_accuracy": original.value if original else None,  # optimistic for a winner, which luck helped to win
+        "search_epochs": original.last_step if original else None,
+        "epochs": found.epochs,  # of the confirming runs
+        "validation_accuracy": spread([trial.user_attrs["val_accuracy"] for trial in runs]),
+        "test_accuracy": spread([trial.user_attrs["test_accuracy"] for trial in runs]),
+    }
+
+
+def _original(found: Findings, role: str) -> FrozenTrial | None:
+    trials = found.search.get_trials(deepcopy=False)
+    if role == "winner":
+        return next((trial for trial in trials if trial.number == found.plan.winner), None)
+    mine = [trial for trial in trials if trial.user_attrs.get("baseline")]
+    return next((trial for trial in mine if trial.state == TrialState.COMPLETE), None)
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Return mean, standard deviation and 95 % interval of a figure over seeds, with the figures; None if too few."""
+    numbers = np.array(values)
+    return {
+        "n": len(values),
+        "mean": fmean(values) if values else None,
+        "sd": standard_deviation(numbers) if values else None,
+        "ci95": mean_interval(numbers).bounds() if values else None,
+        "values": list(values),
+    }

@@ -1,0 +1,56 @@
+"""A network's bits are its own under every instruction set that the machine can be held to."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import model
+from model.rounding import broken_promise, rounding
+
+ROOT = Path(__file__).parent.parent
+SETS = {"SSE4_2": "default", "AVX2": "avx2", "AVX512": "avx512"}  # MKL's names, and PyTorch's
+BEST = {"DEFAULT": 0, "AVX2": 1, "AVX512": 2}.get(torch.backends.cpu.get_cpu_capability(), 0)
+BITS = (
+    "-k",
+    "no_bit or replayed or goes_on or same_network_twice",
+    "tests/model/test_fleet.py",
+    "tests/model/test_first_layer.py",
+)
+needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="PyTorch has no MKL here")
+
+
+@needs_mkl
+@pytest.mark.parametrize("instructions", list(SETS)[:BEST])  # the whole suite runs with the best of them
+def test_bits_are_a_networks_own_under_other_instructions(instructions: str) -> None:
+    held = {"MKL_ENABLE_INSTRUCTIONS": instructions, "ATEN_CPU_CAPABILITY": SETS[instructions]}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *BITS]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | held, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
+
+
+@needs_mkl
+def test_mkl_is_strict_and_what_is_set_stays() -> None:
+    asked = [sys.executable, "-c", "import model, os; print(os.environ['MKL_CBWR'])"]
+    for given, found in (({}, model.ENVIRONMENT["MKL_CBWR"]), ({"MKL_CBWR": "AVX2"}, "AVX2")):
+        environment = {name: value for name, value in os.environ.items() if name != "MKL_CBWR"} | given
+        done = subprocess.run(asked, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == found
+
+
+@needs_mkl
+@pytest.mark.parametrize(
+    ("mode", "broken"), [("AUTO,STRICT", False), ("avx2,strict", False), ("AVX2", True), ("", True)]
+)
+def test_a_mode_that_gives_the_promise_away_is_said(mode: str, broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MKL_CBWR", mode)
+    assert (broken_promise() is not None) == broken
+
+
+def test_what_bits_depend_on_has_a_name_each() -> None:
+    assert set(rounding()) == {"cpu", "instructions", "mkl"}
+    assert all(rounding().values())
