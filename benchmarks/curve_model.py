@@ -109,7 +109,7 @@ def report(lines: Iterable[Mapping[str, Any]]) -> str:
             " it known, and they were chosen by what they showed: that says less of them than of all.",
             results.machine("optuna"),
             results.table(head, rows),
-            f"The Gaussian process's constants (`studies/curve_model.py`), fitted to the curves up to epoch {max(RUNGS)}:",
+            f"The constants of `studies/curve_model.py`, fitted to the curves up to epoch {max(RUNGS)}:",
             results.table(
                 ("", "in use", "fitted"), [[each.name, used, f"{found:.3g}"] for each, used, found in constants]
             ),

@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmarks.clocked import Clocked
 from benchmarks.peers.job import asked, ran, tell
 from model.data.mnist import load
-from model.network.scoring import choose_device
+from model.device import choose_device
 from search.store.storage import open_storage
 from search.store.study import open_study
 from search.training.artifacts import Artifacts, artifact_dir

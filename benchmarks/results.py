@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy.stats import ttest_ind
 
-from model.network.scoring import choose_device, describe
+from model.device import choose_device, describe
 from search.verdict.statistics import mean_interval
 
 RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -93,7 +93,7 @@ class Round:
         return on_both if self.server is None else [*on_both, self._drop, self._crash, *self._unable()]
 
     def _unable(self) -> list[Callable[[], None]]:
-        """What keeps a server that is there from serving: for each SQLSTATE of `search/store/retry.py` that can be had."""
+        """What keeps a server from serving: for each SQLSTATE of `search/store/retry.py` that can be had."""
         assert self.server is not None
         server = self.server
 

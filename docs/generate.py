@@ -26,13 +26,14 @@ Parts = Mapping[str, Callable[[], str]]
 
 def commands() -> list[str]:
     """Return the modules that `python -m` runs, the main job first."""
-    found = [
-        f"{package}.{path.stem}"
+    runnable = [
+        path.relative_to(ROOT).with_suffix("")
         for package in PACKAGES
-        for path in sorted((ROOT / package).glob("*.py"))
+        for path in sorted((ROOT / package).rglob("*.py"))
         if '\nif __name__ == "__main__":' in path.read_text(encoding="utf-8")
     ]
-    return sorted(found, key=lambda name: name != FIRST)
+    names = [".".join(path.parts).removesuffix(".__main__") for path in runnable]
+    return sorted(names, key=lambda name: name != FIRST)
 
 
 def help_text(module: str) -> str:
@@ -40,7 +41,7 @@ def help_text(module: str) -> str:
     printed = io.StringIO()
     with fixed_terminal(), redirect_stdout(printed):
         try:
-            import_module(module).main(["--help"])
+            import_module(f"{module}.__main__" if (ROOT / module.replace(".", "/")).is_dir() else module).main(["--help"])
         except SystemExit as end:
             if end.code:
                 raise RuntimeError(f"python -m {module} --help exited with {end.code}") from end

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from model.data.mnist import Images, Mnist, default_data_dir, load
+from model.device import choose_device, describe
 from model.network.mlp import MLP
-from model.network.scoring import choose_device, describe, evaluate
+from model.network.scoring import evaluate
 from search import cli
 from search.errors import UsageError
 from search.results.predictions import prediction_grid
@@ -67,8 +68,9 @@ class Printer:
         assert test is not None
         accuracy, loss = run.member.last_batch
         last, train = evaluate(model, self.last_test), evaluate(model, self.data.full)
+        epoch = run.member.epochs_trained
         self.console.print(
-            f"{run.member.epochs_trained:>5}   {accuracy:>7.2%} {loss:.3f} {last.accuracy:>7.2%}  {last.loss:.3f}            "
+            f"{epoch:>5}   {accuracy:>7.2%} {loss:.3f} {last.accuracy:>7.2%}  {last.loss:.3f}            "
             f"{train.accuracy:>7.2%} {train.loss:.3f} {test.accuracy:>7.2%}  {test.loss:.3f}"
         )
 

@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial
 
 from model.data.digit import Digit, read_digit
 from model.data.mnist import load
+from model.device import choose_device
 from model.network.mlp import MLP
-from model.network.scoring import choose_device
 from search import cli
 from search.rerun import finished_trial, replayed
 from search.results.summary import completed, value

@@ -11,10 +11,11 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import t as student
 
 from model.data.mnist import Images, Mnist, load
+from model.device import choose_device
 from model.fleet.fleet import Fleet
 from model.network.member import Member
 from model.network.mlp import MLP, MLPConfig, initialised
-from model.network.scoring import choose_device, evaluate
+from model.network.scoring import evaluate
 from model.seeds import derive
 from model.threads import using
 from search import cli

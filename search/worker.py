@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from model.data.mnist import Mnist, default_data_dir, load
-from model.network.scoring import choose_device, describe
+from model.device import choose_device, describe
 from search import cli
 from search.errors import NotFoundError, StorageError
 from search.signals import Stop

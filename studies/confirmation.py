@@ -22,8 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from model.data.mnist import split_fingerprint
 from model.fleet.fleet import ARTICLE_BATCH
-from model.network.scoring import report_epochs
-from studies.spec import StudySpec
+from studies.spec import StudySpec, report_epochs
 from studies.sweet_spot import BASELINE, SPACE
 
 GRID = (

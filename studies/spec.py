@@ -12,6 +12,11 @@ from optuna.samplers import BaseSampler
 Params = Mapping[str, Any]
 
 
+def report_epochs(epochs: int) -> list[int]:
+    """Return the epochs at which a trial reports: 1, 3, every tenth as the article prints, and the last."""
+    return sorted({step for step in (1, 3, *range(10, epochs, 10)) if step < epochs} | {epochs})
+
+
 @dataclass(frozen=True)
 class StudySpec:
     """A study, stated before it is run; frozen, since a stored study may only go on as it began."""

@@ -7,11 +7,10 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from model.data.mnist import split_fingerprint
 from model.fleet.fleet import ARTICLE_BATCH
-from model.network.scoring import report_epochs
 from studies.curve_model import LATEST
 from studies.pruner import CurvePruner
 from studies.sampler import CurveSampler
-from studies.spec import StudySpec
+from studies.spec import StudySpec, report_epochs
 
 BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100

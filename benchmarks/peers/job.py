@@ -16,7 +16,7 @@ from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
 
 from model import ENVIRONMENT
-from model.network.scoring import report_epochs
+from studies.spec import report_epochs
 
 FIRST_RUNG, FACTOR = 3, 3  # of the peers' successive halving
 Outcome = Mapping[str, Any]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from benchmarks.peers.job import reports
 from model.data.mnist import Images, load
+from model.device import choose_device
 from model.fleet.fleet import ARTICLE_BATCH
-from model.network.scoring import choose_device
 
 
 @dataclass(frozen=True)

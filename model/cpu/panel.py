@@ -1,8 +1,8 @@
 """Networks side by side: the layers of several as one program, forward and backward, written out by hand.
 
-The first layers of a panel's networks are one product (`model/network/first_layer.py`). Their small layers run as batched products,
-a `Stack` for each width. On a CPU a wide network has a panel of its own, and narrow ones share as many as they
-need; where there is neither a CPU nor `model/gpu/fused.py`, all share one.
+The first layers of a panel's networks are one product (`model/network/first_layer.py`). Their small layers run as
+batched products, a `Stack` for each width. On a CPU a wide network has a panel of its own, and narrow ones share as
+many as they need; where there is neither a CPU nor `model/gpu/fused.py`, all share one.
 
 The first layer's activations are `(batch, units)`; those above it `(units, batch)`, a network each.
 """

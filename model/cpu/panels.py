@@ -1,7 +1,7 @@
 """A fleet by library: panels of networks, each step a few products of PyTorch's for every panel.
 
-How a fleet trains on a CPU, and wherever there are no kernels for it (`model/gpu/fused.py`). A minibatch is fetched once
-for all panels; every network takes its own step of Adam.
+How a fleet trains on a CPU, and wherever there are no kernels for it (`model/gpu/fused.py`). A minibatch is fetched
+once for all panels; every network takes its own step of Adam.
 
 Where a fleet has two threads of a CPU, each works on one half of every minibatch, and the gradients are added up. Two
 threads that share every product wait for each other at each: a network of 256 units then gained next to nothing by the

@@ -1,6 +1,8 @@
 """Fetches MNIST: `python -m model.data`."""
 
+import sys
+
 from model.data.mnist import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -300,7 +300,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     print(f"MNIST: all four files are right in {directory}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,7 @@
 """Where MNIST's files come from when the data directory lacks them: one small object per source.
 
-A source only delivers; `model.data.mnist` asks, checks and moves into place. Every source has a limit in seconds, so that a
-network that swallows packets ends in a message and not in a wait.
+A source only delivers; `model.data.mnist` asks, checks and moves into place. Every source has a limit in seconds, so
+that a network that swallows packets ends in a message and not in a wait.
 """
 
 import http.client

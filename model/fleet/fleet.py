@@ -5,10 +5,10 @@ learning rate, its own Adam state and its own age. How all of them take a step i
 on a CPU (`model/cpu/panels.py`), by kernels of our own on a GPU (`model/gpu/fused.py`).
 
 A network's numbers do not depend, to the bit, on its neighbours or its place. On a CPU that rests on MKL's strict mode
-(`model/__init__.py`), in which neither the address of a matrix nor the number of threads changes a product, and on two
-rules for what the mode leaves open: no product of the first layer has fewer than `NARROWEST` columns
-(`model/network/first_layer.py`), and none is of a single image (`model/cpu/panels.py`), since small ones are other routines', which
-round differently. On a GPU every kernel works in tiles of a fixed size.
+(`model/__init__.py`), in which neither the address of a matrix nor the number of threads changes a product. Two rules
+cover what the mode leaves open, since small products are other routines', which round differently: no product of the
+first layer has fewer than `NARROWEST` columns (`model/network/first_layer.py`), and none is of a single image
+(`model/cpu/panels.py`). On a GPU every kernel works in tiles of a fixed size.
 """
 
 import logging

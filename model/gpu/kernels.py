@@ -23,7 +23,7 @@ bfloat16 artificial intelligence datatype for higher-precision computations" (20
 import triton
 import triton.language as tl
 
-from model import member as sizes
+from model.network import member as sizes
 
 CLASSES = tl.constexpr(sizes.CLASSES)
 SLOTS = tl.constexpr(16)  # places of a network's logits: no product is narrower
@@ -190,7 +190,7 @@ def head(
     images, members, cells, units, plane,
     SPLIT: tl.constexpr, TILE: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """For some images and one network: its logits' gradient, `(images, members x 16)`, and to its cell of each figure."""
+    """For some images and one network: its logits' gradient, `(images, members x 16)`, and its cell of each figure."""
     tile, member = tl.program_id(0), tl.program_id(1)
     start, width = tl.multiple_of(tl.load(starts + member), 16), tl.multiple_of(tl.load(widths + member), 16)
     row, slot, inner = tile * TILE + tl.arange(0, TILE), tl.arange(0, SLOTS), tl.arange(0, DEPTH)

@@ -1,4 +1,4 @@
-"""Where a network trains, when it reports, and how it is scored."""
+"""How a network is scored."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from model.data.mnist import Images
-from model.errors import DeviceError
 from model.network.first_layer import outputs
 from model.network.member import CLASSES
 from model.network.mlp import MLP
@@ -21,37 +20,6 @@ class Score:
 
     accuracy: float  # share of right answers, 0..1
     loss: float  # mean cross-entropy in nats
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device asked for, or with "auto" the first there is of CUDA, MPS and the CPU.
-
-    Raises `DeviceError` for a device that torch does not know or that is not here.
-    """
-    here = _devices()
-    if name == "auto":
-        return torch.device(here[0])
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    # An index wraps around in torch: to it, cuda:256 is cuda:0.
-    wrapped = device is not None and str(device) != name
-    if device is None or wrapped or device.type not in here or (device.index or 0) >= _count(device.type):
-        raise DeviceError(f"no device {name!r} here; choose from: auto, {', '.join(here)}")
-    return device
-
-
-def describe(device: torch.device) -> str:
-    """Return the device in words, with the card's name where it has one."""
-    if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
-
-
-def report_epochs(epochs: int) -> list[int]:
-    """Return the epochs at which a trial reports: 1, 3, every tenth as the article prints, and the last."""
-    return sorted({step for step in (1, 3, *range(10, epochs, 10)) if step < epochs} | {epochs})
 
 
 @torch.no_grad()
@@ -73,12 +41,3 @@ def evaluate(model: MLP, images: Images) -> Score:
 def before_training(model: MLP, images: Images) -> Score:
     """Score an untrained network on the first 30 training samples, as the article did."""
     return evaluate(model, Images(images.pixels[:BEFORE_SAMPLES], images.labels[:BEFORE_SAMPLES]))
-
-
-def _devices() -> list[str]:
-    found = ["cuda"] if torch.cuda.is_available() else []
-    return [*found, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
-
-
-def _count(device_type: str) -> int:
-    return torch.cuda.device_count() if device_type == "cuda" else 1

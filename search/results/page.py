@@ -32,7 +32,7 @@ def page(found: Findings) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["percent"] = lambda value: "-" if value is None else f"{value:.2%}"
     environment.filters["span"] = lambda ci: "" if ci is None else f"{ci[0]:.2%} to {ci[1]:.2%}"
-    template = environment.from_string((files("search") / "page.html").read_text(encoding="utf-8"))
+    template = environment.from_string((files("search.results") / "page.html").read_text(encoding="utf-8"))
     return template.render(
         **_words(found),
         plotly=get_plotlyjs(),

@@ -72,8 +72,8 @@ class Lines:
         figure = f"{run.last.accuracy:.2%}" if run.last else "no figure"
         params = run.trial.params
         self.say(
-            f"{self.finished:>3}/{self.budget} trial {run.trial.number} {state} at epoch {run.member.epochs_trained}: {figure} "
-            f"({params['hidden_units']} units, lr {params['lr']:.5f}); best {self.best}"
+            f"{self.finished:>3}/{self.budget} trial {run.trial.number} {state} at epoch {run.member.epochs_trained}: "
+            f"{figure} ({params['hidden_units']} units, lr {params['lr']:.5f}); best {self.best}"
         )
 
     def say(self, text: str) -> None:

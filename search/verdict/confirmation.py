@@ -16,7 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from model.data.mnist import Images, Mnist
-from model.network.scoring import Score, describe, evaluate
+from model.device import describe
+from model.network.scoring import Score, evaluate
 from model.network.timing import epoch_flops, epoch_seconds
 from model.seeds import derive
 from search.results.summary import ranking, usable

@@ -1,6 +1,6 @@
 """The verdict: is 25 hidden units the sweet spot? Pure functions of confirmed runs and timings.
 
-Read first: `search/verdict/claims.py` on what is decided and how often that may err, `search/verdict/statistics.py` on the intervals.
+Read first: `claims.py` on what is decided and how often that may err, `statistics.py` on the intervals.
 
 The headline (`claims`) is judged at the article's learning rate, since that is what the article claims; `fair_claims`
 repeats it with each width at the best learning rate found for it, as a family of its own. Intervals speak of new seeds

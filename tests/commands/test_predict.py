@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFilter
-from tiny_study import CAPACITY, quiet, storage_at, tiny_mnist, url_of
 
 from model.data.digit import read_digit
 from model.errors import PictureError
@@ -22,6 +21,7 @@ from search.training.artifacts import WEIGHTS, Artifacts, artifact_dir
 from search.training.display import Lines
 from search.training.engine import Engine
 from studies.sweet_spot import sweet_spot
+from tests.support.tiny_study import CAPACITY, quiet, storage_at, tiny_mnist, url_of
 
 COUNT = 100  # test images a property is checked on
 

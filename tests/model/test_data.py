@@ -40,7 +40,7 @@ from model.data.mnist import (
 from model.data.sources import Mirrors, NpmPackage, Progress, Source
 from model.errors import DataDirError, DataError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SMALL = "t10k-labels-idx1-ubyte"
 
 

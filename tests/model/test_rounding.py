@@ -11,7 +11,7 @@ import torch
 import model
 from model.rounding import broken_promise, rounding
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SETS = {"SSE4_2": "default", "AVX2": "avx2", "AVX512": "avx512"}  # MKL's names, and PyTorch's
 BEST = {"DEFAULT": 0, "AVX2": 1, "AVX512": 2}.get(torch.backends.cpu.get_cpu_capability(), 0)
 BITS = (

@@ -6,9 +6,11 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from model.data.mnist import Images, Mnist
+from model.device import choose_device, describe
 from model.errors import DeviceError, SweetspotError
 from model.network.mlp import MLP, MLPConfig, initialised
-from model.network.scoring import CHUNK, Score, before_training, choose_device, describe, evaluate, report_epochs
+from model.network.scoring import CHUNK, Score, before_training, evaluate
+from studies.spec import report_epochs
 from tests.support.cards import needs_cuda
 
 DEVICES = [

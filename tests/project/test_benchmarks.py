@@ -15,7 +15,7 @@ import pytest
 import torch
 from scipy import stats
 
-from benchmarks import outlook, results, rounds, scale, scale_table
+from benchmarks import curve_model, results, rounds, scale, scale_table
 from benchmarks.bf16 import Rounded
 from benchmarks.capacity import Stay, epochs_alone, use, use_of_all
 from benchmarks.clocked import Clocked
@@ -27,7 +27,7 @@ from benchmarks.winners import accuracies, missing
 from model.data.mnist import Mnist
 from model.network.first_layer import Dense, products
 from model.network.member import INPUTS
-from studies.curve_model import Process, curves
+from studies.curve_model import CurveModel, curves
 
 JOB = {"trials": 2, "epochs": 10, "machine": "a machine", "complete": 1, "pruned": 1, "failed": 0}
 LINES = [
@@ -301,7 +301,7 @@ def test_what_a_trial_would_show_tells_more_than_what_it_shows_where_gains_depen
         (25, 0.02, {"3": 0.9, "9": 0.9, "27": 0.9, "50": 0.9, "100": 0.1}),
         (250, 0.01, {"3": 0.9}),
     ]  # narrow, stopped
-    text = outlook.report([{"epochs": 100, "curves": curves}, {"epochs": 100, "name": "sgemm"}])
+    text = curve_model.report([{"epochs": 100, "curves": curves}, {"epochs": 100, "name": "sgemm"}])
     rows = [line.strip("| ").replace(" %", "").split(" | ") for line in text.splitlines() if line[2:3].isdigit()]
     assert [row[:3] for row in rows[:7]] == [
         *([str(rung), "50", "190"] for rung in (3, 9, 27)),
@@ -311,19 +311,19 @@ def test_what_a_trial_would_show_tells_more_than_what_it_shows_where_gains_depen
     assert int(rows[0][4]) < int(rows[0][6]) > 80
     assert rows[0][3:] == rows[3][3:]  # nothing changes after 27
     assert rows[6][3] == "100"
-    assert outlook.report([]) == results.MISSING
+    assert curve_model.report([]) == results.MISSING
 
 
 def test_the_constants_of_a_gaussian_process_are_found_again_in_curves_drawn_from_it() -> None:
-    rng, true = np.random.default_rng(0), Process(spread=0.3, reach=0.4, ages=2.0, luck=0.05, noise=0.04)
+    rng, true = np.random.default_rng(0), CurveModel(spread=0.3, reach=0.4, ages=2.0, luck=0.05, noise=0.04)
     searches = []
     for _ in range(20):
         settings = [(int(width), 10 ** float(lr)) for width, lr in rng.uniform((4, -4), (256, -1), (12, 2))]
-        reports, of, _ = curves([outlook.told(each, dict.fromkeys((1, 3, 10, 30), 0.9)) for each in settings], 30)
+        reports, of, _ = curves([curve_model.told(each, dict.fromkeys((1, 3, 10, 30), 0.9)) for each in settings], 30)
         drawn = np.exp(-3 - rng.multivariate_normal(np.zeros(len(of)), true.shown(reports, of)))
         shown = (1 - drawn).reshape(12, 4)
         searches.append(
             [(each, dict(zip((1, 3, 10, 30), row, strict=True))) for each, row in zip(settings, shown, strict=True)]
         )
-    found = outlook.fitted(searches, 30)
+    found = curve_model.fitted(searches, 30)
     assert astuple(found) == pytest.approx(astuple(true), rel=0.25)

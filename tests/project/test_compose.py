@@ -11,9 +11,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from containers import compose
 
 from docs.generate import ROOT
+from tests.support.containers import compose
 
 SERVICES = compose()["services"]
 LOCKS = ROOT / "deploy" / "locks"

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from setuptools import find_packages
 
 from docs.generate import ROOT, commands, documents, help_text, main, rendered
 
@@ -40,8 +41,8 @@ def exists(name: str) -> bool:
     """Whether a file or directory of the project is called so; a bare file name may lie anywhere in it."""
     if (ROOT / name).exists():
         return True
-    folders = [*PYPROJECT["tool"]["setuptools"]["packages"], "tests", "benchmarks", "docs"]
-    return "/" not in name and any((ROOT / folder / name).exists() for folder in folders)
+    folders = ("search", "studies", "model", "tests", "benchmarks", "docs")
+    return "/" not in name and any(any((ROOT / folder).rglob(name)) for folder in folders)
 
 
 def test_the_main_documents_are_there():
@@ -104,9 +105,9 @@ def test_every_command_of_the_search_is_a_script():
 
 
 def test_the_packages_are_the_directories_that_hold_code():
-    found = {str(path.parent.relative_to(ROOT)).replace("/", ".") for path in ROOT.glob("[!.]*/**/__init__.py")}
-    kept = {name for name in found if name.split(".")[0] not in {"tests", "build", "dist"}}
-    assert set(PYPROJECT["tool"]["setuptools"]["packages"]) == kept
+    found = {path.parent.relative_to(ROOT) for path in ROOT.glob("[!.]*/**/*.py")}
+    ours = {str(path).replace("/", ".") for path in found if path.parts[0] in {"search", "studies", "model"}}
+    assert set(find_packages(str(ROOT), **PYPROJECT["tool"]["setuptools"]["packages"]["find"])) == ours
 
 
 @pytest.fixture

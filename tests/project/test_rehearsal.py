@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from containers import Engine, Running, until, why_not
 
 from docs.generate import ROOT
+from tests.support.containers import Engine, Running, until, why_not
 
 TRIALS, EPOCHS, WORKERS = 3, 4, 2
 STUDY = ("--study", "rehearsal")

@@ -16,7 +16,6 @@ import pytest
 from optuna.artifacts import FileSystemArtifactStore
 from optuna_dashboard import wsgi
 from safetensors import safe_open
-from tiny_study import EPOCHS, quiet, search_at, storage_at, tiny_mnist, url_of
 
 from benchmarks.faults import kill, start, wait_until
 from docs.generate import ROOT
@@ -27,8 +26,9 @@ from search.training.artifacts import WEIGHTS, Artifacts
 from search.training.display import Lines
 from search.training.engine import Engine
 from studies.sweet_spot import sweet_spot
+from tests.support.tiny_study import EPOCHS, quiet, search_at, storage_at, tiny_mnist, url_of
 
-CODE = sorted(path for name in ("model", "studies", "search") for path in (ROOT / name).glob("*.py"))
+CODE = sorted(path for name in ("model", "studies", "search") for path in (ROOT / name).rglob("*.py"))
 RUNS_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 CALLS = {"torch.load", "torch.save", "torch.hub.load", "torch.jit.load", "np.load", "numpy.load", "yaml.load"}
 CALLS |= {"eval", "exec", "os.system", "pd.read_pickle"}

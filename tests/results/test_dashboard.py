@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browser import chromium, needs_chromium, screenshot
 from optuna_dashboard import get_note, save_note
-from tiny_study import CAPACITY, EPOCHS, confirmed_at, quiet, search_at, storage_at, tiny_mnist, url_of
 
 from search.dashboard import main
 from search.results.notes import publish_all, publish_run
@@ -23,6 +21,8 @@ from search.training.artifacts import Artifacts, artifact_dir
 from search.training.display import Lines
 from search.training.engine import Engine
 from studies.sweet_spot import sweet_spot
+from tests.support.browser import chromium, needs_chromium, screenshot
+from tests.support.tiny_study import CAPACITY, EPOCHS, confirmed_at, quiet, search_at, storage_at, tiny_mnist, url_of
 
 TABLES = 15_000  # milliseconds the page has for whatever it loads
 

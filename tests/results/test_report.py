@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tiny_study import EPOCHS, confirmed_at, confirmed_once, copy_of, quiet, search_at, storage_at, tiny_mnist, url_of
 
 from search.report import main
 from search.results.page import page
@@ -14,6 +13,17 @@ from search.store.study import open_study
 from search.verdict.confirmation import confirm, open_confirmation
 from search.verdict.findings import Findings, findings
 from studies.sweet_spot import sweet_spot
+from tests.support.tiny_study import (
+    EPOCHS,
+    confirmed_at,
+    confirmed_once,
+    copy_of,
+    quiet,
+    search_at,
+    storage_at,
+    tiny_mnist,
+    url_of,
+)
 
 IDS = ["too-few-struggles", "too-many-slower", "too-many-memorizes", "25-just-right"]
 NASTY = "a</script><script>alert(1)</script>&<b>"

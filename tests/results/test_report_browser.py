@@ -1,11 +1,11 @@
 """The report in a real browser, from a file and without a network."""
 
 import pytest
-from browser import SIZES, chromium, needs_chromium, screenshot, watched
-from tiny_study import confirmed_once, storage_at
 
 from search.results.page import page
 from search.verdict.findings import findings
+from tests.support.browser import SIZES, chromium, needs_chromium, screenshot, watched
+from tests.support.tiny_study import confirmed_once, storage_at
 
 pytestmark = needs_chromium
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -13,9 +13,9 @@ from optuna.distributions import FloatDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
-from studies import sampler as live_gp
-from studies.curve_model import SEEN, Process, expected_values, predicted_values
+from studies.curve_model import SEEN, CurveModel, expected_values, predicted_values
 from studies.pruner import CurvePruner
+from studies.sampler import _Known
 from studies.sweet_spot import SPACE, pruner, reports, sampler, sweet_spot
 
 Reports = Mapping[int, float]
@@ -186,7 +186,7 @@ def test_before_ten_have_reported_settings_are_drawn_at_random() -> None:
 def test_what_is_expected_is_the_mean_of_a_gaussian_process_given_all_reports() -> None:
     """Oracle: the joint normal distribution of all reports and of what is asked, written out pair by pair."""
     rng = np.random.default_rng(0)
-    process = Process(spread=0.8, reach=0.3, ages=2.0, luck=0.1, noise=0.2)
+    process = CurveModel(spread=0.8, reach=0.3, ages=2.0, luck=0.1, noise=0.2)
     trials = [
         optuna.trial.create_trial(
             params={"hidden_units": int(width), "lr": float(lr)},
@@ -317,7 +317,7 @@ def test_of_many_trials_the_latest_and_a_cross_section_are_seen() -> None:
         trial.report(0.9, 3)
         study.tell(trial, state=PRUNED)
     running = study.ask(SPACE)
-    seen = live_gp._known(study, {}, 10)._get_trials(states=(COMPLETE, RUNNING))
+    seen = _Known(study, {}, 10)._get_trials(states=(COMPLETE, RUNNING))
     numbers = [trial.number for trial in seen if trial.state == COMPLETE]
     half = SEEN // 2
     assert numbers == [*(k * 11 for k in range(half)), *range(6 * SEEN - half, 6 * SEEN)]

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-SCREENSHOTS = Path(__file__).parent.parent / "out" / "screenshots"  # CI keeps what is there; git ignores it
+SCREENSHOTS = Path(__file__).parents[2] / "out" / "screenshots"  # CI keeps what is there; git ignores it
 FLAGS = [
     "--headless",
     "--no-sandbox",  # Chromium refuses to start as root otherwise, as containers do

@@ -131,7 +131,9 @@ class Umpire(optuna.pruners.BasePruner):
         return False
 
 
-@pytest.mark.parametrize(("room", "many"), [(64, False), (10_000, True)])  # trials arrive one by one, or many at once
+@pytest.mark.parametrize(
+    ("capacity", "many"), [(64, False), (10_000, True)]
+)  # trials arrive one by one, or many at once
 def test_trials_are_judged_so_many_together(
     tmp_path: Path, tiny: Mnist, capacity: int, many: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

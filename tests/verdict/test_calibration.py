@@ -10,7 +10,7 @@ from scipy import stats
 
 from search.verdict.claims import CLAIM_TAIL, POINTWISE_TAIL
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 REPETITIONS = 200
 
 

@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 from optuna.trial import TrialState, create_trial
-from tiny_study import CAPACITY, EPOCHS, confirmed_once, copy_of, quiet, search_at, storage_at, tiny_mnist
 
 from search.errors import StudyMismatchError
 from search.store.study import StudyStore, open_study
 from search.verdict.confirmation import PLAN, ConfirmationStore, confirm, confirm_search, measure, open_confirmation
 from studies.confirmation import GRID, Plan, best_lr_trial, plan
 from studies.sweet_spot import SPACE, sweet_spot
+from tests.support.tiny_study import CAPACITY, EPOCHS, confirmed_once, copy_of, quiet, search_at, storage_at, tiny_mnist
 
 
 def never() -> bool:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_runs import WIDTHS, claims, runs, timings
 
 from search.verdict.judge import Verdict, judge
+from tests.support.made_up_runs import WIDTHS, claims, runs, timings
 
 REPORTS = [runs(), runs({10: 0.0, 25: 0.0, 100: 0.03}), runs({**WIDTHS, 16: 0.0}, noise=0.004)]
 

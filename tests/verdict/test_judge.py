@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_runs import WIDTHS, claims, runs, timings, verdicts
 from scipy import stats
 
 from search.verdict.claims import CLAIM_TAIL, Margins
 from search.verdict.evidence import Row, Timing
 from search.verdict.judge import judge
+from tests.support.made_up_runs import WIDTHS, claims, runs, timings, verdicts
 
 IDS = ["too-few-struggles", "too-many-slower", "too-many-memorizes", "25-just-right"]
 

@@ -21,7 +21,7 @@ from benchmarks.faults import CLEAN, Postgres, audit, execute, kill, made_up_mni
 from search import run, status, stop
 from search.signals import Stop
 from search.status import state
-from search.store.request import place, request_of
+from search.store.request import request_of, submit
 from search.store.storage import open_storage
 from search.store.study import MAX_FAILED, StudyStore
 from search.worker import Worker
@@ -72,7 +72,7 @@ def running(store: StudyStore) -> dict[int, list[int]]:
 def test_two_workers_notice_a_study_share_it_and_do_all_that_is_asked(url: str, tmp_path: Path) -> None:
     workers = [start(serve, url, str(tmp_path), pace=0.01) for _ in range(2)]
     store = store_at(url)
-    place(store, 12, 1, 2)
+    submit(store, 12, 1, 2)
     wait_until(lambda: done(store), 60)
     confirmed = optuna.load_study(study_name="study/confirm", storage=store.storage.optuna)
     for worker in workers:
@@ -89,7 +89,7 @@ def test_two_workers_notice_a_study_share_it_and_do_all_that_is_asked(url: str, 
 
 def test_a_worker_that_is_killed_is_survived_by_the_other(url: str, tmp_path: Path) -> None:
     store = store_at(url)
-    place(store, 8, 0, None)
+    submit(store, 8, 0, None)
     workers = {worker.pid: worker for worker in (start(serve, url, str(tmp_path), pace=0.1) for _ in range(2))}
     wait_until(lambda: len(running(store)) == 2)
     victim = next(iter(running(store)))
@@ -107,7 +107,7 @@ def test_a_worker_that_is_killed_is_survived_by_the_other(url: str, tmp_path: Pa
 
 def test_a_worker_that_is_terminated_gives_its_trials_back(url: str, tmp_path: Path) -> None:
     store = store_at(url)
-    place(store, 50, 0, None)
+    submit(store, 50, 0, None)
     worker = start(serve, url, str(tmp_path), pace=0.1)
     wait_until(lambda: running(store))
     worker.terminate()
@@ -122,7 +122,7 @@ def test_a_worker_that_is_terminated_gives_its_trials_back(url: str, tmp_path: P
 def test_a_worker_waits_for_a_server_that_is_not_up_yet(postgres: Postgres, tmp_path: Path) -> None:
     url = postgres.fresh()
     store = store_at(url)
-    place(store, 2, 0, None)
+    submit(store, 2, 0, None)
     postgres.stop()
     try:
         worker = start(serve, url, str(tmp_path))
@@ -178,9 +178,9 @@ def test_studies_it_cannot_work_on_are_said_once_and_stop_no_others(
     wrong = [make(url) for make in (foreign, corrupt, diverging)]
     good = store_at(url)
     for store in (*wrong, good):
-        place(store, 2, 0, None)
+        submit(store, 2, 0, None)
     nonsense = store_at(url, name="nonsense")
-    place(nonsense, 2, 0, None)
+    submit(nonsense, 2, 0, None)
     execute(url, "UPDATE study_user_attributes SET value_json = '{' WHERE key = 'budget' AND study_id = 5")
     Worker(open_storage(url, create=False), made_up_mnist(), 64, tmp_path, SILENT, Until(good, 20)).serve(0.1)
     assert audit(good.study.trials, 2) == CLEAN
@@ -188,7 +188,7 @@ def test_studies_it_cannot_work_on_are_said_once_and_stop_no_others(
     assert [message.split("'")[1] for message in said] == ["foreign", "corrupt", "diverging", "nonsense"]
     assert "has batch 7, you ask for 1028" in said[0]
     assert "diverged, the last: diverged in epoch 1" in state(good.storage, wrong[2].study)["trouble"]
-    place(wrong[0], 2, 0, None)  # asked for again, it is tried again
+    submit(wrong[0], 2, 0, None)  # asked for again, it is tried again
     assert wrong[0].study.user_attrs["trouble"] is None
 
 
