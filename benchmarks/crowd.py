@@ -60,7 +60,7 @@ class Plain:
     spec: StudySpec
     left: Any  # trials that nobody has begun, a number that all workers share: Optuna has no budget
 
-    def claim(self) -> optuna.Trial | None:
+    def acquire(self) -> optuna.Trial | None:
         with self.left.get_lock():
             self.left.value -= 1
             some = self.left.value >= 0

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks import results
 
-CALLS = ("claim", "report", "beat", "end")  # columns
+CALLS = ("acquire", "report", "heartbeat", "end")  # columns
 WAYS = {
     "ours": "ours",
     "optuna": "Optuna alone",

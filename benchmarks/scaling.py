@@ -62,7 +62,7 @@ def cost(worker: Clocked, reports: float) -> dict[str, float]:
     """Return the milliseconds of a trial, by its parts, at this many reports for each."""
     ends = [*worker.seconds.get("complete", []), *worker.seconds.get("prune", [])]
     ms = {
-        "claim": median(worker.seconds["claim"]),
+        "acquire": median(worker.seconds["acquire"]),
         "reports": reports * median(worker.seconds["report"]),
         "end": median(ends),
     }
@@ -71,7 +71,7 @@ def cost(worker: Clocked, reports: float) -> dict[str, float]:
 
 def mean_reports(workers: Sequence[Clocked]) -> float:
     """Return how many reports a trial made, over all that were measured."""
-    return sum(len(w.seconds["report"]) for w in workers) / sum(len(w.seconds["claim"]) for w in workers)
+    return sum(len(w.seconds["report"]) for w in workers) / sum(len(w.seconds["acquire"]) for w in workers)
 
 
 def report(found: Mapping[str, Mapping[int, Mapping[str, float]]], trials: int, reports: float) -> str:
@@ -87,7 +87,7 @@ def report(found: Mapping[str, Mapping[int, Mapping[str, float]]], trials: int, 
         [
             f"Milliseconds of a trial with {reports:.1f} reports, medians over {trials} trials of one worker.",
             results.machine("optuna", "sqlalchemy", "psycopg"),
-            results.table(["study", "claim", "reports", "end", "trial", "against the smallest"], rows),
+            results.table(["study", "acquire", "reports", "end", "trial", "against the smallest"], rows),
         ]
     )
 

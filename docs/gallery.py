@@ -20,11 +20,13 @@ from rich.console import Console
 
 from search.cli import STORAGE, STUDY
 from search.errors import NotFoundError
-from search.report import show
 from search.results.page import page
-from search.results.summary import baseline_of, curve_text, ranking, table, width_curve
+from search.results.summary import curve_text, table, width_curve
+from search.results.verdict_text import show
+from search.store.state import read_state
 from search.store.storage import open_storage
 from search.store.study import load_study
+from search.store.trials import ranking
 from search.training.artifacts import Artifacts, artifact_dir
 from search.verdict.findings import Findings, findings
 from tests.support.browser import chromium
@@ -61,13 +63,11 @@ def _findings(artifact_store: Artifacts) -> Findings | None:
 
 
 def _terminal(browser: Browser, artifact_store: Artifacts, found: Findings | None) -> None:
-    console, ranked = (
-        Console(record=True, width=WIDTH, highlight=False, file=io.StringIO()),
-        ranking(artifact_store.study),
-    )
-    console.print(table(ranked[0], baseline_of(ranked)))
+    console = Console(record=True, width=WIDTH, highlight=False, file=io.StringIO())
+    state = read_state(artifact_store.storage, artifact_store.study)
+    console.print(table(state.best, state.baseline))
     console.print("\nbest validation accuracy by hidden units")
-    for line in curve_text(width_curve(artifact_store.study)):
+    for line in curve_text(width_curve(state.finished)):
         console.print(line, markup=False)
     if found is not None:
         show(found, console)

@@ -36,12 +36,17 @@ def commands() -> list[str]:
     return sorted(names, key=lambda name: name != FIRST)
 
 
+def _with_main(name: str) -> str:
+    """Return the module that `python -m NAME` runs: a package's is its `__main__`."""
+    return f"{name}.__main__" if (ROOT / name.replace(".", "/")).is_dir() else name
+
+
 def help_text(module: str) -> str:
     """Return what `python -m MODULE --help` prints. Raises `RuntimeError` if that fails."""
     printed = io.StringIO()
     with fixed_terminal(), redirect_stdout(printed):
         try:
-            import_module(f"{module}.__main__" if (ROOT / module.replace(".", "/")).is_dir() else module).main(["--help"])
+            import_module(_with_main(module)).main(["--help"])
         except SystemExit as end:
             if end.code:
                 raise RuntimeError(f"python -m {module} --help exited with {end.code}") from end

@@ -16,10 +16,10 @@ from model.network.scoring import evaluate
 from search import cli
 from search.errors import UsageError
 from search.results.predictions import prediction_grid
-from search.results.summary import ranking, trial_json
 from search.signals import Stop
 from search.store.storage import open_storage
 from search.store.study import StudyStore, open_study
+from search.store.trials import ranking, trial_json
 from search.store.url import parse_url, redacted
 from search.training.engine import CAPACITY, Engine, Run
 from studies.baseline import ARTICLE

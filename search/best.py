@@ -8,9 +8,9 @@ from optuna.trial import FrozenTrial
 from rich.table import Table
 
 from search import cli
-from search.results.summary import completed, trial_json
 from search.store.storage import Storage, open_storage
 from search.store.study import load_study
+from search.store.trials import completed, trial_json
 
 
 def best_trial(storage: Storage | str, study: str = cli.STUDY) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from search.signals import is_worker
 from search.store.retry import DATABASE_ERRORS, reason
 from search.store.storage import DEFAULT_URL
 from search.store.url import PASSWORD, names_password
+from studies.sweet_spot import NAME
 
 
 def _seen(context: typer.Context, option: typer.CallbackParam, url: str) -> str:
@@ -62,7 +63,7 @@ TimeoutOption = Annotated[float | None, typer.Option(min=0, help="Seconds after 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines, instead of tables.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Optuna and the engine log.")]
 
-STORAGE, STUDY = DEFAULT_URL, "sweet-spot"
+STORAGE, STUDY = DEFAULT_URL, NAME
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 

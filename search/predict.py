@@ -13,11 +13,11 @@ from model.data.mnist import load
 from model.device import choose_device
 from model.network.mlp import MLP
 from search import cli
-from search.rerun import finished_trial, replayed
-from search.results.summary import completed, value
 from search.store.storage import open_storage
 from search.store.study import load_study
+from search.store.trials import completed, value
 from search.training.artifacts import Artifacts, artifact_dir
+from search.training.replay import finished_trial, replayed
 
 BAR = 30  # characters
 SHADES = " .:-=+*#%@"  # from paper to ink

@@ -1,11 +1,8 @@
 """The main job: `python -m search.run --trials 50` searches, and resumes where it was interrupted."""
 
 import shlex
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import torch
 import typer
 from rich.console import Console
 
@@ -13,17 +10,18 @@ from model.data.mnist import default_data_dir, load
 from model.device import choose_device, describe
 from search import cli
 from search.errors import UsageError
-from search.report import show
-from search.results.summary import baseline_of, curve_text, ranking, table, trial_json, value, width_curve
+from search.results.summary import curve_text, next_commands, study_options, summary, table, width_curve
+from search.results.verdict_text import show
 from search.signals import Stop, is_worker
 from search.store.request import Request, submit
+from search.store.state import StudyState
 from search.store.storage import open_storage
 from search.store.study import StudyStore, open_study, stored_epochs
 from search.store.url import is_file, parse_url, redacted
 from search.training.engine import CAPACITY
-from search.verdict.findings import document, findings
-from search.workers.job import Halt, Job
-from search.workers.pool import LocalWorker, WorkerPool, threads_each, worker_environment
+from search.verdict.findings import Findings, document
+from search.workers.job import Job
+from search.workers.local import local_workers
 from search.workers.ray_cluster import RayCluster
 from studies.confirmation import EPOCHS, SEEDS
 from studies.sweet_spot import ARTICLE_EPOCHS, sweet_spot
@@ -77,44 +75,34 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         store = _open(storage, name, epochs, seed)
         _tell(store, submit(store, trials, confirm_seeds, confirm_epochs), as_json)
         return 0
-    where, directory = choose_device(device), data_dir or default_data_dir()
+    torch_device, directory = choose_device(device), data_dir or default_data_dir()
     cli.warn_of_rounding()
     cluster = _cluster(ray, ray_cpus, ray_gpus, shared=not is_file(url))  # before anything is loaded or written
-    if not as_json:
-        cli.out.print(f"device {describe(where)} · data {directory} · storage {redacted(url)}", markup=False)
-    data = load(directory, where, cli.err.print)
-    store = _open(storage, name, epochs, seed)
     console = cli.err if as_json else cli.out
+    if not as_json:
+        console.print(f"device {describe(torch_device)} · data {directory} · storage {redacted(url)}", markup=False)
+    data = load(directory, torch_device, cli.err.print)
+    store = _open(storage, name, epochs, seed)
     if not is_worker():
         submit(store, trials, confirm_seeds, confirm_epochs)
     with Stop(timeout) as stop:
         store.storage.retry.stop = stop
-        job = Job(store, data, fleet_size or CAPACITY[where.type], artifacts, console, stop)
+        job = Job(store, data, fleet_size or CAPACITY[torch_device.type], artifacts, console, stop)
         todo = _something_to_do(store, trials, console)
-        if cluster is not None:  # each node has a device, data and files of its own
-            options = worker_options(store, cluster.device(device), data_dir, artifacts, fleet_size)
-            environment = worker_environment(store, cluster.threads)
-            WorkerPool(store, partial(cluster.start_worker, options, environment), workers).work(console, job.halt)
+        if cluster is not None:
+            job.search_by_workers(cluster.workers(store, device, data_dir, artifacts, fleet_size), workers)
         elif workers > 1:
-            options = worker_options(store, str(where), directory, job.artifact_store.directory, fleet_size)
-            environment = worker_environment(store, threads_each(workers))
-            WorkerPool(store, partial(LocalWorker, options, environment), workers).work(console, job.halt)
+            files = job.artifacts.directory
+            start_worker = local_workers(store, str(torch_device), directory, files, fleet_size, count=workers)
+            job.search_by_workers(start_worker, workers)
         elif todo:
             job.search()
+        state = store.state()
         if not as_json:
-            _report(store, stop, job.halt)
-        confirmed = job.conclude()
-    _conclude(store, confirmed, as_json)
+            _report(state, _why_it_ended(job, stop))
+        found = job.conclude()
+    _conclude(state, found, as_json)
     return 0 if stop.signal is None else 128 + stop.signal
-
-
-def worker_options(
-    store: StudyStore, device: str, data: Path | None, artifacts: Path | None, fleet_size: int | None
-) -> list[str]:
-    """Return the options of a worker: those of this command without the storage, which `ps` would show."""
-    given = {"--data-dir": data, "--artifact-dir": artifacts, "--fleet-size": fleet_size}
-    study = [f"--trials={store.budget()}", f"--study={store.study.study_name}", f"--device={device}"]
-    return [*study, *(f"{option}={value}" for option, value in given.items() if value is not None)]
 
 
 def _cluster(address: str | None, cpus: float, gpus: float, *, shared: bool) -> RayCluster | None:
@@ -137,15 +125,14 @@ def _check_detached(workers: int, timeout: float | None, fleet_size: int | None,
 
 def _tell(store: StudyStore, request: Request, as_json: bool) -> None:
     """Say what a detached study is called and how to follow it."""
-    name, options = store.study.study_name, _options(store)
+    name, storage = store.study.study_name, redacted(store.storage.url)
     commands = {
-        "follow": f"python -m search.status --watch{options}",
-        "work": f"python -m search.worker --storage {shlex.quote(redacted(store.storage.url))}",
+        "follow": f"python -m search.status --watch{study_options(name, storage)}",
+        "work": f"python -m search.worker --storage {shlex.quote(storage)}",
     }
     if as_json:
-        storage, confirm = redacted(store.storage.url), {"seeds": request.seeds, "epochs": request.epochs}
-        document = {"study": name, "storage": storage, "budget": request.budget, "confirm": confirm, **commands}
-        cli.print_json(document)
+        confirm = {"seeds": request.seeds, "epochs": request.epochs}
+        cli.print_json({"study": name, "storage": storage, "budget": request.budget, "confirm": confirm, **commands})
         return
     cli.out.print(
         f"study {name!r} is to have {request.budget} trials; any search.worker on its storage trains them", markup=False
@@ -169,74 +156,37 @@ def _something_to_do(store: StudyStore, trials: int, console: Console) -> bool:
     return counts.finished < trials
 
 
-def _report(store: StudyStore, stop: Stop, halt: Halt) -> None:
-    counts = store.counts()
-    ranked = ranking(store.study)
+def _why_it_ended(job: Job, stop: Stop) -> str | None:
+    """Return why a search ended before its time, None if it did not."""
+    if not job.halt():
+        return None
+    return "interrupted" if stop.signal else "stopped by search.stop" if job.halt.cancelled else "timeout reached"
+
+
+def _report(state: StudyState, why: str | None) -> None:
+    counts = state.counts
     cli.out.print(
-        f"\n{counts.finished} of {store.budget()} trials: {counts.complete} complete, {counts.pruned} pruned; "
+        f"\n{counts.finished} of {state.budget} trials: {counts.complete} complete, {counts.pruned} pruned; "
         f"{counts.failed} failed and replaced"
     )
-    if halt():
-        why = "interrupted" if stop.signal else "stopped by search.stop" if halt.cancelled else "timeout reached"
+    if why:
         cli.out.print(f"{why}: {counts.waiting} open trials given back; run the same command to go on")
-    cli.out.print(table(ranked[0] if ranked else None, baseline_of(ranked)))
+    cli.out.print(table(state.best, state.baseline))
     cli.out.print("\nbest validation accuracy by hidden units")
-    for line in curve_text(width_curve(store.study)):
+    for line in curve_text(width_curve(state.finished)):
         cli.out.print(line, markup=False)
 
 
-def _conclude(store: StudyStore, confirmed: bool, as_json: bool) -> None:
+def _conclude(state: StudyState, found: Findings | None, as_json: bool) -> None:
     """Print the verdict, if there is one, and what to do next; or everything at once as JSON."""
-    found = findings(store.storage, store.study.study_name) if confirmed else None
     if as_json:
-        verdict = document(found) if found else None
-        cli.print_json({**summary(store), "verdict": verdict})
+        cli.print_json({**summary(state), "verdict": document(found) if found else None})
         return
     if found:
         show(found, cli.out)
     cli.out.print("\nnext:")
-    for command in next_commands(store):
+    for command in next_commands(state):
         cli.out.print(f"  {command}", markup=False)
-
-
-def summary(store: StudyStore) -> dict[str, Any]:
-    """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve by width."""
-    counts, ranked = store.counts(), ranking(store.study)
-    best, baseline = (ranked[0] if ranked else None), baseline_of(ranked)
-    return {
-        "study": store.study.study_name,
-        "storage": redacted(store.storage.url),
-        "budget": store.budget(),
-        "counts": {**vars(counts), "finished": counts.finished},
-        "best": trial_json(best) if best else None,
-        "baseline": trial_json(baseline) if baseline else None,
-        "difference": value(best) - value(baseline) if best and baseline else None,
-        "widths": [
-            {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best) if b.best else None}
-            for b in width_curve(store.study)
-        ],
-        "torch": torch.__version__,
-    }
-
-
-def next_commands(store: StudyStore) -> list[str]:
-    """Return the commands a user is likely to want next, ready to paste; a password is not among them."""
-    best, options = ranking(store.study), _options(store)
-    rerun = [f"python -m search.rerun {best[0].number}{options}"] if best else []
-    return [
-        f"python -m search.best{options}",
-        f"python -m search.baseline{options}",
-        *rerun,
-        f"python -m search.report --html report.html{options}",
-        f"python -m search.dashboard{options}",
-    ]
-
-
-def _options(store: StudyStore) -> str:
-    """Return the options that name this study to any command."""
-    name = store.study.study_name
-    study = "" if name == cli.STUDY else f" --study {shlex.quote(name)}"
-    return f"{study} --storage {shlex.quote(redacted(store.storage.url))}"
 
 
 main = cli.entry(run, "search.run")

@@ -1,36 +1,14 @@
 """How a study is getting on, whoever works on it: `python -m search.status`."""
 
-import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-import optuna
 import typer
-from optuna.trial import FrozenTrial
 
 from search import cli
 from search.results.follow import follow, rendered
-from search.store.counts import count
-from search.store.queue import fail_stale
-from search.store.request import parse
-from search.store.rows import time_now
-from search.store.storage import Storage, open_storage
+from search.results.progress import progress
+from search.store.storage import open_storage
 from search.store.study import load_study
-from search.store.url import redacted
-
-RECENT = timedelta(minutes=10)  # over which the rate is measured
-
-
-@dataclass(frozen=True)
-class Worker:
-    """A process that has trials running."""
-
-    name: str  # host:process:token
-    trials: list[int]  # numbers
-    heartbeat: float  # seconds since its last one, by the database's clock
 
 
 def status(  # noqa: PLR0917  # Typer passes options by name
@@ -46,7 +24,7 @@ def status(  # noqa: PLR0917  # Typer passes options by name
     opened = open_storage(storage, create=False)
 
     def look() -> dict[str, Any]:
-        return opened.retry(lambda: state(opened, load_study(opened, study)))
+        return opened.retry(lambda: progress(opened, load_study(opened, study)))
 
     if watch:
         follow(look, every, cli.out, as_json=as_json)
@@ -54,68 +32,6 @@ def status(  # noqa: PLR0917  # Typer passes options by name
         cli.print_json(look())
     else:
         cli.out.print(rendered(look()))
-
-
-def state(storage: Storage, study: optuna.Study) -> dict[str, Any]:
-    """Return the study's state as JSON types, after stale trials have been swept."""
-    attrs = study.user_attrs
-    failed = fail_stale(storage, study) if "fingerprint" in attrs else []
-    ages = storage.ages(study._study_id)
-    everything, counts = study.get_trials(deepcopy=False), count(study)
-    budget, pace = attrs.get("budget"), rate(storage.times(study._study_id), time_now())
-    left = max(0, budget - counts.finished) if budget else None
-    return {
-        "study": study.study_name,
-        "question": attrs.get("question"),
-        "storage": redacted(storage.url),
-        "budget": budget,
-        "counts": {**vars(counts), "finished": counts.finished},
-        "confirmation": _confirmation(storage, study),
-        "ended": _ended(attrs, counts.finished),
-        "trouble": attrs.get("trouble"),
-        "workers": [asdict(worker) for worker in workers(everything, ages)],
-        "stale": [{"number": trial.number, "worker": trial.user_attrs.get("worker")} for trial in failed],
-        "trials_per_minute": pace,
-        "minutes_left": left / pace if left is not None and pace else None,
-    }
-
-
-def _confirmation(storage: Storage, study: optuna.Study) -> dict[str, Any] | None:
-    """Return the state of the confirmation that belongs to a search, None while there is none."""
-    name = study.user_attrs.get("confirmation")
-    return None if name is None else state(storage, load_study(storage, name))
-
-
-def _ended(attrs: Mapping[str, Any], finished: int) -> str | None:
-    """Return "done" or "stopped" for a study that nobody works on any more, None while something is left to do."""
-    request = parse(attrs)
-    if request is None:  # no search: a study that has its trials is done
-        return "done" if finished >= attrs.get("budget", math.inf) else None
-    return None if request.open else "stopped" if request.stopped else "done"
-
-
-def workers(trials: Sequence[FrozenTrial], ages: Mapping[int, float]) -> list[Worker]:
-    """Return who has trials running, by name."""
-    running = defaultdict(list)
-    for trial in trials:
-        if trial._trial_id in ages:
-            running[trial.user_attrs.get("worker", "unknown")].append(trial)
-    return [
-        Worker(name, [trial.number for trial in theirs], min(ages[trial._trial_id] for trial in theirs))
-        for name, theirs in sorted(running.items())
-    ]
-
-
-def rate(times: Sequence[tuple[datetime, datetime | None]], now: datetime) -> float | None:
-    """Return trials finished per minute, lately; None if there were none.
-
-    `times` are each trial's start and, if it is finished, its end; as `now`, in UTC without a zone.
-    """
-    recent = [end for _, end in times if end is not None and now - end <= RECENT]
-    if not recent:
-        return None
-    window = now - max(min(start for start, _ in times), now - RECENT)
-    return len(recent) / max(window / timedelta(minutes=1), 1e-3)
 
 
 main = cli.entry(status, "search.status")

@@ -12,6 +12,7 @@ from studies.pruner import CurvePruner
 from studies.sampler import CurveSampler
 from studies.spec import StudySpec, report_epochs
 
+NAME = "sweet-spot"  # of its study, unless another is given
 BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
 RUNGS = {3: 4, 9: 4, 27: 2, 50: 2}  # epochs at which the pruner decides: of so many, one goes on
@@ -40,7 +41,7 @@ def reports(epochs: int) -> list[int]:
     return sorted(latest.union(report_epochs(epochs)))
 
 
-def sweet_spot(name: str = "sweet-spot", epochs: int = ARTICLE_EPOCHS) -> StudySpec:
+def sweet_spot(name: str = NAME, epochs: int = ARTICLE_EPOCHS) -> StudySpec:
     """State the study; `epochs` is a full trial's length."""
     return StudySpec(
         name=name,

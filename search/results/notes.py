@@ -6,7 +6,6 @@ shows; the user attribute `baseline`; and a ring around it in our plots.
 
 import hashlib
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,10 +21,13 @@ from model.data.mnist import Images, Mnist
 from search.errors import NotFoundError
 from search.results.drawing import Picture
 from search.results.predictions import prediction_grid
-from search.results.search_figures import overview
-from search.results.summary import baseline_of, curve_text, ranking, value, width_curve
-from search.results.verdict_figures import pictures
+from search.results.search_figures import search_figures
+from search.results.summary import curve_text, width_curve
+from search.results.verdict_figures import verdict_figures
+from search.store.state import StudyState, read_state
 from search.store.storage import Storage
+from search.store.study import load_study
+from search.store.trials import value
 from search.training.artifacts import Artifacts
 from search.verdict.findings import Findings, findings
 
@@ -33,43 +35,41 @@ _log = logging.getLogger(__name__)
 LAST = "sweetspot:note:"  # study attribute: a hash of the note that we wrote last
 
 
-def publish_run(artifacts: Artifacts, data: Mnist, confirmed: bool) -> None:
-    """Publish what a run has found. Never raises."""
+def publish_run(artifacts: Artifacts, data: Mnist, found: Findings | None) -> None:
+    """Publish what a run has found; `found` is None unless it is confirmed. Never raises."""
     try:
         publish_grids(artifacts, data.validation, "validation")
-        if confirmed:  # all is chosen: the test images may be looked at
+        if found is not None:  # all is chosen: the test images may be looked at
             publish_grids(artifacts, data.test, "test")
-        publish_all(artifacts.storage, artifacts.study)
+        publish_all(artifacts.storage, artifacts.study, found)
     except (OSError, StorageInternalError) as error:
         _log.warning("notes, plots and pictures are not all written: %s", error)
 
 
-def publish_all(storage: Storage, study: Study) -> None:
-    """Write everything that SQL knows of a study, its verdict included if there is one; nothing for others' studies."""
+def publish_all(storage: Storage, study: Study, found: Findings | None = None) -> None:
+    """Write everything that SQL knows of a study, its verdict included if there is one; nothing for others' studies.
+
+    A note that somebody has edited in the dashboard since we wrote it is left alone.
+    """
     if "fingerprint" not in study.user_attrs:
         return
     with storage.lock(study.study_name):
-        try:
-            found = findings(storage, study.study_name)
-        except NotFoundError:  # not confirmed, or not to the end
-            publish(study)
-        else:
-            publish(study, _verdict(found), pictures(found))
-            _note(found.confirmation, None, _verdict(found))
+        found = found or _findings(storage, study)
+        search = found.search if found else read_state(storage, study)
+        _note(study, None, _summary(search, _verdict(found) if found else ""))
+        for trial, text in _marks(search):
+            _note(study, trial._trial_id, text)
+        for picture in (*search_figures(search), *(verdict_figures(found) if found else ())):
+            save_plotly_graph_object(study, _titled(picture), graph_object_id=picture.name)
+        if found:
+            _note(load_study(storage, found.confirmation.name), None, _verdict(found))
 
 
-def publish(study: Study, verdict: str = "", more: Sequence[Picture] = ()) -> None:
-    """Write the study's note, the notes of baseline and best, and its plots; again as often as there is news.
-
-    `verdict` is Markdown and comes first; `more` pictures join those of the search itself. A note that somebody has
-    edited in the dashboard since is left alone.
-    """
-    ranked = ranking(study)
-    _note(study, None, _summary(study, ranked, verdict))
-    for trial, text in _marks(ranked):
-        _note(study, trial._trial_id, text)
-    for picture in (*overview(study), *more):
-        save_plotly_graph_object(study, _titled(picture), graph_object_id=picture.name)
+def _findings(storage: Storage, study: Study) -> Findings | None:
+    try:
+        return findings(storage, study.study_name)
+    except NotFoundError:  # not confirmed, or not to the end
+        return None
 
 
 def publish_grids(artifacts: Artifacts, images: Images, which: str) -> None:
@@ -79,7 +79,7 @@ def publish_grids(artifacts: Artifacts, images: Images, which: str) -> None:
     Raises `OSError`.
     """
     name = f"predictions-{which}.png"
-    for trial, _ in _marks(ranking(artifacts.study)):
+    for trial, _ in _marks(read_state(artifacts.storage, artifacts.study)):
         model = None if artifacts.files(trial, name) else artifacts.weights(trial)
         if model is None:
             continue
@@ -102,7 +102,7 @@ def _verdict(found: Findings) -> str:
             "|---|---|---|",
             *rows,
             "",
-            f"From the study `{found.confirmation.study_name}`; `python -m search.report` has all figures.",
+            f"From the study `{found.confirmation.name}`; `python -m search.report` has all figures.",
         ]
     )
 
@@ -111,9 +111,9 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _marks(ranked: Sequence[FrozenTrial]) -> list[tuple[FrozenTrial, str]]:
+def _marks(search: StudyState) -> list[tuple[FrozenTrial, str]]:
     """Return the trials that stand out, each with its note; one trial may be both."""
-    baseline, best = baseline_of(ranked), ranked[0] if ranked else None
+    baseline, best = search.baseline, search.best
     marks: list[tuple[FrozenTrial, str]] = []
     if baseline is not None:
         also = " It is the best of the search as well." if baseline is best else ""
@@ -123,22 +123,21 @@ def _marks(ranked: Sequence[FrozenTrial]) -> list[tuple[FrozenTrial, str]]:
     return marks
 
 
-def _summary(study: Study, ranked: Sequence[FrozenTrial], verdict: str) -> str:
-    curve = "\n".join(curve_text(width_curve(study)))
+def _summary(search: StudyState, verdict: str) -> str:
+    curve = "\n".join(curve_text(width_curve(search.finished)))
     parts = [
-        f"# {study.user_attrs.get('question', study.study_name)}",
+        f"# {search.attributes.get('question', search.name)}",
         verdict
         or "No verdict yet: it needs runs from fresh seeds, which `python -m search.run` adds after the search.",
         "## The search",
-        _table(ranked),
+        _table(search.best, search.baseline),
         f"Best validation accuracy by hidden units:\n\n```text\n{curve}\n```",
         "Test images choose nothing here: trials are compared on validation images.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(ranked: Sequence[FrozenTrial]) -> str:
-    best, baseline = (ranked[0] if ranked else None), baseline_of(ranked)
+def _table(best: FrozenTrial | None, baseline: FrozenTrial | None) -> str:
     rows = [_row(name, trial) for name, trial in (("best", best), ("baseline", baseline)) if trial]
     if best and baseline:
         rows.append(f"| difference | | | | {(value(best) - value(baseline)) * 100:+.2f} points |")

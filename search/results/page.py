@@ -10,7 +10,7 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 from search.results.drawing import Picture
-from search.results.verdict_figures import pictures
+from search.results.verdict_figures import verdict_figures
 from search.verdict.claims import Claim
 from search.verdict.findings import Findings, arm_summary
 from studies.confirmation import PUBLISHED_EPOCHS, PUBLISHED_SEEDS
@@ -36,12 +36,12 @@ def page(found: Findings) -> str:
     return template.render(
         **_words(found),
         plotly=get_plotlyjs(),
-        pictures=[(picture, _inline(picture)) for picture in pictures(found)],
+        pictures=[(picture, _inline(picture)) for picture in verdict_figures(found)],
         claims=list(zip_longest(found.verdict.claims, found.verdict.fair_claims)),
         quotes=QUOTES,
         signs=SIGNS,
         effect=_effect,
-        arm_summaries=[(role, arm_summary(found, role)) for role in ("winner", "baseline")],
+        arms=[(role, arm_summary(found, role)) for role in ("winner", "baseline")],
     )
 
 
@@ -84,7 +84,7 @@ def _effect(claim: Claim) -> str:
 
 
 def _protocol(found: Findings) -> Iterator[tuple[str, str]]:
-    stored = found.confirmation.user_attrs["fingerprint"]
+    stored = found.confirmation.attributes["fingerprint"]
     split = stored["split"]
     yield "network", "784-h-h-10 with ReLU, PyTorch's default initialisation, Adam, cross-entropy"
     yield "images", f"MNIST, split {', '.join(f'{name} {value}' for name, value in split.items())}"
@@ -95,7 +95,7 @@ def _protocol(found: Findings) -> Iterator[tuple[str, str]]:
     for arm in found.plan.arms:
         if arm.lr_from is not None:
             yield f"best lr at {arm.width} units", f"{arm.lr:.5f}, from trial {arm.lr_from} of the search"
-    yield "search", f"{found.plan.finished} finished trials, seed {found.search.user_attrs.get('seed')}"
+    yield "search", f"{found.plan.finished} finished trials, seed {found.search.attributes.get('seed')}"
 
 
 def _machine(found: Findings) -> Iterator[tuple[str, str]]:
@@ -114,8 +114,7 @@ def _machine(found: Findings) -> Iterator[tuple[str, str]]:
 
 def command(found: Findings) -> str:
     """Return the command that makes a study like this one, down to its seeds."""
-    epochs = found.search.user_attrs["fingerprint"]["epochs"]
     return (
-        f"python -m search.run --trials {found.plan.finished} --epochs {epochs} "
-        f"--seed {found.search.user_attrs['seed']} --confirm-seeds {found.seeds} --confirm-epochs {found.epochs}"
+        f"python -m search.run --trials {found.plan.finished} --epochs {found.search.epochs} "
+        f"--seed {found.search.attributes['seed']} --confirm-seeds {found.seeds} --confirm-epochs {found.epochs}"
     )

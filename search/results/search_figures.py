@@ -3,25 +3,26 @@
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
-from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from search.results.drawing import COLOURS, SYMBOLS, Picture, empty, log_widths, percent
-from search.results.summary import baseline_of, ranking, usable, value
+from search.store.state import StudyState
+from search.store.trials import value
 from studies.curve_model import reports
 
 WIDTHS = (4, 8, 16, 32, 64, 128, 256)
 RATES = (1e-4, 1e-3, 1e-2, 1e-1)
 PAGE = {"pruned": COLOURS[6], "complete": COLOURS[0], "baseline": COLOURS[3], "best": COLOURS[2]}
+Marked = Sequence[tuple[str, FrozenTrial]]  # the trials that stand out, by what they are
 
 
-def overview(study: Study) -> list[Picture]:
-    """Return the plots; empty where no trial has been scored yet."""
-    trials = usable(study, TrialState.COMPLETE, TrialState.PRUNED)
-    return [_tried(study, trials), _by_width(study, trials), _learning(study, trials)] if trials else []
+def search_figures(search: StudyState) -> list[Picture]:
+    """Return the figures; empty where no trial has been scored yet."""
+    trials, marked = search.finished, _marked(search)
+    return [_tried(trials, marked), _by_width(trials, marked), _learning(trials, marked)] if trials else []
 
 
-def _tried(study: Study, trials: Sequence[FrozenTrial]) -> Picture:
+def _tried(trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
     """Every trial at its width and learning rate."""
     plot = empty("hidden units", "learning rate")
     plot.update_yaxes(type="log", tickformat="", tickvals=RATES, ticktext=[f"{rate:g}" for rate in RATES])
@@ -31,7 +32,7 @@ def _tried(study: Study, trials: Sequence[FrozenTrial]) -> Picture:
     _points(
         plot, trials, "trial", [trial.params["lr"] for trial in trials], marker | {"colorbar": {"tickformat": ".1%"}}
     )
-    for name, trial in _marked(study):
+    for name, trial in marked:
         ring = {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
         _points(plot, [trial], name, [trial.params["lr"]], ring)
     return Picture(
@@ -45,14 +46,14 @@ def _tried(study: Study, trials: Sequence[FrozenTrial]) -> Picture:
     )
 
 
-def _by_width(study: Study, trials: Sequence[FrozenTrial]) -> Picture:
+def _by_width(trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
     """Accuracy against width, completed and pruned apart."""
     plot = empty("hidden units", "validation accuracy")
     for i, state in enumerate((TrialState.PRUNED, TrialState.COMPLETE)):
         name, chosen = state.name.lower(), [trial for trial in trials if trial.state == state]
         marker = {"symbol": SYMBOLS[i], "size": 10, "color": PAGE[name]}
         _points(plot, chosen, name, [value(trial) for trial in chosen], marker)
-    for name, trial in _marked(study):
+    for name, trial in marked:
         ring = {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
         _points(plot, [trial], name, [value(trial)], ring)
     values = sorted(value(trial) for trial in trials)
@@ -68,10 +69,9 @@ def _by_width(study: Study, trials: Sequence[FrozenTrial]) -> Picture:
     )
 
 
-def _learning(study: Study, trials: Sequence[FrozenTrial]) -> Picture:
+def _learning(trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
     """Learning curves: all trials in grey, baseline and best in colour."""
     plot = empty("epoch", "validation accuracy")
-    marked = _marked(study)
     for trial in trials:
         _curve(plot, trial, f"trial {trial.number}", {"color": COLOURS[6], "width": 1}, False)
     for name, trial in marked:
@@ -108,7 +108,6 @@ def _curve(plot: go.Figure, trial: FrozenTrial, name: str, line: object, named: 
     plot.add_scatter(x=steps, y=values, mode="lines", name=name, line=line, showlegend=named)
 
 
-def _marked(study: Study) -> list[tuple[str, FrozenTrial]]:
-    ranked = ranking(study)
-    pairs = [("baseline", baseline_of(ranked)), ("best", ranked[0] if ranked else None)]
+def _marked(search: StudyState) -> Marked:
+    pairs = [("baseline", search.baseline), ("best", search.best)]
     return [(name, trial) for name, trial in pairs if trial is not None]

@@ -1,18 +1,18 @@
-"""What a study has found so far, as plain data and as text."""
+"""What a search has found so far, as JSON and as text, made of its state."""
 
-import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from itertools import pairwise
 from typing import Any
 
-import optuna
+import torch
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
-from search.errors import NotFoundError
-from studies.foreign import excluded
+from search.store.state import StudyState
+from search.store.trials import trial_json, value
+from studies.sweet_spot import NAME
 
 BINS = (4, 8, 16, 32, 64, 128, 257)  # edges of the width curve: a doubling each, as widths are sampled by their log
 BAR = 40  # characters
@@ -28,67 +28,8 @@ class Bin:
     best: FrozenTrial | None  # best completed; where none is, the pruned one that was best when it was stopped
 
 
-def value(trial: FrozenTrial) -> float:
-    """Return the value of a trial that has one, as every completed trial does."""
-    assert trial.value is not None
-    return trial.value
-
-
-def trial_json(trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial in JSON types."""
-    return {
-        "number": trial.number,
-        "value": trial.value,
-        "params": trial.params,
-        "baseline": bool(trial.user_attrs.get("baseline")),
-        "user_attrs": trial.user_attrs,
-        "state": trial.state.name,
-        "datetime_complete": trial.datetime_complete.astimezone(UTC).isoformat() if trial.datetime_complete else None,
-    }
-
-
-def usable(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
-    """Return the trials in these states that can be compared: a finite value, a width and a learning rate.
-
-    Optuna's own tools may add others. Each is left out with one line.
-    """
-    trials = study.get_trials(deepcopy=False, states=states)
-    return [trial for trial in trials if not excluded(study, trial, unusable(trial))]
-
-
-def unusable(trial: FrozenTrial) -> str | None:
-    """Return why a trial cannot be compared with others, None if it can."""
-    if trial.value is None or not math.isfinite(trial.value):
-        return f"its value is {trial.value}"
-    width, lr = trial.params.get("hidden_units"), trial.params.get("lr")
-    if type(width) is not int or width < 1:
-        return f"its hidden_units are {width!r}"
-    if type(lr) not in (int, float) or not 0 < float(lr or 0) < math.inf:
-        return f"its lr is {lr!r}"
-    return None
-
-
-def ranking(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the completed trials, best first, ties by number; a pruned trial's value is only its last report."""
-    return sorted(usable(study, TrialState.COMPLETE), key=lambda trial: (-value(trial), trial.number))
-
-
-def completed(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the ranking of a study that has one. Raises `NotFoundError` where nothing is completed yet."""
-    ranked = ranking(study)
-    if not ranked:
-        raise NotFoundError(f"study {study.study_name!r} has no completed trial yet; go on with: python -m search.run")
-    return ranked
-
-
-def baseline_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-    """Return the completed baseline among trials, if it is there."""
-    return next((trial for trial in trials if trial.user_attrs.get("baseline")), None)
-
-
-def width_curve(study: optuna.Study) -> list[Bin]:
+def width_curve(finished: Sequence[FrozenTrial]) -> list[Bin]:
     """Return the best trial of each range of widths, a completed one where there is any."""
-    finished = usable(study, TrialState.COMPLETE, TrialState.PRUNED)
     bins = []
     for low, end in pairwise(BINS):
         inside = [trial for trial in finished if low <= trial.params["hidden_units"] < end]
@@ -138,3 +79,41 @@ def _cells(trial: FrozenTrial) -> list[str]:
         f"{trial.value:.2%}",
         f"{attrs['parameters']:,}" if "parameters" in attrs else "-",
     ]
+
+
+def summary(state: StudyState) -> dict[str, Any]:
+    """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve by width."""
+    best, baseline = state.best, state.baseline
+    return {
+        "study": state.name,
+        "storage": state.storage,
+        "budget": state.budget,
+        "counts": {**vars(state.counts), "finished": state.counts.finished},
+        "best": trial_json(best) if best else None,
+        "baseline": trial_json(baseline) if baseline else None,
+        "difference": value(best) - value(baseline) if best and baseline else None,
+        "widths": [
+            {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best) if b.best else None}
+            for b in width_curve(state.finished)
+        ],
+        "torch": torch.__version__,
+    }
+
+
+def next_commands(state: StudyState) -> list[str]:
+    """Return the commands a user is likely to want next, ready to paste; a password is not among them."""
+    options = study_options(state.name, state.storage)
+    rerun = [f"python -m search.rerun {state.best.number}{options}"] if state.best else []
+    return [
+        f"python -m search.best{options}",
+        f"python -m search.baseline{options}",
+        *rerun,
+        f"python -m search.report --html report.html{options}",
+        f"python -m search.dashboard{options}",
+    ]
+
+
+def study_options(name: str, storage: str) -> str:
+    """Return the options that name a study to any command."""
+    study = "" if name == NAME else f" --study {shlex.quote(name)}"
+    return f"{study} --storage {shlex.quote(storage)}"

@@ -26,7 +26,6 @@ from search.results.drawing import (
     percent,
     span,
 )
-from search.results.summary import usable
 from search.verdict.findings import Findings
 from search.verdict.judge import WidthSummary
 from studies.confirmation import GRID
@@ -37,7 +36,7 @@ RINGS = ("square-open", "circle-open")  # around the baseline and the winner
 LRS = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
-def pictures(found: Findings) -> list[Picture]:
+def verdict_figures(found: Findings) -> list[Picture]:
     """Return all figures of the report."""
     return [
         accuracy_by_width(found),
@@ -150,7 +149,7 @@ def cost(found: Findings) -> Picture:
 
 def search_trials(found: Findings) -> Picture:
     """What the search itself tried."""
-    trials = usable(found.search, TrialState.COMPLETE, TrialState.PRUNED)
+    trials = found.search.finished
     plot = empty("hidden units", "learning rate")
     plot.update_yaxes(type="log", tickformat="", tickvals=LRS, ticktext=[f"{lr:g}" for lr in LRS])
     values = sorted(trial.value for trial in trials if trial.value is not None)

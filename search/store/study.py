@@ -24,6 +24,7 @@ from search.errors import NotFoundError, SearchError, StorageError, StudyMismatc
 from search.store.attributes import check_study
 from search.store.counts import Counts, count
 from search.store.queue import GRACE_SECONDS, enqueue, fail_stale, invalid_params
+from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.url import redacted
 from studies.spec import StudySpec
@@ -73,6 +74,11 @@ class StudyStore:
     def counts(self) -> Counts:
         """Count the study's trials by state."""
         return count(self.study)
+
+    @_retried
+    def state(self) -> StudyState:
+        """Read all that is known of the study."""
+        return read_state(self.storage, self.study)
 
     @_retried
     def set_budget(self, budget: int) -> None:

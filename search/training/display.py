@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.results.summary import ranking, value
 from search.store.study import StudyStore
+from search.store.trials import value
 from search.training.engine import Run
 
 RATE_WINDOW = 30.0  # seconds over which the rate is measured
@@ -35,7 +35,8 @@ class Lines:
         self.console = console
         self.budget = budget
         self.each = each
-        counts, ranked = store.counts(), ranking(store.study)
+        state = store.state()
+        counts, best = state.counts, state.best
         self.ended_by = {
             "complete": counts.complete,
             "pruned": counts.pruned,
@@ -44,8 +45,8 @@ class Lines:
             "given back": 0,
         }
         self.found = self.finished
-        self._best_value = value(ranked[0]) if ranked else float("-inf")
-        self.best = f"{ranked[0].value:.2%} (trial {ranked[0].number})" if ranked else "none yet"
+        self._best_value = value(best) if best else float("-inf")
+        self.best = f"{best.value:.2%} (trial {best.number})" if best else "none yet"
         self.start = time.monotonic()
 
     @property

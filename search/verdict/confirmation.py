@@ -20,9 +20,9 @@ from model.device import describe
 from model.network.scoring import Score, evaluate
 from model.network.timing import epoch_flops, epoch_seconds
 from model.seeds import derive
-from search.results.summary import ranking, usable
 from search.store.queue import enqueue
 from search.store.study import StudyStore, open_study, stored_epochs
+from search.store.trials import ranking, usable
 from search.training.display import Lines, watch
 from search.training.engine import POLL_SECONDS, Engine, Listener, Run
 from studies.confirmation import EPOCHS, Arm, Plan, confirmation, plan

@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import NotFoundError, StoredError
+from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.study import load_study
 from search.verdict.confirmation import OPEN, PLAN, TIMING, arm_key, arm_of
@@ -30,8 +31,8 @@ FIGURES = (
 class Findings:
     """A finished confirmation and what it was drawn from."""
 
-    search: optuna.Study
-    confirmation: optuna.Study
+    search: StudyState
+    confirmation: StudyState
     plan: Plan
     trials: Sequence[FrozenTrial]  # completed runs of the plan's arms
     diverged: int  # runs of them that failed, and so are missing
@@ -41,7 +42,7 @@ class Findings:
     @property
     def epochs(self) -> int:
         """Epochs of every confirming run."""
-        return int(self.confirmation.user_attrs["fingerprint"]["epochs"])
+        return self.confirmation.epochs
 
     @property
     def seeds(self) -> int:
@@ -59,32 +60,37 @@ class Findings:
 
 
 def findings(storage: Storage, name: str) -> Findings:
-    """Read what the search of this name has found.
+    """Read what the search of this name has found, and judge it.
 
     Raises `NotFoundError` where there is no such search, no confirmation, or one that is not finished: a verdict that
     is looked at while its data come in errs more often than it says.
     """
-    search = load_study(storage, name)
+    return findings_of(storage, read_state(storage, load_study(storage, name)))
+
+
+def findings_of(storage: Storage, search: StudyState) -> Findings:
+    """Read the confirmation of a search whose state is known, and judge it; raises as `findings` does."""
     study = _confirmation(storage, search)
-    drawn = Plan.of(study.user_attrs[PLAN])
-    trials = [trial for trial in study.get_trials(deepcopy=False) if _planned(trial, drawn)]
+    confirmation = read_state(storage, study)
+    drawn = Plan.of(confirmation.attributes[PLAN])
+    trials = [trial for trial in confirmation.trials if _planned(trial, drawn)]
     ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     complete = [trial for trial in ended if not excluded(study, trial, _lack(trial))]
-    _check_finished(name, trials, complete)
-    timing = study.user_attrs.get(TIMING, {})
+    _check_finished(search.name, trials, complete)
+    timing = confirmation.attributes.get(TIMING, {})
     try:
         verdict = judge(_rows(drawn, complete), [Timing(**row) for row in timing.get("widths", [])])
     except ValueError as error:  # rows that no confirmation writes
-        raise StoredError(f"study {study.study_name!r} makes no sense: {error}") from error
+        raise StoredError(f"study {confirmation.name!r} makes no sense: {error}") from error
     diverged = sum("diverged" in trial.user_attrs.get("reason", "") for trial in trials)
-    return Findings(search, study, drawn, complete, diverged, timing, verdict)
+    return Findings(search, confirmation, drawn, complete, diverged, timing, verdict)
 
 
-def _confirmation(storage: Storage, search: optuna.Study) -> optuna.Study:
-    linked = search.user_attrs.get("confirmation")
+def _confirmation(storage: Storage, search: StudyState) -> optuna.Study:
+    linked = search.attributes.get("confirmation")
     if linked is None:
         raise NotFoundError(
-            f"study {search.study_name!r} has no confirmation yet, so no verdict; go on with: python -m search.run"
+            f"study {search.name!r} has no confirmation yet, so no verdict; go on with: python -m search.run"
         )
     return load_study(storage, linked)
 
@@ -163,7 +169,7 @@ def arm_summary(found: Findings, role: str) -> dict[str, Any]:
 
 
 def _original(found: Findings, role: str) -> FrozenTrial | None:
-    trials = found.search.get_trials(deepcopy=False)
+    trials = found.search.trials
     if role == "winner":
         return next((trial for trial in trials if trial.number == found.plan.winner), None)
     mine = [trial for trial in trials if trial.user_attrs.get("baseline")]

@@ -12,12 +12,14 @@ from rich.console import Console
 
 from model.data.mnist import Mnist
 from search.signals import is_worker
-from search.store.request import mark_done, request_of
+from search.store.request import Request, mark_done, request_of
 from search.store.study import StudyStore
 from search.training.artifacts import Artifacts, artifact_dir
 from search.training.display import watch
 from search.training.engine import POLL_SECONDS, Engine
 from search.verdict.confirmation import confirm_search
+from search.verdict.findings import Findings, findings
+from search.workers.pool import WorkerHandle, WorkerPool
 
 
 class Halt:
@@ -45,40 +47,40 @@ class Job:
         store: StudyStore,
         data: Mnist,
         capacity: int,
-        artifacts: Path | None,
+        artifact_directory: Path | None,
         console: Console,
         stop: Callable[[], bool],
     ) -> None:
         self.store = store
         self.data = data
         self.capacity = capacity
-        self.artifact_store = Artifacts(store.storage, store.study, artifact_dir(store.storage, artifacts))
+        self.artifacts = Artifacts(store.storage, store.study, artifact_dir(store.storage, artifact_directory))
         self.console = console
         self.halt = Halt(store, stop)
 
     def search(self) -> None:
         """Train until the study has its budget, or until told to stop."""
         with watch(self.store, self.store.budget(), self.console) as listener:
-            Engine(self.store, self.data, self.capacity, listener, self.artifact_store.keep).search(self.halt)
+            Engine(self.store, self.data, self.capacity, listener, self.artifacts.keep).search(self.halt)
 
-    def conclude(self) -> bool:
-        """Confirm what a finished search has found, if asked for, and publish; return whether it is confirmed."""
-        request, confirmed = request_of(self.store), False
+    def search_by_workers(self, start_worker: Callable[[], WorkerHandle], count: int) -> None:
+        """Let so many workers do that, and look after them."""
+        WorkerPool(self.store, start_worker, count).work(self.console, self.halt)
+
+    def conclude(self) -> Findings | None:
+        """Confirm what a finished search has found, if asked for, and publish; return the findings once confirmed."""
+        request, found = request_of(self.store), None
         complete = self.store.counts().finished >= request.budget
-        if complete:
-            confirmed = confirm_search(
-                self.store,
-                self.data,
-                request.seeds,
-                request.epochs,
-                self.capacity,
-                console=self.console,
-                stop=self.halt,
-            )
+        if complete and self._confirm(request):
+            found = findings(self.store.storage, self.store.study.study_name)
         if not is_worker():  # a worker leaves it to the process that started it
-            from search.results.notes import publish_run  # noqa: PLC0415  # its plotly and matplotlib: a sixth of a start
+            from search.results.notes import publish_run  # noqa: PLC0415  # plotly, matplotlib: a sixth of a start
 
-            publish_run(self.artifact_store, self.data, confirmed)
+            publish_run(self.artifacts, self.data, found)
         if complete and not self.halt():
             mark_done(self.store, request)
-        return confirmed
+        return found
+
+    def _confirm(self, request: Request) -> bool:
+        seeds, epochs = request.seeds, request.epochs
+        return confirm_search(self.store, self.data, seeds, epochs, self.capacity, console=self.console, stop=self.halt)

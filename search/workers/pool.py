@@ -5,19 +5,15 @@ it had running is queued again at once, and another takes its place.
 """
 
 import logging
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from rich.console import Console
 
 from search.errors import SearchError
-from search.signals import PARENT
 from search.store.counts import Counts
-from search.store.study import StudyStore, process_name
+from search.store.study import StudyStore
 
 REPLACEMENTS = 3  # workers started anew, per worker asked for
 POLL_SECONDS = 0.2
@@ -127,32 +123,3 @@ class WorkerPool:
         if last is None or counts.finished != last.finished:
             console.print(f"[{seconds:6.1f} s] {counts.line(self.store.budget())}", markup=False)
         return counts
-
-
-class LocalWorker(subprocess.Popen[bytes]):
-    """A worker on this machine."""
-
-    def __init__(self, options: Sequence[str], environment: Mapping[str, str]) -> None:
-        super().__init__(
-            [sys.executable, "-m", "search.run", *options],
-            env={**os.environ, **environment, PARENT: str(os.getpid())},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we pass it on once
-        )
-
-    def name(self) -> str:
-        """Return what its ledger's name begins with."""
-        return process_name(self.pid)
-
-
-def worker_environment(store: StudyStore, threads: int) -> dict[str, str]:
-    """Return what a worker finds in its environment: the storage, not as an argument, which `ps` would show."""
-    given = {name: os.environ.get(name, str(threads)) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    return {**given, "SWEETSPOT_STORAGE": store.storage.url.render_as_string(hide_password=False)}
-
-
-def threads_each(workers: int) -> int:
-    """Return how many threads a worker gets, so that together they have as many as there are cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // workers)

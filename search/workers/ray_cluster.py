@@ -9,15 +9,17 @@ Source: "Ray Core: Actors", Ray's documentation.
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from search import __version__
 from search.errors import SearchError, UsageError
-from search.workers.pool import LocalWorker
+from search.store.study import StudyStore
+from search.workers.local import LocalWorker, worker_environment, worker_options
 
 CONNECT_SECONDS = 10.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -135,9 +137,13 @@ class RayCluster:
         """Return the device that a worker is to take: Ray hides no GPU from who asked for none."""
         return "cpu" if asked == "auto" and not self.gpus else asked
 
-    def start_worker(self, options: Sequence[str], environment: Mapping[str, str]) -> RayWorker:
-        """Ask for room for one more worker."""
-        return RayWorker(self.ray, self.actors.remote(), options, environment)
+    def workers(
+        self, store: StudyStore, device: str, data: Path | None, artifacts: Path | None, fleet_size: int | None
+    ) -> Callable[[], RayWorker]:
+        """Return what asks for one more worker; each node has a device, data and files of its own."""
+        options = worker_options(store, self.device(device), data, artifacts, fleet_size)
+        environment = worker_environment(store, self.threads)
+        return lambda: RayWorker(self.ray, self.actors.remote(), options, environment)
 
 
 def _last_line(error: Exception) -> str:

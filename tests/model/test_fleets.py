@@ -17,8 +17,8 @@ from model.data.mnist import Mnist
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
 from model.network.mlp import MLPConfig, initialised
-from search.rerun import replayed
 from search.training.engine import Engine
+from search.training.replay import replayed
 from tests.support.cards import needs_cuda
 
 two_threads = pytest.mark.parametrize("threads", [2], indirect=True)

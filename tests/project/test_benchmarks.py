@@ -156,8 +156,8 @@ def test_a_clocked_ledger_does_what_a_ledger_does_and_counts_its_calls(tmp_path:
     store.give_back([trial])
     assert store.counts().waiting == 1
     assert {name: calls for name, (calls, _) in store.summary().items()} == {
-        "aim": 1,
-        "claim": 1,
+        "set_budget": 1,
+        "acquire": 1,
         "give_back": 1,
         "counts": 1,
     }
@@ -221,7 +221,7 @@ def test_two_workers_of_the_scale_benchmark_share_a_budget_and_tell_what_it_took
         postgres, scale.Setting("ours", 2), trials=4, pause=0.01, limit=60
     )  # fails unless the budget is exact
     assert line["done"] == 4 >= line["latency"]["end"]["n"] > 0
-    assert line["latency"]["claim"]["n"] >= 4
+    assert line["latency"]["acquire"]["n"] >= 4
     assert line["cpu"]["workers"] > 0
     assert line["statements"] > line["commits"] > 0
     assert line["connections"] == 3  # two workers, and ours that made the study
@@ -230,17 +230,17 @@ def test_two_workers_of_the_scale_benchmark_share_a_budget_and_tell_what_it_took
 def test_calls_are_counted_until_the_first_worker_finds_nothing_left():
     watch = argparse.Namespace(sessions={}, looks=1, connections=2, wall=4.0, idle=0.5, seconds=lambda **_: 1.0)
     lines = [
-        {"begin": 10.0, "left": 14.0, "cpu": 1.0, "calls": {"claim": [(11.0, 0.1)], "prune": [(12.0, 0.2)]}},
-        {"begin": 10.0, "left": 13.0, "cpu": 1.0, "calls": {"claim": [(12.0, 0.3)], "complete": [(14.0, 0.4)]}},
+        {"begin": 10.0, "left": 14.0, "cpu": 1.0, "calls": {"acquire": [(11.0, 0.1)], "prune": [(12.0, 0.2)]}},
+        {"begin": 10.0, "left": 13.0, "cpu": 1.0, "calls": {"acquire": [(12.0, 0.3)], "complete": [(14.0, 0.4)]}},
     ]
     found = scale.summary(lines, watch)
     assert (found["seconds"], found["trials_per_second"], found["calls_per_second"]) == (3.0, 1 / 3, 1.0)
-    assert found["latency"]["claim"] == {"n": 2, "median": pytest.approx(200), "p95": pytest.approx(300)}
+    assert found["latency"]["acquire"] == {"n": 2, "median": pytest.approx(200), "p95": pytest.approx(300)}
     assert scale_table.used({**found, "cores": 2}) == (0.5, 0.0)
 
 
 def test_the_table_of_scale_has_a_row_for_each_setting():
-    cpu, latency = {"workers": 2.0, "postgres": 1.0, "proxy": 0.0}, {"claim": {"n": 20, "median": 5.0, "p95": 9.0}}
+    cpu, latency = {"workers": 2.0, "postgres": 1.0, "proxy": 0.0}, {"acquire": {"n": 20, "median": 5.0, "p95": 9.0}}
     numbers = {"trials_per_second": 1.5, "calls_per_second": 9.0, "done": 10, "statements": 1000, "wall": 3.0}
     more = {
         "idle": 0.25,

@@ -94,7 +94,8 @@ def test_the_image_gets_what_it_copies_and_no_secret():
     for word in copied:
         assert (ROOT / word).exists()
         assert any(Path(word).is_relative_to(place) for place in allowed)
-    assert set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]) <= set(copied)
+    find = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]
+    assert {name.removesuffix("*") for name in find["include"]} <= set(copied)
     assert not any("secrets" in place for place in allowed)
     assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
     assert re.search(r"^USER (?!0|root)", DOCKERFILE, re.MULTILINE)

@@ -14,9 +14,9 @@ from optuna_dashboard import get_note, save_note
 
 from search.dashboard import main
 from search.results.notes import publish_all, publish_run
-from search.results.summary import ranking
 from search.store.storage import open_storage
 from search.store.study import open_study
+from search.store.trials import ranking
 from search.training.artifacts import Artifacts, artifact_dir
 from search.training.display import Lines
 from search.training.engine import Engine

@@ -15,11 +15,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from benchmarks.faults import search, store_at
 from search import best, report, status
 from search.errors import NotFoundError
-from search.rerun import finished_trial
-from search.results.search_figures import overview
-from search.results.summary import curve_text, ranking, table, width_curve
-from search.run import summary
+from search.results.search_figures import search_figures
+from search.results.summary import curve_text, summary, table, width_curve
 from search.store.study import StudyStore
+from search.store.trials import ranking
+from search.training.replay import finished_trial
 from search.verdict.confirmation import confirm, open_confirmation
 from studies.confirmation import plan
 from studies.pruner import CurvePruner
@@ -81,10 +81,10 @@ def test_a_study_with_trials_of_others_is_shown_and_goes_on(
     store = with_trials(url, trials)
     ranked = ranking(store.study)
     assert all(math.isfinite(trial.value or 0) for trial in ranked)
-    assert curve_text(width_curve(store.study))
+    assert curve_text(width_curve(store.state().finished))
     table(ranked[0], None)
-    summary(store)
-    overview(store.study)
+    summary(store.state())
+    search_figures(store.state())
     assert plan("study", ranked).winner == ranked[0].number
     for main in (best.main, status.main):
         with pytest.raises(SystemExit) as end:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from search import best, report, run, status
 from search.errors import StoredError, StudyMismatchError, SweetspotError
-from search.results.summary import trial_json
+from search.results.progress import progress
 from search.store.attributes import STUDY, TRIAL, check_study
 from search.store.storage import Storage
 from search.store.study import load_study, open_study
+from search.store.trials import trial_json
 from search.verdict.findings import document, findings
 from studies.sweet_spot import sweet_spot
 from tests.support.tiny_study import EPOCHS, confirmed_once, copy_of, storage_at
@@ -63,7 +64,7 @@ def read_all(storage: Storage) -> None:
     """Do what the commands do with what is stored."""
     study = load_study(storage, "sweet-spot")
     json.dumps([trial_json(trial) for trial in study.get_trials()])
-    json.dumps(status.state(storage, study))
+    json.dumps(progress(storage, study))
     json.dumps(document(findings(storage, "sweet-spot")))
 
 

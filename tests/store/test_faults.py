@@ -112,11 +112,11 @@ def test_what_a_server_says_is_sorted_by_its_state(postgres: Postgres) -> None:
 def test_who_may_have_no_more_connections_waits_from_the_start(postgres: Postgres, owner: str) -> None:
     url = postgres.fresh()
     name = sa.make_url(url).database or ""
-    execute_outside(postgres.url(), "DROP ROLE IF EXISTS guest")
-    execute_outside(postgres.url(), "CREATE ROLE guest LOGIN")  # limits are not for a superuser
-    limited = "guest" if owner == "role" else name
+    execute_outside(postgres.url(), "DROP ROLE IF EXISTS limited")
+    execute_outside(postgres.url(), "CREATE ROLE limited LOGIN")  # limits are not for a superuser
+    limited = "limited" if owner == "role" else name
     execute_outside(postgres.url(), f"ALTER {owner} {limited} CONNECTION LIMIT 0")
-    refused = failure(postgres.url(name, "guest"), "SELECT 1")
+    refused = failure(postgres.url(name, "limited"), "SELECT 1")
     assert what_to_do(refused) == WAIT
     assert is_restarting(refused)
 

@@ -12,10 +12,9 @@ from sqlalchemy.exc import OperationalError
 from benchmarks.faults import Postgres, execute, execute_outside, store_at
 from search import status
 from search.errors import StorageError
-from search.run import worker_options
 from search.store.storage import open_storage
 from search.store.url import PASSWORD, PASSWORD_FILE
-from search.workers.pool import LocalWorker, worker_environment
+from search.workers.local import LocalWorker, worker_environment, worker_options
 
 
 def call(line: str) -> int:

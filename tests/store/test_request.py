@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks.faults import CLEAN, audit, search, store_at
 from search.errors import SearchError, StudyMismatchError, UsageError
 from search.results.follow import follow
-from search.status import state
+from search.results.progress import progress
 from search.store.request import Request, cancel, listed, mark_done, request_of, submit
 from search.store.study import StudyStore, open_study
 from studies.confirmation import SEEDS, confirmation
@@ -105,7 +105,7 @@ def followed(store: StudyStore, capsys: pytest.CaptureFixture[str], *, as_json: 
             mark_done(store, request)
         else:
             store.complete(trial, 0.5, {})
-        return state(store.storage, store.study)
+        return progress(store.storage, store.study)
 
     follow(look, 0.01, Console(soft_wrap=True), as_json=as_json)
     return capsys.readouterr().out.splitlines()
@@ -131,4 +131,4 @@ def test_following_as_json_is_a_document_for_each_change(store: StudyStore, caps
 
 def test_a_study_nobody_has_asked_for_is_not_followed(store: StudyStore) -> None:
     with pytest.raises(UsageError, match="nobody has asked for trials of study 'study'"):
-        follow(lambda: state(store.storage, store.study), 0.01, Console(quiet=True), as_json=False)
+        follow(lambda: progress(store.storage, store.study), 0.01, Console(quiet=True), as_json=False)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from optuna.trial import TrialState, create_trial
 
 from benchmarks.faults import store_at
-from search.status import rate
+from search.results.progress import rate
 from search.store import rows
 from search.store.study import StudyStore
 

@@ -17,7 +17,7 @@ CARDS = {"sm_80": 80, "sm_90": 90, "sm_120": 120}
 NAMES = ("gather", "first", "hidden", "head", "back", "grow_first", "grow_hidden", "grow_output")
 CONSTANTS = {"SPLIT": True, "TILE": TILE, "DEPTH": DEPTH, "LAST": KNOWN_STEPS - 1, "BLOCK": 1024}
 IN_BF16 = {"batch", "first_out", "second_out", "d_first", "d_second"}
-INTEGERS = {"images", "lanes", "cells", "units", "stride", "plane"}
+INTEGERS = {"images", "members", "cells", "units", "stride", "plane"}
 SIXTEENS = {"units", "stride", "plane"}  # multiples of 16, as are addresses
 IN_INT32 = {"tiles", "starts", "widths", "cursor", "batch_labels"}
 

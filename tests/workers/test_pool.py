@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.faults import CLEAN, audit, store_at, wait_until
-from search.run import worker_options
-from search.status import state
+from search.results.progress import progress
 from search.store.storage import open_storage
 from search.store.study import load_study
 from search.store.url import parse_url
-from search.workers.pool import threads_each, worker_environment
+from search.workers.local import threads_each, worker_environment, worker_options
 from tests.support.worker_pools import assert_stops_and_gives_back, at_work, worker_pool
 
 
@@ -59,7 +58,7 @@ def test_the_status_tells_counts_workers_heartbeats_and_time_left(url: str) -> N
     assert second
     store.complete(first, 0.5, {})
     storage = open_storage(url, create=False)
-    found = state(storage, load_study(storage, "study"))
+    found = progress(storage, load_study(storage, "study"))
     assert (found["counts"]["finished"], found["counts"]["running"], found["counts"]["waiting"]) == (1, 1, 0)
     assert (found["budget"], found["stale"]) == (5, [])
     assert [(worker["name"], worker["trials"]) for worker in found["workers"]] == [(store.worker, [1])]

@@ -19,12 +19,12 @@ from rich.console import Console
 import search.store.study
 from benchmarks.faults import CLEAN, Postgres, audit, execute, kill, made_up_mnist, start, store_at, wait_until
 from search import run, status, stop
+from search.results.progress import progress
 from search.signals import Stop
-from search.status import state
 from search.store.request import request_of, submit
 from search.store.storage import open_storage
 from search.store.study import MAX_FAILED, StudyStore
-from search.worker import Worker
+from search.workers.service import Worker
 from studies.sweet_spot import BASELINE, SPACE
 
 SILENT = Console(quiet=True)
@@ -187,7 +187,7 @@ def test_studies_it_cannot_work_on_are_said_once_and_stop_no_others(
     said = [record.message for record in caplog.records if "is left alone" in record.message]
     assert [message.split("'")[1] for message in said] == ["foreign", "corrupt", "diverging", "nonsense"]
     assert "has batch 7, you ask for 1028" in said[0]
-    assert "diverged, the last: diverged in epoch 1" in state(good.storage, wrong[2].study)["trouble"]
+    assert "diverged, the last: diverged in epoch 1" in progress(good.storage, wrong[2].study)["trouble"]
     submit(wrong[0], 2, 0, None)  # asked for again, it is tried again
     assert wrong[0].study.user_attrs["trouble"] is None
 

@@ -1,0 +1,63 @@
+"""A study as it stood at one moment: read once, and handed on to all that show something of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.store.counts import Counts, count
+from search.store.storage import Storage
+from search.store.trials import baseline_of, ranked, usable
+from search.store.url import redacted
+
+
+@dataclass(frozen=True)
+class StudyState:
+    """What SQL holds of a study; summary, JSON, figures, page and notes are made of this alone."""
+
+    name: str
+    storage: str  # the database's URL, as it may be printed
+    attributes: Mapping[str, Any]  # the study's user attributes
+    counts: Counts
+    trials: Sequence[FrozenTrial]  # all, by number
+    finished: Sequence[FrozenTrial]  # completed and pruned ones that can be compared
+
+    @property
+    def budget(self) -> int:
+        """Finished trials that the study is to have; 0 if nobody has asked for any."""
+        return int(self.attributes.get("budget", 0))
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of a full trial."""
+        return int(self.attributes["fingerprint"]["epochs"])
+
+    @cached_property
+    def ranked(self) -> list[FrozenTrial]:
+        """Completed trials, best first."""
+        return ranked(self.finished)
+
+    @property
+    def best(self) -> FrozenTrial | None:
+        """The best completed trial."""
+        return self.ranked[0] if self.ranked else None
+
+    @property
+    def baseline(self) -> FrozenTrial | None:
+        """The completed baseline."""
+        return baseline_of(self.ranked)
+
+
+def read_state(storage: Storage, study: optuna.Study) -> StudyState:
+    """Read a study, once."""
+    return StudyState(
+        name=study.study_name,
+        storage=redacted(storage.url),
+        attributes=study.user_attrs,
+        counts=count(study),
+        trials=study.get_trials(deepcopy=False),
+        finished=usable(study, TrialState.COMPLETE, TrialState.PRUNED),
+    )
