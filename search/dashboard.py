@@ -32,6 +32,7 @@ from search.store.storage import Storage, open_storage
 from search.store.study import load_study
 from search.store.url import redacted
 from search.training.artifacts import Artifacts, artifact_dir
+from studies.optuna_private import study_key
 
 HOST = "127.0.0.1"
 LOOK_AGAIN = 1.0  # seconds until a database without studies is looked at again
@@ -65,7 +66,7 @@ def dashboard(  # noqa: PLR0917  # Typer passes options by name
 
 def _serve(server: WSGIServer, caught: Caught, artifact_store: Artifacts, browser: bool) -> int:
     """Serve until a signal; return the exit code that names it."""
-    url = f"http://{HOST}:{server.server_port}/dashboard/studies/{artifact_store.study._study_id}"
+    url = f"http://{HOST}:{server.server_port}/dashboard/studies/{study_key(artifact_store.study)}"
     cli.out.print(
         f"storage {redacted(artifact_store.storage.url)} · artifacts {artifact_store.directory}", markup=False
     )

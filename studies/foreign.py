@@ -9,6 +9,8 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from studies.optuna_private import storage_of, study_key
+
 _log = logging.getLogger(__name__)
 _said: WeakKeyDictionary[BaseStorage, set[tuple[int, int, str]]] = WeakKeyDictionary()
 
@@ -17,8 +19,8 @@ def excluded(study: Study, trial: FrozenTrial, why: str | None) -> bool:
     """Return whether there is a reason to leave a trial out; say it once for each database that is open."""
     if why is None:
         return False
-    line = (study._study_id, trial.number, why)
-    said = _said.setdefault(study._storage, set())
+    line = (study_key(study), trial.number, why)
+    said = _said.setdefault(storage_of(study), set())
     if line not in said:
         said.add(line)
         _log.warning("trial %d of study %r is left out: %s", trial.number, study.study_name, why)

@@ -1,19 +1,19 @@
 """A Gaussian process for searches that stop most trials early, and train many at once."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from copy import copy
 from typing import Any, cast
 
 from optuna import Study
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import GPSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.curve_model import numeric, predicted_values, reporting, reports, subsample
 from studies.foreign import excluded, outside_space
+from studies.optuna_private import SmoothedGPSampler, StudyView
 
 
-class CurveSampler(GPSampler):
+class CurveSampler(SmoothedGPSampler):
     """Optuna's Gaussian process, to which every trial that has reported is known, by what it would show.
 
     Optuna's own learns from complete trials alone. Where a pruner stops most there are hardly any, and it would draw
@@ -32,18 +32,6 @@ class CurveSampler(GPSampler):
         """Return the parameters that are drawn together: all, once a trial has reported."""
         return super().infer_relative_search_space(_known(study, self.space), trial)
 
-    def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
-        """Have it look for what is better than the best that it believes in, not than the luckiest trial.
-
-        Optuna's takes the best value for what is to be beaten. Where values are noisy nothing can beat that one, and it
-        would propose corners that nobody has been to. Source: Picheny et al., "A benchmark of kriging-based infill
-        criteria for noisy optimization" (2013).
-        """
-        assert self._gprs_cache_list is not None
-        process = self._gprs_cache_list[0]
-        acqf._threshold = process.posterior(process._X_train)[0].max().item()
-        return super()._optimize_acqf(acqf, best_params)
-
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
@@ -59,29 +47,20 @@ class CurveSampler(GPSampler):
         return {name: round(value) if name in whole else value for name, value in drawn.items()}
 
 
-class _Known:
+class _Known(StudyView):
     """A study whose trials look complete once they have reported; without a horizon it does not matter with what."""
 
     def __init__(self, study: Study, space: Mapping[str, BaseDistribution], horizon: int | None) -> None:
-        self._study = study
+        super().__init__(study)
         self._space = space
         self._horizon = horizon
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    def _get_trials(
-        self,
-        deepcopy: bool = True,  # noqa: ARG002
-        states: Container[TrialState] | None = None,
-        use_cache: bool = False,  # noqa: ARG002
-    ) -> list[FrozenTrial]:
-        trials = self._study._get_trials(deepcopy=False, use_cache=True)  # Optuna clears it before each proposal
+    def visible(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return those that have reported, as complete, and those that run and have not reported yet."""
         told = subsample([trial for trial in reporting(trials) if not self._strange(trial)])
-        shown = [0.0] * len(told) if self._horizon is None else predicted_values(told, self._horizon)
+        values = [0.0] * len(told) if self._horizon is None else predicted_values(told, self._horizon)
         silent = [trial for trial in trials if trial.state == TrialState.RUNNING and not reports(trial)]
-        both = [*(_complete(*pair) for pair in zip(told, shown, strict=True)), *silent]
-        return [trial for trial in both if states is None or trial.state in states]
+        return [*(_complete(*pair) for pair in zip(told, values, strict=True)), *silent]
 
     def _strange(self, trial: FrozenTrial) -> bool:
         return excluded(self._study, trial, outside_space(trial, self._space))

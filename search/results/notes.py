@@ -15,7 +15,6 @@ from optuna import Study
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from optuna_dashboard import save_plotly_graph_object
-from optuna_dashboard._note import get_note_from_system_attrs, save_note_with_version
 
 from model.data.mnist import Images, Mnist
 from search.errors import NotFoundError
@@ -30,6 +29,7 @@ from search.store.study import load_study
 from search.store.trials import value
 from search.training.artifacts import Artifacts
 from search.verdict.findings import Findings, findings
+from studies.optuna_private import note_of, save_note, storage_of, study_key, trial_key
 
 _log = logging.getLogger(__name__)
 LAST = "sweetspot:note:"  # study attribute: a hash of the note that we wrote last
@@ -58,7 +58,7 @@ def publish_all(storage: Storage, study: Study, found: Findings | None = None) -
         search = found.search if found else read_state(storage, study)
         _note(study, None, _summary(search, _verdict(found) if found else ""))
         for trial, text in _marks(search):
-            _note(study, trial._trial_id, text)
+            _note(study, trial_key(trial), text)
         for picture in (*search_figures(search), *(verdict_figures(found) if found else ())):
             save_plotly_graph_object(study, _titled(picture), graph_object_id=picture.name)
         if found:
@@ -86,7 +86,7 @@ def publish_grids(artifacts: Artifacts, images: Images, which: str) -> None:
         with TemporaryDirectory() as scratch:
             path = Path(scratch) / name
             prediction_grid(model, images, path, f"trial {trial.number}, first {which} images")
-            artifacts.add(trial._trial_id, name, path.read_bytes(), finished=True)
+            artifacts.add(trial_key(trial), name, path.read_bytes(), finished=True)
 
 
 def _verdict(found: Findings) -> str:
@@ -159,15 +159,15 @@ def _titled(picture: Picture) -> go.Figure:
     return plot.update_layout(title=title, legend=legend, margin=margin, paper_bgcolor="white", plot_bgcolor="white")
 
 
-def _note(study: Study, trial_id: int | None, text: str) -> None:
+def _note(study: Study, trial: int | None, text: str) -> None:
     """Write a note, unless it stands there already or somebody else's does."""
-    backend, study_id = study._storage, study._study_id
-    attrs = backend.get_study_system_attrs(study_id)
-    old, ours = get_note_from_system_attrs(attrs, trial_id), f"{LAST}{trial_id or 'study'}"
-    if old["body"] == text or (old["body"] and attrs.get(ours) != _hash(old["body"])):
+    backend, key = storage_of(study), study_key(study)
+    attrs = backend.get_study_system_attrs(key)
+    (body, version), ours = note_of(attrs, trial), f"{LAST}{trial or 'study'}"
+    if body == text or (body and attrs.get(ours) != _hash(body)):
         return
-    save_note_with_version(backend, study_id, trial_id, old["version"] + 1, text)
-    backend.set_study_system_attr(study_id, ours, _hash(text))
+    save_note(backend, key, trial, version + 1, text)
+    backend.set_study_system_attr(key, ours, _hash(text))
 
 
 def _hash(text: str) -> str:

@@ -17,6 +17,7 @@ from search.store.rows import time_now
 from search.store.storage import Storage
 from search.store.study import load_study
 from search.store.url import redacted
+from studies.optuna_private import study_key, trial_key
 
 RECENT = timedelta(minutes=10)  # over which the rate is measured
 
@@ -34,9 +35,9 @@ def progress(storage: Storage, study: optuna.Study) -> dict[str, Any]:
     """Return the study's state as JSON types, after stale trials have been swept."""
     attrs = study.user_attrs
     failed = fail_stale(storage, study) if "fingerprint" in attrs else []
-    ages = storage.ages(study._study_id)
+    ages = storage.ages(study_key(study))
     everything, counts = study.get_trials(deepcopy=False), count(study)
-    budget, pace = attrs.get("budget"), rate(storage.times(study._study_id), time_now())
+    budget, pace = attrs.get("budget"), rate(storage.times(study_key(study)), time_now())
     left = max(0, budget - counts.finished) if budget else None
     return {
         "study": study.study_name,
@@ -72,10 +73,10 @@ def workers(trials: Sequence[FrozenTrial], ages: Mapping[int, float]) -> list[Wo
     """Return who has trials running, by name."""
     running = defaultdict(list)
     for trial in trials:
-        if trial._trial_id in ages:
+        if trial_key(trial) in ages:
             running[trial.user_attrs.get("worker", "unknown")].append(trial)
     return [
-        Worker(name, [trial.number for trial in theirs], min(ages[trial._trial_id] for trial in theirs))
+        Worker(name, [trial.number for trial in theirs], min(ages[trial_key(trial)] for trial in theirs))
         for name, theirs in sorted(running.items())
     ]
 

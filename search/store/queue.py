@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.store.storage import Storage
+from studies.optuna_private import contains, study_key, trial_key
 from studies.spec import Params
 
 GRACE_SECONDS = 60.0  # without a heartbeat until a trial counts as stale
@@ -43,7 +44,7 @@ def _contains(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(value, (bool, str)):  # Optuna would read them as numbers
         return False
     try:
-        return distribution._contains(distribution.to_internal_repr(value))
+        return contains(distribution, value)
     except (TypeError, ValueError):
         return False
 
@@ -56,10 +57,10 @@ def fail_stale(
     A worker is dead when its heartbeats stopped `grace` seconds ago, or when its name begins with `dead`. Returns
     those trials, as they were.
     """
-    ages = storage.ages(study._study_id)
-    running = [trial for trial in study.get_trials(deepcopy=False) if trial._trial_id in ages]
-    lost = [trial for trial in running if ages[trial._trial_id] > grace or _works_for(trial, dead)]
-    return [trial for trial in lost if storage.fail(study._study_id, trial._trial_id, STALE, _again(study, trial))]
+    ages = storage.ages(study_key(study))
+    running = [trial for trial in study.get_trials(deepcopy=False) if trial_key(trial) in ages]
+    lost = [trial for trial in running if ages[trial_key(trial)] > grace or _works_for(trial, dead)]
+    return [trial for trial in lost if storage.fail(study_key(study), trial_key(trial), STALE, _again(study, trial))]
 
 
 def _works_for(trial: FrozenTrial, worker: str | None) -> bool:

@@ -23,6 +23,7 @@ from search.errors import SearchError, StudyMismatchError
 from search.store.storage import Storage
 from search.store.study import StudyStore, stored_epochs
 from studies.confirmation import SEEDS, confirmation
+from studies.optuna_private import study_key
 
 KEYS = ("asked", "budget", "confirm", "done", "stopped")  # what makes an order, and whether it is open
 
@@ -61,7 +62,7 @@ def submit(store: StudyStore, budget: int, seeds: int | None, epochs: int | None
         new = {"budget": max(budget, attrs.get("budget", 0)), "confirm": confirm, "asked": asked}
         return {**new, "stopped": False, "trouble": None}
 
-    store.storage.retry(lambda: store.storage.amend(store.study._study_id, ask))
+    store.storage.retry(lambda: store.storage.amend(study_key(store.study), ask))
     return request_of(store)
 
 
@@ -116,7 +117,7 @@ def cancel(storage: Storage, study: optuna.Study, *, again: bool = False) -> Non
     def lower(attrs: dict[str, Any], finished: int) -> dict[str, Any]:
         return {} if again and not attrs.get("stopped") else {"budget": finished, "stopped": True}
 
-    storage.retry(lambda: storage.amend(study._study_id, lower))
+    storage.retry(lambda: storage.amend(study_key(study), lower))
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
-from optuna.storages._rdb import models
 from sqlalchemy.dialects import postgresql, sqlite
+
+from studies.optuna_private import tables
 
 
 def _table(name: str) -> sa.Table:
-    return cast(sa.Table, models.BaseModel.metadata.tables[name])
+    return cast(sa.Table, tables()[name])
 
 
 STUDIES = _table("studies")
@@ -24,7 +25,7 @@ REPORTS = _table("trial_intermediate_values")
 USER = _table("trial_user_attributes")
 SYSTEM = _table("trial_system_attributes")
 HEARTBEATS = _table("trial_heartbeats")
-NAMES = {*models.BaseModel.metadata.tables, "alembic_version"}
+NAMES = {*tables(), "alembic_version"}
 """Tables of a database that is Optuna's."""
 
 

@@ -16,6 +16,7 @@ from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
@@ -27,6 +28,7 @@ from search.store.queue import GRACE_SECONDS, enqueue, fail_stale, invalid_param
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.url import redacted
+from studies.optuna_private import study_key, trial_key
 from studies.spec import StudySpec
 
 _log = logging.getLogger(__name__)
@@ -83,7 +85,7 @@ class StudyStore:
     @_retried
     def set_budget(self, budget: int) -> None:
         """Store how many finished trials the study is to have; `acquire` reads it."""
-        self.storage.amend(self.study._study_id, lambda _attrs, _finished: {"budget": budget})
+        self.storage.amend(study_key(self.study), lambda _attrs, _finished: {"budget": budget})
 
     @_retried
     def budget(self) -> int:
@@ -111,7 +113,7 @@ class StudyStore:
     @_retried
     def _acquire(self, wanted: Mapping[str, Any] | None = None) -> optuna.Trial | None:
         """Claim a trial, with these attributes if any are wanted, and give it its parameters."""
-        acquire = partial(self.storage.acquire, self.study._study_id, self.worker, wanted=wanted)
+        acquire = partial(self.storage.acquire, study_key(self.study), self.worker, wanted=wanted)
         while (trial_id := acquire(self._held)) is not None:
             try:
                 trial = self._sampled(trial_id)
@@ -124,10 +126,10 @@ class StudyStore:
     def _sampled(self, trial_id: int) -> optuna.Trial:
         """Give a claimed trial its parameters: those it was queued with, else the sampler's."""
         # All are read: a trial that Optuna's cache has not seen cannot be given parameters.
-        known = {trial._trial_id: trial for trial in self.study.get_trials(deepcopy=False)}
+        known = {trial_key(trial): trial for trial in self.study.get_trials(deepcopy=False)}
         wanted = known[trial_id]
         if wrong := invalid_params(self.spec.space, wanted.system_attrs.get("fixed_params", {})):
-            self.storage.fail(self.study._study_id, trial_id, f"refused: {wrong}", None)
+            self.storage.fail(study_key(self.study), trial_id, f"refused: {wrong}", None)
             raise TrialLostError(f"trial {wanted.number} is refused: {wrong}")
         sampler = self.spec.sampler(derive(self.seed, "sampler", wanted.number) % 2**32)
         study = optuna.load_study(
@@ -136,13 +138,13 @@ class StudyStore:
         with _ours(wanted):
             trial = optuna.Trial(study, trial_id)
             for name, distribution in self.spec.space.items():
-                trial._suggest(name, distribution)
+                _suggest(trial, name, distribution)
         return trial
 
     def heartbeat(self, trials: Iterable[optuna.Trial]) -> None:
         """Say that these trials are being worked on; at most every `heartbeat_seconds`."""
         if time.monotonic() - self._last_heartbeat >= self.heartbeat_seconds:
-            self._heartbeat([trial._trial_id for trial in trials])
+            self._heartbeat([trial_key(trial) for trial in trials])
             self._last_heartbeat = time.monotonic()
 
     @_retried
@@ -188,11 +190,11 @@ class StudyStore:
 
     @_retried
     def _tell(self, trial: optuna.Trial, state: TrialState, value: float | None, attrs: Mapping[str, Any]) -> None:
-        stored = self.storage.optuna.get_trial(trial._trial_id)
+        stored = self.storage.optuna.get_trial(trial_key(trial))
         if stored.state == state and stored.user_attrs.get("worker") == self.worker:
             return  # the connection broke after it was told
         with _ours(trial):
-            self.storage.set_attrs(trial._trial_id, attrs)
+            self.storage.set_attrs(trial_key(trial), attrs)
             self.study.tell(trial, value, state)
 
     def give_back(self, trials: Iterable[optuna.Trial]) -> None:
@@ -200,7 +202,7 @@ class StudyStore:
 
         If the database is away they stay as they are, and are swept as stale.
         """
-        ids = [trial._trial_id for trial in trials]
+        ids = [trial_key(trial) for trial in trials]
         try:
             self._give_back(ids)
         except StorageError as error:
@@ -210,6 +212,17 @@ class StudyStore:
     def _give_back(self, trial_ids: Collection[int]) -> None:
         self.storage.give_back(trial_ids)
         self._held.difference_update(trial_ids)
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> None:
+    """Give a trial a parameter, by the public method that belongs to its distribution."""
+    if isinstance(distribution, IntDistribution):
+        trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+    elif isinstance(distribution, FloatDistribution):
+        trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+    else:
+        assert isinstance(distribution, CategoricalDistribution)
+        trial.suggest_categorical(name, distribution.choices)
 
 
 def open_study(storage: Storage, spec: StudySpec, seed: int | None = None) -> StudyStore:

@@ -24,6 +24,7 @@ from model.network.weights import encode, load, write
 from search.store.storage import Storage
 from search.store.url import is_file
 from search.training.engine import Run
+from studies.optuna_private import study_key, trial_key
 
 WEIGHTS = "weights.safetensors"
 IDENTITY = ("init_seed", "order_seed", "first_epoch", "batch", "epochs", "train_accuracy", "train_loss")
@@ -58,14 +59,16 @@ class Artifacts:
         """Keep the weights of a trial that is about to be completed. Never raises: the trial matters more."""
         trial = run.trial
         try:
-            self.add(trial._trial_id, WEIGHTS, self._encoded(run.member.network(), trial.number, trial.params, figures))
+            self.add(
+                trial_key(trial), WEIGHTS, self._encoded(run.member.network(), trial.number, trial.params, figures)
+            )
         except (OSError, StorageInternalError, UpdateFinishedTrialError) as error:
             _log.warning("the weights of trial %d are not kept: %s", trial.number, error)
 
     def put(self, trial: FrozenTrial, model: MLP) -> None:
         """Keep the weights of a finished trial that was trained again. Raises `OSError`."""
         content = self._encoded(model, trial.number, trial.params, trial.user_attrs)
-        self.add(trial._trial_id, WEIGHTS, content, finished=True)
+        self.add(trial_key(trial), WEIGHTS, content, finished=True)
 
     def add(self, trial_id: int, name: str, content: bytes, *, finished: bool = False) -> None:
         """Write a file and then name it as an artifact of a trial. Raises `OSError`.
@@ -79,15 +82,15 @@ class Artifacts:
         meta = json.dumps({"artifact_id": key, "filename": name, "mimetype": kind, "encoding": None})
         if finished:
             prefix = f"dashboard:artifacts:{trial_id}:"
-            self.backend.set_study_system_attr(self.study._study_id, prefix + key, meta)
+            self.backend.set_study_system_attr(study_key(self.study), prefix + key, meta)
         else:
             self.backend.set_trial_system_attr(trial_id, f"artifacts:{key}", meta)
 
     def files(self, trial: FrozenTrial, name: str) -> list[Path]:
         """Return the files of a trial under this name that are here, in no order."""
-        of_study = self.backend.get_study_system_attrs(self.study._study_id)
-        of_trial = self.backend.get_trial_system_attrs(trial._trial_id)
-        named = [value for key, value in of_study.items() if key.startswith(f"dashboard:artifacts:{trial._trial_id}:")]
+        of_study = self.backend.get_study_system_attrs(study_key(self.study))
+        of_trial = self.backend.get_trial_system_attrs(trial_key(trial))
+        named = [value for key, value in of_study.items() if key.startswith(f"dashboard:artifacts:{trial_key(trial)}:")]
         named += [value for key, value in of_trial.items() if key.startswith("artifacts:")]
         metas = [meta for meta in map(json.loads, named) if meta]  # null: a user deleted it in the dashboard
         paths = [self.directory / meta["artifact_id"] for meta in metas if meta["filename"] == name]

@@ -80,7 +80,7 @@ def test_the_password_is_handed_to_workers_where_no_argument_shows_it(guarded: s
     options = worker_options(store, "cpu", Path("data"), Path("artifacts"), None)
     worker = LocalWorker(options, worker_environment(store, 1))
     try:
-        seen = psutil.LocalWorker(worker.pid)
+        seen = psutil.Process(worker.pid)
         assert "--data-dir=data" in seen.cmdline()
         assert not any("ss/w" in word or "ss%2Fw" in word for word in seen.cmdline())
         assert "ss%2Fw" in seen.environ()["SWEETSPOT_STORAGE"]

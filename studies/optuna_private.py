@@ -1,0 +1,93 @@
+"""All that we use of Optuna and its dashboard though it is not public; no other module names any of it.
+
+Each has its reason. `tests/studies/test_optuna_private.py` fails, with the name, when Optuna changes one.
+"""
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from optuna import Study, Trial
+from optuna.distributions import BaseDistribution
+from optuna.samplers import GPSampler
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+
+def study_key(study: Study) -> int:
+    """Return the key of a study's row. Our statements need it, and the public way to it asks the database each time."""
+    return study._study_id
+
+
+def trial_key(trial: Trial | FrozenTrial) -> int:
+    """Return the key of a trial's row, which our statements and Optuna's own storages want; only numbers are public."""
+    return trial._trial_id
+
+
+def storage_of(study: Study) -> BaseStorage:
+    """Return what a study is kept in: the dashboard's notes are written there, and nothing public leads to it."""
+    return study._storage
+
+
+def tables() -> Mapping[str, Any]:
+    """Return Optuna's tables as SQLAlchemy's, by name, for statements that Optuna has none for."""
+    from optuna.storages._rdb import models  # noqa: PLC0415  # only who talks to a database needs it
+
+    return dict(models.BaseModel.metadata.tables)
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Return whether a value may be drawn from a distribution; what is public replaces a wrong one without a word."""
+    return distribution._contains(distribution.to_internal_repr(value))
+
+
+def note_of(attributes: Mapping[str, Any], trial: int | None) -> tuple[str, int]:
+    """Return the dashboard's note of a trial, or of the study, and its version: `save_note` alone is public."""
+    from optuna_dashboard._note import get_note_from_system_attrs  # noqa: PLC0415  # takes a second to import
+
+    note = get_note_from_system_attrs(dict(attributes), trial)
+    return note["body"], note["version"]
+
+
+def save_note(storage: BaseStorage, study: int, trial: int | None, version: int, text: str) -> None:
+    """Write the dashboard's note by ids, with its next version."""
+    from optuna_dashboard._note import save_note_with_version  # noqa: PLC0415  # as above
+
+    save_note_with_version(storage, study, trial, version, text)
+
+
+class StudyView:
+    """A study whose trials a sampler sees as `visible` makes them."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    def visible(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the trials that the sampler is to see, given all there are."""
+        raise NotImplementedError
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,  # noqa: ARG002
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,  # noqa: ARG002
+    ) -> list[FrozenTrial]:
+        trials = self._study._get_trials(deepcopy=False, use_cache=True)  # Optuna clears it before each proposal
+        return [trial for trial in self.visible(trials) if states is None or trial.state in states]
+
+
+class SmoothedGPSampler(GPSampler):
+    """Optuna's Gaussian process, which looks for what is better than the best mean of its process.
+
+    Optuna's compares with the best value. Where values are noisy that one is a lucky trial: nothing near it can beat
+    it, and the process proposes corners that nobody has been to. Source: Picheny et al., "A benchmark of kriging-based
+    infill criteria for noisy optimization" (2013).
+    """
+
+    def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
+        assert self._gprs_cache_list is not None
+        process = self._gprs_cache_list[0]
+        acqf._threshold = process.posterior(process._X_train)[0].max().item()
+        return super()._optimize_acqf(acqf, best_params)

@@ -1,0 +1,108 @@
+"""What we use of Optuna though it is not public: in one module, and each fails here when Optuna changes it."""
+
+import ast
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna_dashboard import save_note
+
+from studies import optuna_private as private
+from studies.sweet_spot import SPACE, sampler
+
+ROOT = Path(__file__).parents[2]
+CODE = sorted(path for name in ("search", "studies", "model") for path in (ROOT / name).rglob("*.py"))
+OF_TORCH = {"_foreach_add_", "_fused_adam_"}  # kernels without the optimizer around them
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    return optuna.create_study(direction="maximize")
+
+
+def private_names(path: Path) -> list[str]:
+    """Names with an underscore that a module takes from what is not its own."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            owner = ast.unparse(node.value)
+            found += [] if owner in {"self", "cls", "super()"} else [node.attr]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] not in {
+            "search",
+            "studies",
+            "model",
+        }:
+            found += [part for part in (node.module or "").split(".") if part.startswith("_") and part != "__future__"]
+    return found
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_other_module_uses_what_is_not_public(path: Path) -> None:
+    if path.name != "optuna_private.py":
+        assert set(private_names(path)) <= OF_TORCH
+
+
+def test_the_scan_finds_what_is_not_public() -> None:
+    found = private_names(ROOT / "studies" / "optuna_private.py")
+    assert {"_study_id", "_trial_id", "_storage", "_rdb", "_note", "_contains", "_get_trials", "_X_train"} <= set(found)
+
+
+def test_keys_are_those_of_the_storage(study: optuna.Study) -> None:
+    trial = study.ask()
+    backend = private.storage_of(study)
+    assert private.study_key(study) == backend.get_study_id_from_name(study.study_name)
+    assert backend.get_trial(private.trial_key(trial)).number == trial.number
+    assert private.trial_key(study.trials[0]) == private.trial_key(trial)
+
+
+def test_optunas_tables_are_there() -> None:
+    assert {"studies", "trials", "trial_heartbeats", "study_user_attributes"} <= set(private.tables())
+
+
+@pytest.mark.parametrize(("value", "inside"), [(4, True), (256, True), (3, False), (257, False), (4.5, False)])
+def test_a_value_is_inside_or_outside(value: float, inside: bool) -> None:
+    assert private.contains(IntDistribution(4, 256, log=True), value) is (inside and value == int(value))
+    assert private.contains(FloatDistribution(1e-4, 1e-1), 1e-4)
+
+
+def test_notes_are_the_dashboards_own(study: optuna.Study) -> None:
+    backend, key = private.storage_of(study), private.study_key(study)
+    save_note(study, "by the public function")
+    body, version = private.note_of(backend.get_study_system_attrs(key), None)
+    assert body == "by the public function"
+    private.save_note(backend, key, None, version + 1, "by ours")
+    assert private.note_of(backend.get_study_system_attrs(key), None) == ("by ours", version + 1)
+
+
+def test_a_sampler_sees_what_the_view_shows(study: optuna.Study) -> None:
+    class Nobody(private.StudyView):
+        def visible(self, trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
+            return trials[:0]
+
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), 12)
+    space = {"x": FloatDistribution(0, 1)}
+    trial = study.trials[-1]
+    for view, seen in ((study, space), (Nobody(study), {})):
+        assert optuna.samplers.GPSampler(seed=0).infer_relative_search_space(view, trial) == seen  # type: ignore[arg-type]
+
+
+def test_what_is_to_be_beaten_is_the_best_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optuna hands its acquisition function to our hook, and takes the threshold from it."""
+    thresholds, optimize = [], private.SmoothedGPSampler._optimize_acqf
+
+    def noted(self: private.SmoothedGPSampler, acqf: object, best_params: object) -> object:
+        before = acqf._threshold  # type: ignore[attr-defined]
+        result = optimize(self, acqf, best_params)
+        thresholds.append((before, acqf._threshold))  # type: ignore[attr-defined]
+        return result
+
+    monkeypatch.setattr(private.SmoothedGPSampler, "_optimize_acqf", noted)
+    study = optuna.create_study(direction="maximize", sampler=sampler(0))
+    for number in range(12):
+        trial = study.ask(dict(SPACE))
+        lucky = 0.05 if number == 3 else 0.0
+        trial.report(0.9 + lucky, 3)
+        study.tell(trial, 0.9 + lucky)
+    assert thresholds
+    assert all(after < before for before, after in thresholds)
