@@ -1,1 +1,11 @@
-""""""
+"""What is shown of a study: text, JSON, figures, the page, the dashboard's notes, and progress.
+
+    summary.py          the search so far, as text and JSON      search_figures.py   figures of the search
+    verdict_text.py     the verdict, as text                     verdict_figures.py  figures of the verdict
+    page.py             the verdict, as a page                   drawing.py          how all figures are drawn
+    notes.py            all of it, for optuna-dashboard          predictions.py      a grid of predicted digits
+    progress.py         who works, how fast, what is left        follow.py           progress on a terminal
+    web_server.py       serves optuna-dashboard
+
+Promises: shows what a `StudyState` or `Findings` holds, and reads nothing more. Commands and workers call it.
+"""

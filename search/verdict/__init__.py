@@ -1,1 +1,6 @@
-""""""
+"""Whether a claim holds: confirmation on fresh seeds, evidence, statistics, and the judgement in words.
+
+Promises: all claims together err in at most 5 % of studies, and "undecided" is said where data do not decide
+(`claims.py`, measured in docs/calibration.md). `judge.py` is a pure function of confirmed runs; `confirmation.py`
+trains them; `findings.py` reads them from SQL and has them judged. Results and workers call it.
+"""
