@@ -33,7 +33,7 @@ GRID = (
     64,
     100,
 )  # the article's three widths and steps of a factor 1.6 between; the winner's joins them
-SEEDS, EPOCHS = 5, 10  # what fits beside a search in a few minutes; ARCHITECTURE.md has the times
+SEEDS, EPOCHS = 5, 10  # what fits beside a search in a few minutes
 PUBLISHED_SEEDS, PUBLISHED_EPOCHS = 20, 100  # what a verdict to quote needs
 NEAR = math.log(2) / 2  # widths within a factor of 1.41 tell of each other's learning rate
 

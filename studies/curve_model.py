@@ -79,7 +79,7 @@ def predicted_values(trials: Sequence[FrozenTrial], horizon: int, process: Curve
     """Return what each trial would show there if its luck stayed as it is: what is expected of its setting, and by how
     much its latest reports differ from that.
 
-    For whoever weighs luck himself. The rest is as in `expected_values`.
+    For a sampler that weighs noise by itself. The rest is as in `expected_values`.
     """
     if not trials:
         return []

@@ -35,8 +35,8 @@ class StudySpec:
     split: Mapping[str, Any]  # fingerprint of the train / validation split
     train_on: Literal["train", "full"] = "train"  # part of `Mnist`
     score_on: Literal["validation", "test"] = "validation"  # part of `Mnist`; "test" only where nothing is chosen
-    rungs: Sequence[int] = ()  # where trials wait for each other, and are judged; if nowhere, at each report
-    rung_size: int = 1  # trials that make a rung's gathering complete
+    rungs: Sequence[int] = ()  # epochs where trials wait for each other and are judged; if none, at each report
+    rung_size: int = 1  # trials that are judged together at a rung
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a stored study must agree with to be continued, as JSON types."""

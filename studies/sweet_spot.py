@@ -17,7 +17,7 @@ BASELINE = {"hidden_units": 25, "lr": 0.02}
 ARTICLE_EPOCHS = 100
 RUNGS = {3: 4, 9: 4, 27: 2, 50: 2}  # epochs at which the pruner decides: of so many, one goes on
 HORIZON = 15  # epochs: what is expected of trials then is what sampler and pruner go by
-RUNG_SIZE = 8  # trials judged together; ARCHITECTURE.md says what that saves
+RUNG_SIZE = 8  # trials judged together; docs/decisions.md says what that saves
 SPACE = {
     "hidden_units": IntDistribution(4, 256, log=True),
     "lr": FloatDistribution(1e-4, 1e-1, log=True),
@@ -30,7 +30,7 @@ def sampler(seed: int) -> CurveSampler:
 
 
 def pruner() -> CurvePruner:
-    """Return successive halving that compares with as many trials as gather."""
+    """Return successive halving that compares with as many trials as a rung has."""
     return CurvePruner(RUNGS, RUNG_SIZE, HORIZON)
 
 

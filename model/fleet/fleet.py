@@ -45,7 +45,7 @@ class Program(Protocol):
 
 @dataclass
 class Fleet:
-    """Trains whoever has joined, an epoch at a time; join and leave between epochs."""
+    """Trains its members, an epoch at a time; they come and go between epochs."""
 
     images: Images  # the training set
     order_seed: int  # with the clock, the order of every epoch
@@ -77,7 +77,7 @@ class Fleet:
         self._program = None
 
     def detach(self, member: Member) -> None:
-        """Free the network's room; the member keeps its weights and Adam's state, and may rejoin."""
+        """Take a network out; the member keeps its weights and Adam's state, and may be attached again."""
         self.members.remove(member)
         member.copy_state()
         self._program = None

@@ -42,7 +42,7 @@ class Tensors:
 
     @classmethod
     def zeros(cls, networks: int, units: int, stride: int, device: torch.device) -> "Tensors":
-        """Make room."""
+        """Return zeros."""
         shapes = (INPUTS + 1, units), (units, stride), (units, 1), (CLASSES, units), (networks, SLOTS)
         return cls(*(torch.zeros(shape, device=device) for shape in shapes))
 

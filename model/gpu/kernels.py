@@ -184,7 +184,7 @@ def hidden(
     _store(second_out, plane, at + column, there & mine, _relu(sums), SPLIT)
 
 
-@triton.jit(do_not_specialize=["images", "lanes", "cells"])
+@triton.jit(do_not_specialize=["images", "members", "cells"])
 def head(
     second_out, w3, b3, labels, d_logits, losses, last_losses, rights, starts, widths,
     images, members, cells, units, plane,
@@ -217,7 +217,7 @@ def head(
     tl.store(rights + cell, tl.sum(tl.where(there & (tl.argmax(logits, 1) == label), 1.0, 0.0)))
 
 
-@triton.jit(do_not_specialize=["images", "lanes"])
+@triton.jit(do_not_specialize=["images", "members"])
 def back(
     d_logits, w3, second_out, w2, first_out, d_second, d_first, tiles, images, members, units, stride, plane,
     SPLIT: tl.constexpr, TILE: tl.constexpr, DEPTH: tl.constexpr,
@@ -286,7 +286,7 @@ def grow_hidden(
         _adam(b2, mb2, sb2, start + row, mask, bias, rate, count, corrections, LAST)
 
 
-@triton.jit(do_not_specialize=["images", "lanes"])
+@triton.jit(do_not_specialize=["images", "members"])
 def grow_output(
     second_out, d_logits, w3, m3, s3, b3, mb3, sb3, tiles, rates, counts, corrections, images, members, units, plane,
     SPLIT: tl.constexpr, TILE: tl.constexpr, DEPTH: tl.constexpr, LAST: tl.constexpr,

@@ -32,7 +32,7 @@ class Worker:
 
 
 def progress(storage: Storage, study: optuna.Study) -> dict[str, Any]:
-    """Return the study's state as JSON types, after stale trials have been swept."""
+    """Return the study's state as JSON types, after stale trials have been failed and queued again."""
     attrs = study.user_attrs
     failed = fail_stale(storage, study) if "fingerprint" in attrs else []
     ages = storage.ages(study_key(study))

@@ -1,13 +1,13 @@
 """What users ask of a search, kept with it in SQL, so that whoever works on it, and wherever, reads the same.
 
-    budget    finished trials that the study is to have; `Storage.acquire` reads it in the transaction that claims
+    budget    finished trials that the study is to have; read in the transaction that acquires a trial
     confirm   fresh seeds on which to confirm what was found, and epochs of a confirming run
     asked     when somebody last asked
     stopped   whether `search.stop` has called the study off since
     done      budget and confirm as they were when all of it was done
     trouble   why a worker could not work on it
 
-An order is open until it is done or stopped. Asking again raises the budget and never lowers it: whoever joins in with
+A request is open until it is done or stopped. Asking again raises the budget and never lowers it: whoever joins in with
 a smaller one must not take trials away from the others. Only `search.stop` lowers it, to what is finished.
 """
 
@@ -25,7 +25,7 @@ from search.store.study import StudyStore, stored_epochs
 from studies.confirmation import SEEDS, confirmation
 from studies.optuna_private import study_key
 
-KEYS = ("asked", "budget", "confirm", "done", "stopped")  # what makes an order, and whether it is open
+KEYS = ("asked", "budget", "confirm", "done", "stopped")  # what makes a request, and whether it is open
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def request_of(store: StudyStore) -> Request:
 
 
 def parse(attrs: Mapping[str, Any]) -> Request | None:
-    """Read the order from a study's attributes, None if there is none. Raises `SearchError` for nonsense."""
+    """Read the request from a study's attributes, None if there is none. Raises `SearchError` for nonsense."""
     if "budget" not in attrs or "confirm" not in attrs:
         return None
     budget, confirm = attrs["budget"], attrs["confirm"]
@@ -106,7 +106,7 @@ def _as_done(budget: int, confirm: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mark_done(store: StudyStore, request: Request) -> None:
-    """Note that all of an order is done; if more has been asked for meanwhile, the study stays open."""
+    """Note that all of a request is done; if more has been asked for meanwhile, the study stays open."""
     done = _as_done(request.budget, {"seeds": request.seeds, "epochs": request.epochs})
     store.storage.retry(lambda: store.study.set_user_attr("done", done))
 

@@ -73,7 +73,7 @@ class Retry:
     database: str  # the database's URL, as it may be printed
     seconds: float = field(default_factory=retry_seconds)
     passes: Callable[[BaseException], bool] = field(default_factory=lambda: is_away)  # which errors to wait out
-    stop: Callable[[], bool] = lambda: False  # with it patience runs out soon
+    stop: Callable[[], bool] = lambda: False  # with it waiting ends soon
     returned: float = -math.inf  # when an outage last ended, by the monotonic clock
 
     def __call__(self, attempt: Callable[[], T]) -> T:

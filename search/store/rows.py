@@ -51,7 +51,7 @@ def still_running(connection: sa.Connection, trial_ids: Iterable[int]) -> list[i
 
 
 def running_of(connection: sa.Connection, study_id: int, worker: str) -> Iterable[int]:
-    """Return the running trials that a worker has claimed."""
+    """Return the running trials that a worker has acquired."""
     mine = TRIALS.c.trial_id.in_(_having("worker", worker))
     running = sa.select(TRIALS.c.trial_id).where(in_state(study_id, "RUNNING"), mine)
     return connection.scalars(running)

@@ -5,7 +5,7 @@ Optuna's own tables, so that every tool that reads Optuna reads ours. What Optun
 - The schema is created once, under a lock; several processes that find a fresh database collide otherwise.
 - On SQLite a transaction begins with BEGIN IMMEDIATE, in WAL mode with a long timeout: with a deferred one two
   processes both read a WAITING trial and both take it.
-- What must happen once is one transaction: counting and claiming, failing a trial and queueing it again, giving back.
+- What must happen once is one transaction: counting and acquiring, failing a trial and queueing it again, giving back.
   So it holds whenever a process is killed or a connection breaks.
 
 Each transaction locks in the same order, study before trials, so that PostgreSQL finds no deadlocks.
@@ -63,7 +63,7 @@ class Storage:
         None if as many trials as the study's budget says are finished or running. In a study without a budget only a
         waiting trial will do, and one with the `wanted` user attributes if there are any. A trial that already runs
         in the worker's name, though it is not among those it holds, is returned as it is: the connection broke when
-        it was claimed.
+        it was acquired.
         """
         with self.engine.begin() as connection:
             rows.lock_study(connection, study_id)

@@ -1,6 +1,6 @@
 """What a study promises, kept in SQL: one schema, one baseline, an exact budget, every trial accounted for.
 
-Every call waits while the database is away, and may be run again then: nothing is claimed, told or queued twice.
+Every call waits while the database is away, and may be run again then: nothing is acquired, told or queued twice.
 """
 
 import json
@@ -68,7 +68,7 @@ class StudyStore:
         self.worker = f"{process_name(os.getpid())}{secrets.token_hex(4)}"
         self.heartbeat_seconds = HEARTBEAT_SECONDS
         self.grace_seconds = GRACE_SECONDS
-        self._held: set[int] = set()  # ids of the trials that this worker has claimed and not ended
+        self._held: set[int] = set()  # ids of the trials that this worker has acquired and not ended
         self._last_heartbeat = self._last_stale_check = 0.0
         self._failed_lately = True  # or perhaps: the study may have been tried before
 
@@ -96,10 +96,10 @@ class StudyStore:
     def acquire(self) -> optuna.Trial | None:
         """Return the next trial, or None when all that the study is to have are finished or under way.
 
-        Waiting trials, the baseline first, go before sampled ones. "Count, then claim" is one transaction of the
+        Waiting trials, the baseline first, go before sampled ones. Counting and acquiring is one transaction of the
         database, and each trial's draws come from the study's seed and its number. A queued trial whose parameters
         do not fit the space is failed with the reason. Raises `SearchError` when too many trials have diverged, whoever
-        trained them; a worker looks at its first claim and after each failure of its own.
+        trained them; a worker looks the first time and after each failure of its own.
         """
         now = time.monotonic()
         heard = now - self.storage.retry.returned >= self.grace_seconds  # in an outage nobody's heartbeats arrive
@@ -112,7 +112,7 @@ class StudyStore:
 
     @_retried
     def _acquire(self, wanted: Mapping[str, Any] | None = None) -> optuna.Trial | None:
-        """Claim a trial, with these attributes if any are wanted, and give it its parameters."""
+        """Acquire a trial, with these attributes if any are wanted, and give it its parameters."""
         acquire = partial(self.storage.acquire, study_key(self.study), self.worker, wanted=wanted)
         while (trial_id := acquire(self._held)) is not None:
             try:
@@ -124,7 +124,7 @@ class StudyStore:
         return None
 
     def _sampled(self, trial_id: int) -> optuna.Trial:
-        """Give a claimed trial its parameters: those it was queued with, else the sampler's."""
+        """Give an acquired trial its parameters: those it was queued with, else the sampler's."""
         # All are read: a trial that Optuna's cache has not seen cannot be given parameters.
         known = {trial_key(trial): trial for trial in self.study.get_trials(deepcopy=False)}
         wanted = known[trial_id]
@@ -200,7 +200,7 @@ class StudyStore:
     def give_back(self, trials: Iterable[optuna.Trial]) -> None:
         """Let a later run take these trials up again, with the same numbers and parameters.
 
-        If the database is away they stay as they are, and are swept as stale.
+        If the database is away they stay as they are, and are failed as stale.
         """
         ids = [trial_key(trial) for trial in trials]
         try:

@@ -1,15 +1,15 @@
-"""The main path: ask while a fleet has room, train, report, prune, tell, refill.
+"""The main path: acquire trials while there is capacity, train, report, prune, tell, and acquire again.
 
-    claim ──► join a fleet ───► train an epoch ──► a rung? ──► report ──► last epoch? ──────────► tell
-      ▲             ▲                ▲                no │                     no │                 ▲ │
-      │             │                └──────────────────┘                        ▼                 │ │
-      │             └─────────────────────────────────────────── no ── wait for others: prune? ────┘ │
-      └────────────────────────────── room again ◄──────────────────────────────────────────────────┘
+    acquire ─► add to a fleet ─► train an epoch ─► report epoch? ─► report ─► last epoch? ───────────► tell
+      ▲               ▲                ▲                 │ no                      │ no                 ▲ │
+      │               │                └─────────────────┘                         ▼                    │ │
+      │               └────────────────────────── go on ◄── rung: wait for others, then should it stop? ┘ │
+      └─────────────────────────────────── capacity is free ◄─────────────────────────────────────────────┘
 
-Trials are claimed one at a time, whenever units are free, so the sampler knows all that has been learnt so far. A
-trial that has reached a rung leaves its fleet until enough others have; the pruner then judges them. Asked at once, it
-would promote whoever is the best so far, and many are that for a moment. A trial that is stopped leaves its room at
-once, and is told while the next one trains there.
+Trials are acquired one at a time, whenever capacity is free, so the sampler knows all that has been learnt so far.
+Rungs are those of synchronous successive halving: a trial that reaches one leaves its fleet until enough others have,
+and the pruner then judges them together. A trial that is stopped frees its capacity at once, and is told while the
+next one trains.
 """
 
 import logging
@@ -34,7 +34,11 @@ from search import __version__
 from search.errors import SearchError
 from search.store.study import StudyStore, TrialLostError
 
-CAPACITY = {"cpu": 512, "cuda": 512, "mps": 512}  # units trained at once; ARCHITECTURE.md says how they were chosen
+CAPACITY = {
+    "cpu": 512,
+    "cuda": 512,
+    "mps": 512,
+}  # hidden units trained at once; docs/decisions.md says how they were chosen
 SHORT = {"validation": "val", "test": "test"}  # prefix of a trial's figures
 MIN_CAPACITY = 16  # units: with less than this not even one trial fits
 POLL_SECONDS = 1.0  # between two looks at a study whose remaining trials other workers are training
@@ -43,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Run:
-    """A claimed trial in training."""
+    """A trial that this process has acquired and trains."""
 
     trial: optuna.Trial
     fleet: Fleet
@@ -55,7 +59,7 @@ class Run:
 
     @property
     def training(self) -> bool:
-        """Whether it is in its fleet; else it waits at a rung, or for room."""
+        """Whether it is in its fleet; else it waits at a rung, or for capacity."""
         return self.member in self.fleet.members
 
     @property
@@ -101,7 +105,7 @@ class Engine:
         self.fleets = Fleets(self.train_set, derive(store.seed, *order), store.spec.batch, self._score_all)
         self.runs: list[Run] = []
         self.at_rung: dict[int, list[Run]] = {}  # those that wait at a rung, by its epoch
-        self.promoted: list[Run] = []  # those that wait for room
+        self.promoted: list[Run] = []  # those that wait for capacity
         self.stopped: list[Run] = []  # by the pruner, and not told yet
         self.keep = keep  # called with every trial that is about to be completed, and its figures; must not raise
         self._ask_again = 0.0
@@ -151,7 +155,7 @@ class Engine:
         return trial
 
     def _shrink(self, error: torch.OutOfMemoryError) -> None:
-        """Give all trials back and go on with half the room: that memory does not do is no fault of theirs.
+        """Give all trials back and go on with half the capacity: the trials are not to blame for the memory.
 
         Raises `SearchError` when not even one trial fits.
         """
@@ -197,7 +201,7 @@ class Engine:
         self.listener.trained(trained)
 
     def _judge_rung(self, epoch: int) -> None:
-        """Judge those who wait at a rung; the promoted go on when there is room."""
+        """Judge those who wait at a rung; the promoted go on when there is capacity."""
         for run in self.at_rung.pop(epoch):
             self._follow_up(run, self._prune)
             if run in self.runs and run not in self.stopped:
@@ -243,7 +247,7 @@ class Engine:
         return None
 
     def _prune(self, run: Run) -> None:
-        """Stop a trial if the pruner would; its room is another's at once, and it is told while that one trains."""
+        """Stop a trial if the pruner would; its capacity is free at once, and it is told while the next one trains."""
         if self.store.should_prune(run.trial):
             if run.training:
                 run.fleet.detach(run.member)

@@ -1,6 +1,6 @@
 """Confirms a search: trains the arms of `studies/confirmation.py` from fresh seeds, in SQL, by the same engine.
 
-    write the list (once, under the lock) ──► per seed: a cohort, all of it from the first batch on ──► time each width
+    write the list (once, under the lock) ──► per seed: its trials, all from the first batch on ──► time each width
 
 A *cohort* is trials that start together and share one order of batches, named by the seed index: so arms are
 paired on initialisation and batches alike, whichever process trains them, and in whatever order.
@@ -52,7 +52,7 @@ class ConfirmationStore(StudyStore):
         return self._acquire({SEED: self.seed_index})
 
     def _waiting(self) -> list[FrozenTrial]:
-        """Return those that are ours: others' would be waited for, and never claimed."""
+        """Return those that are ours: others' would be waited for, and never acquired."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         return [trial for trial in trials if not excluded(self.study, trial, _unplanned(trial))]
 
@@ -72,7 +72,7 @@ class SeedEngine(Engine):
             while self.runs and not stop():
                 self._train()
         except torch.OutOfMemoryError as error:
-            self._shrink(error)  # the trials are given back, and the next cohort takes fewer at once
+            self._shrink(error)  # the trials are given back, and fewer are taken at once
 
     def _score(self, run: Run) -> Score:
         """Score on the training set as well, for the gap by epoch; that of the last one is among the figures."""

@@ -95,8 +95,8 @@ class Evidence:
         return np.log(self.timings[width].seconds_per_epoch) - np.log(self.timings[other].seconds_per_epoch)
 
 
-def gather(rows: Iterable[Row], timings: Iterable[Timing]) -> Evidence:
-    """Check rows and timings and order them.
+def checked(rows: Iterable[Row], timings: Iterable[Timing]) -> Evidence:
+    """Check rows and timings, and return them by protocol, width and seed.
 
     Raises ValueError for figures that are nan, infinite or out of range, a run given twice, runs of one protocol and
     width that differ in lr or parameters, more than one article's lr, times that are not positive, and rounds that do

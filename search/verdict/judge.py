@@ -22,9 +22,9 @@ from search.verdict.evidence import (
     Row,
     Timing,
     accuracy,
+    checked,
     gap,
     gap_growth,
-    gather,
 )
 from search.verdict.statistics import Interval, Rivals, knee, mean_interval, pareto_front, standard_deviation
 from search.verdict.wording import article_claims
@@ -107,10 +107,10 @@ def judge(rows: Iterable[Row], timings: Iterable[Timing], margins: Margins | Non
     """Judge the article's claims on confirmed runs.
 
     Too little data leaves claims undecided. Raises ValueError on bad figures, duplicates and unpaired timings; see
-    `search.verdict.evidence.gather`.
+    `search.verdict.evidence.checked`.
     """
     margins = margins or Margins()
-    evidence = gather(rows, timings)
+    evidence = checked(rows, timings)
     present = [protocol for protocol in PROTOCOLS if evidence.widths(protocol)]
     return Verdict(
         claims=article_claims(evidence, "article-lr", margins),

@@ -26,7 +26,7 @@ class WorkerHandle(Protocol):
     """A worker, wherever it works."""
 
     def name(self) -> str | None:
-        """Return what its ledger's name begins with; None if it has not begun, and may never."""
+        """Return what the name of its store begins with; None if it has not begun, and may never."""
 
     def poll(self) -> int | None:
         """Return its exit code if it has ended, negative if it was killed."""
@@ -103,7 +103,7 @@ class WorkerPool:
             self._warned_of_waiting = True
             waiting = sum(worker.name() is None for worker in self.workers)
             if waiting:
-                _log.warning("%d of %d workers wait for room on a node", waiting, self.size)
+                _log.warning("%d of %d workers wait for a node with free cores", waiting, self.size)
 
     def _dismiss(self, counts: Counts) -> None:
         """End those that have not begun, when there is nothing left to do for them."""

@@ -1,7 +1,7 @@
 """Workers on the nodes of a Ray cluster: `python -m search.run --ray ADDRESS --workers W`.
 
-Ray finds room for each worker and says when one is lost. An actor holds no state: it runs the command that a worker is
-on any machine (`search/workers/pool.py`), and the study's truth stays in SQL. So Ray may lose any node.
+Ray finds a node for each worker and says when one is lost. An actor holds no state: it runs the command that a worker
+is on any machine (`search/workers/pool.py`), and the study's truth stays in SQL. So Ray may lose any node.
 
 Source: "Ray Core: Actors", Ray's documentation.
 """
@@ -34,7 +34,7 @@ class WorkerActor:
         self.process: Future[LocalWorker] = Future()
 
     def begin(self, options: Sequence[str], environment: Mapping[str, str]) -> tuple[str, str]:
-        """Start the worker; return what its ledger's name begins with, and the version of sweetspot here."""
+        """Start the worker; return what the name of its store begins with, and the version of sweetspot here."""
         try:
             self.process.set_result(LocalWorker(options, environment))
         except OSError as error:  # `finish` waits for it
@@ -62,7 +62,7 @@ class RayWorker:
         self._code: int | None = None
 
     def name(self) -> str | None:
-        """Return what its ledger's name begins with; None if no node has had room for it yet."""
+        """Return what the name of its store begins with; None if no node has taken it yet."""
         if self._name is None and self._code is None and self._ready(self.begun):
             try:
                 self._name, version = self.ray.get(self.begun)
@@ -81,7 +81,7 @@ class RayWorker:
 
     def _result(self) -> int:
         """Return how it ended. Raises `SearchError` if it could not even begin: no sweetspot on that node, say."""
-        self.name()  # so that it can be buried
+        self.name()  # so that its trials can be failed
         try:
             return int(self.ray.get(self.ended))
         except self.ray.exceptions.RayError as error:

@@ -43,7 +43,7 @@ class Worker:
         self.artifacts = artifacts
         self.console = console
         self.stop = stop
-        self.refused: dict[int, Mapping[str, str]] = {}  # by study: its order when it could not be worked on
+        self.refused: dict[int, Mapping[str, str]] = {}  # by study: what was asked when it could not be worked on
         self._last_tidy = 0.0
         storage.retry.stop = stop
 
