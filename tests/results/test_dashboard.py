@@ -20,6 +20,7 @@ from search.store.trials import ranking
 from search.training.artifacts import Artifacts, artifact_dir
 from search.training.display import Lines
 from search.training.engine import Engine
+from search.verdict.findings import findings
 from studies.sweet_spot import sweet_spot
 from tests.support.browser import chromium, needs_chromium, screenshot
 from tests.support.tiny_study import CAPACITY, EPOCHS, confirmed_at, quiet, search_at, storage_at, tiny_mnist, url_of
@@ -37,7 +38,7 @@ def artifact_store(tmp_path_factory) -> Artifacts:
     store.set_budget(4)
     Engine(store, tiny_mnist(), CAPACITY, Lines(store, 4, quiet), kept.keep).search(lambda: False)
     confirmed_at(path)
-    publish_run(kept, tiny_mnist(), confirmed=True)
+    publish_run(kept, tiny_mnist(), findings(kept.storage, kept.study.study_name))
     return kept
 
 
@@ -189,7 +190,7 @@ def test_no_database_is_said_and_none_is_made(tmp_path, capsys):
 
 def test_publishing_again_changes_nothing(artifact_store):
     before = artifact_store.storage.optuna.get_study_system_attrs(artifact_store.study._study_id)
-    publish_run(artifact_store, tiny_mnist(), confirmed=True)
+    publish_run(artifact_store, tiny_mnist(), findings(artifact_store.storage, artifact_store.study.study_name))
     assert artifact_store.storage.optuna.get_study_system_attrs(artifact_store.study._study_id) == before
 
 

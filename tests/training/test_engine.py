@@ -146,7 +146,7 @@ def test_trials_are_judged_so_many_together(
         judge(engine, epoch)
         gatherings.append(umpire.values.copy())
 
-    monkeypatch.setattr(Engine, "_judge", noted)
+    monkeypatch.setattr(Engine, "_judge_rung", noted)
     store = at(tmp_path, pruner=umpire, rungs=[1], rung_size=3)
     assert audit(run(store, tiny, 12, capacity=capacity), 12) == CLEAN
     assert sum(map(len, gatherings)) == 11  # without the baseline

@@ -19,7 +19,7 @@ SECRET = "open-sesame"
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A head that takes no work, and two nodes with room for one worker each."""
-    from ray.cluster_utils import RayCluster as SeveralNodes
+    from ray.cluster_utils import Cluster as SeveralNodes
 
     with (
         tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as files,
