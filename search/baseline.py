@@ -117,8 +117,9 @@ def _report(store: StudyStore, new: list[FrozenTrial], printer: Printer, plot: P
         prediction_grid(printer.network, printer.data.test, plot)
         printer.console.print(f"saved {plot}", markup=False)
     if as_json:
+        ends = store.ends()
         document = {"study": store.study.study_name, "article": ARTICLE, "ours": figures(new)}
-        cli.print_json({**document, "trials": [trial_json(trial) for trial in new]})
+        cli.print_json({**document, "trials": [trial_json(trial, ends) for trial in new]})
     elif new:
         cli.out.print(_comparison(figures(new)))
         cli.out.print(

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import optuna
 import typer
 from optuna.trial import FrozenTrial
 from rich.table import Table
@@ -18,7 +17,9 @@ def best_trial(storage: Storage | str, study: str = cli.STUDY) -> dict[str, Any]
 
     `storage` is a URL or an open storage. Raises `NotFoundError` for no database, no study or nothing completed.
     """
-    return trial_json(completed(_load(storage, study))[0])
+    opened = open_storage(storage, create=False) if isinstance(storage, str) else storage
+    found = load_study(opened, study)
+    return trial_json(completed(found)[0], opened.ends(found._study_id))
 
 
 def best(
@@ -30,20 +31,18 @@ def best(
 ) -> None:
     """Show the best completed trial of a study; trials that the pruner stopped do not count."""
     cli.set_up_logging(verbose)
-    ranked = completed(_load(storage, study))
+    opened = open_storage(storage, create=False)
+    found = load_study(opened, study)
+    ranked = completed(found)
     tied = [trial for trial in ranked if trial.value == ranked[0].value]
     if as_json:
-        trials = [trial_json(trial) for trial in ranked[:top]]
+        ends = opened.ends(found._study_id)
+        trials = [trial_json(trial, ends) for trial in ranked[:top]]
         cli.print_json(trials[0] if top is None else {"trials": trials})
         return
     cli.out.print(_table(ranked[: top or len(tied)]))
     if len(tied) > 1:
         cli.out.print(f"{len(tied)} trials are tied for the best value")
-
-
-def _load(storage: Storage | str, study: str) -> optuna.Study:
-    opened = open_storage(storage, create=False) if isinstance(storage, str) else storage
-    return load_study(opened, study)
 
 
 def _table(trials: list[FrozenTrial]) -> Table:

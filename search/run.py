@@ -203,17 +203,18 @@ def summary(store: StudyStore) -> dict[str, Any]:
     """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve by width."""
     counts, ranked = store.counts(), ranking(store.study)
     best, baseline = (ranked[0] if ranked else None), baseline_of(ranked)
+    bins, ends = width_curve(store.study), store.ends()
     return {
         "study": store.study.study_name,
         "storage": redacted(store.storage.url),
         "budget": store.budget(),
         "counts": {**vars(counts), "finished": counts.finished},
-        "best": trial_json(best) if best else None,
-        "baseline": trial_json(baseline) if baseline else None,
+        "best": trial_json(best, ends) if best else None,
+        "baseline": trial_json(baseline, ends) if baseline else None,
         "difference": value(best) - value(baseline) if best and baseline else None,
         "widths": [
-            {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best) if b.best else None}
-            for b in width_curve(store.study)
+            {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best, ends) if b.best else None}
+            for b in bins
         ],
         "torch": torch.__version__,
     }

@@ -1,9 +1,9 @@
 """What a study has found so far, as plain data and as text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -34,8 +34,9 @@ def value(trial: FrozenTrial) -> float:
     return trial.value
 
 
-def trial_json(trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial in JSON types."""
+def trial_json(trial: FrozenTrial, ends: Mapping[int, datetime]) -> dict[str, Any]:
+    """Return a trial in JSON types; `ends` is what `Storage.ends` returns, since a trial's own times are local ones."""
+    end = ends.get(trial._trial_id)
     return {
         "number": trial.number,
         "value": trial.value,
@@ -43,7 +44,7 @@ def trial_json(trial: FrozenTrial) -> dict[str, Any]:
         "baseline": bool(trial.user_attrs.get("baseline")),
         "user_attrs": trial.user_attrs,
         "state": trial.state.name,
-        "datetime_complete": trial.datetime_complete.astimezone(UTC).isoformat() if trial.datetime_complete else None,
+        "datetime_complete": end.isoformat() if end else None,
     }
 
 

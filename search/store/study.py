@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -73,6 +74,11 @@ class StudyStore:
     def counts(self) -> Counts:
         """Count the study's trials by state."""
         return count(self.study)
+
+    @_retried
+    def ends(self) -> dict[int, datetime]:
+        """Return when each trial that has ended did so, in UTC, by the trial's id."""
+        return self.storage.ends(self.study._study_id)
 
     @_retried
     def set_budget(self, budget: int) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import fmean
 from typing import Any
 
@@ -34,6 +35,7 @@ class Findings:
     confirmation: optuna.Study
     plan: Plan
     trials: Sequence[FrozenTrial]  # completed runs of the plan's arms
+    ended: datetime  # when the last of them did, in UTC
     diverged: int  # runs of them that failed, and so are missing
     timing: dict[str, Any]  # as `search.verdict.confirmation.measure` returns it; empty if there is none
     verdict: Verdict
@@ -77,7 +79,9 @@ def findings(storage: Storage, name: str) -> Findings:
     except ValueError as error:  # rows that no confirmation writes
         raise StoredError(f"study {study.study_name!r} makes no sense: {error}") from error
     diverged = sum("diverged" in trial.user_attrs.get("reason", "") for trial in trials)
-    return Findings(search, study, drawn, complete, diverged, timing, verdict)
+    ids = {trial._trial_id for trial in complete}
+    last = max(end for trial_id, end in storage.ends(study._study_id).items() if trial_id in ids)
+    return Findings(search, study, drawn, complete, last, diverged, timing, verdict)
 
 
 def _confirmation(storage: Storage, search: optuna.Study) -> optuna.Study:

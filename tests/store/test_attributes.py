@@ -62,7 +62,8 @@ def first_to_end(database: Path) -> int:
 def read_all(storage: Storage) -> None:
     """Do what the commands do with what is stored."""
     study = load_study(storage, "sweet-spot")
-    json.dumps([trial_json(trial) for trial in study.get_trials()])
+    ends = storage.ends(study._study_id)
+    json.dumps([trial_json(trial, ends) for trial in study.get_trials()])
     json.dumps(status.state(storage, study))
     json.dumps(document(findings(storage, "sweet-spot")))
 
