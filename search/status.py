@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 
 from search import cli
 from search.results.follow import follow, rendered
+from search.signals import ending
 from search.store.counts import count
 from search.store.queue import fail_stale
 from search.store.request import parse
@@ -49,7 +50,8 @@ def status(  # noqa: PLR0917  # Typer passes options by name
         return opened.retry(lambda: state(opened, load_study(opened, study)))
 
     if watch:
-        follow(look, every, cli.out, as_json=as_json)
+        with ending():  # a live table hides the terminal's cursor
+            follow(look, every, cli.out, as_json=as_json)
     elif as_json:
         cli.print_json(look())
     else:
