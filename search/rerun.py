@@ -20,6 +20,7 @@ from model.threads import using
 from search import cli
 from search.errors import NotFoundError
 from search.results.summary import unusable
+from search.store.attributes import nonsense
 from search.store.storage import open_storage
 from search.store.study import load_study
 from search.training.engine import SHORT, environment, scores
@@ -78,6 +79,8 @@ def finished_trial(study: Study, number: int) -> FrozenTrial:
 def _lack(trial: FrozenTrial) -> str | None:
     """Return why a finished trial cannot be trained again, None if it can: it may be no network of ours."""
     attrs = trial.user_attrs
+    if wrong := nonsense(trial):
+        return wrong
     if "init_seed" not in attrs:
         return "no result yet"
     if attrs.get("train_on") not in {"train", "full"} or attrs.get("score_on") not in SHORT:

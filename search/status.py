@@ -61,7 +61,9 @@ def status(  # noqa: PLR0917  # Typer passes options by name
 def state(storage: Storage, study: optuna.Study) -> dict[str, Any]:
     """Return the study's state as JSON types, after stale trials have been swept."""
     attrs = study.user_attrs
-    failed = fail_stale(storage, study) if "fingerprint" in attrs else []
+    if "fingerprint" not in attrs:  # somebody else's, and nobody has checked what they hold
+        attrs = {}
+    failed = fail_stale(storage, study) if attrs else []
     ages = storage.ages(study._study_id)
     everything, counts = study.get_trials(deepcopy=False), count(study)
     budget, pace = attrs.get("budget"), rate(storage.times(study._study_id), time_now())
@@ -72,7 +74,7 @@ def state(storage: Storage, study: optuna.Study) -> dict[str, Any]:
         "storage": redacted(storage.url),
         "budget": budget,
         "counts": {**vars(counts), "finished": counts.finished},
-        "confirmation": _confirmation(storage, study),
+        "confirmation": _confirmation(storage, attrs),
         "ended": _ended(attrs, counts.finished),
         "trouble": attrs.get("trouble"),
         "workers": [asdict(worker) for worker in workers(everything, ages)],
@@ -82,9 +84,9 @@ def state(storage: Storage, study: optuna.Study) -> dict[str, Any]:
     }
 
 
-def _confirmation(storage: Storage, study: optuna.Study) -> dict[str, Any] | None:
+def _confirmation(storage: Storage, attrs: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the state of the confirmation that belongs to a search, None while there is none."""
-    name = study.user_attrs.get("confirmation")
+    name = attrs.get("confirmation")
     return None if name is None else state(storage, load_study(storage, name))
 
 
@@ -101,7 +103,7 @@ def workers(trials: Sequence[FrozenTrial], ages: Mapping[int, float]) -> list[Wo
     running = defaultdict(list)
     for trial in trials:
         if trial._trial_id in ages:
-            running[trial.user_attrs.get("worker", "unknown")].append(trial)
+            running[str(trial.user_attrs.get("worker", "unknown"))].append(trial)
     return [
         Worker(name, [trial.number for trial in theirs], min(ages[trial._trial_id] for trial in theirs))
         for name, theirs in sorted(running.items())

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from search.errors import NotFoundError
+from search.store.attributes import nonsense
 from studies.foreign import excluded
 
 BINS = (4, 8, 16, 32, 64, 128, 257)  # edges of the width curve: a doubling each, as widths are sampled by their log
@@ -49,7 +50,7 @@ def trial_json(trial: FrozenTrial, ends: Mapping[int, datetime]) -> dict[str, An
 
 
 def usable(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
-    """Return the trials in these states that can be compared: a finite value, a width and a learning rate.
+    """Return the trials in these states that can be compared: a finite value, a width, a learning rate and no nonsense.
 
     Optuna's own tools may add others. Each is left out with one line.
     """
@@ -66,7 +67,7 @@ def unusable(trial: FrozenTrial) -> str | None:
         return f"its hidden_units are {width!r}"
     if type(lr) not in (int, float) or not 0 < float(lr or 0) < math.inf:
         return f"its lr is {lr!r}"
-    return None
+    return nonsense(trial)
 
 
 def ranking(study: optuna.Study) -> list[FrozenTrial]:

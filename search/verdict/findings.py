@@ -12,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import NotFoundError, StoredError
+from search.store.attributes import nonsense
 from search.store.storage import Storage
 from search.store.study import load_study
 from search.verdict.confirmation import OPEN, PLAN, TIMING, arm_key, arm_of
@@ -69,7 +70,7 @@ def findings(storage: Storage, name: str) -> Findings:
     search = load_study(storage, name)
     study = _confirmation(storage, search)
     drawn = Plan.of(study.user_attrs[PLAN])
-    trials = [trial for trial in study.get_trials(deepcopy=False) if _planned(trial, drawn)]
+    trials = [trial for trial in study.get_trials(deepcopy=False) if _planned(study, trial, drawn)]
     ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     complete = [trial for trial in ended if not excluded(study, trial, _lack(trial))]
     _check_finished(name, trials, complete)
@@ -85,15 +86,20 @@ def findings(storage: Storage, name: str) -> Findings:
 
 
 def _confirmation(storage: Storage, search: optuna.Study) -> optuna.Study:
-    linked = search.user_attrs.get("confirmation")
+    linked = search.user_attrs.get("confirmation") if "fingerprint" in search.user_attrs else None
     if linked is None:
         raise NotFoundError(
             f"study {search.study_name!r} has no confirmation yet, so no verdict; go on with: python -m search.run"
         )
-    return load_study(storage, linked)
+    study = load_study(storage, linked)
+    if not {"fingerprint", PLAN} <= study.user_attrs.keys():
+        raise StoredError(f"study {linked!r} is no confirmation of {search.study_name!r}")
+    return study
 
 
-def _planned(trial: FrozenTrial, drawn: Plan) -> bool:
+def _planned(study: optuna.Study, trial: FrozenTrial, drawn: Plan) -> bool:
+    if excluded(study, trial, nonsense(trial)):
+        return False
     return arm_of(trial) in {arm_key(drawn.trained(arm)) for arm in drawn.arms}
 
 
