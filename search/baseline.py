@@ -69,8 +69,9 @@ def _report(
         prediction_grid(printer.network, printer.data.test, plot)
         printer.console.print(f"saved {plot}", markup=False)
     if as_json:
+        ends = store.state().ends
         document = {"study": store.study.study_name, "article": ARTICLE, "ours": figures(new)}
-        cli.print_json({**document, "trials": [trial_json(trial) for trial in new]})
+        cli.print_json({**document, "trials": [trial_json(trial, ends) for trial in new]})
     elif new:
         cli.out.print(comparison(figures(new)))
         cli.out.print(

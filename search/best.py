@@ -2,15 +2,15 @@
 
 from typing import Annotated, Any
 
-import optuna
 import typer
 from optuna.trial import FrozenTrial
 from rich.table import Table
 
 from search import cli
+from search.store.state import StudyState, read_state
 from search.store.storage import Storage, open_storage
 from search.store.study import load_study
-from search.store.trials import completed, trial_json
+from search.store.trials import trial_json
 
 
 def best_trial(storage: Storage | str, study: str = cli.STUDY) -> dict[str, Any]:
@@ -18,7 +18,8 @@ def best_trial(storage: Storage | str, study: str = cli.STUDY) -> dict[str, Any]
 
     `storage` is a URL or an open storage. Raises `NotFoundError` for no database, no study or nothing completed.
     """
-    return trial_json(completed(_load(storage, study))[0])
+    state = _read(storage, study)
+    return trial_json(state.completed()[0], state.ends)
 
 
 def best(
@@ -30,10 +31,11 @@ def best(
 ) -> None:
     """Show the best completed trial of a study; trials that the pruner stopped do not count."""
     cli.set_up_logging(verbose)
-    ranked = completed(_load(storage, study))
+    state = _read(storage, study)
+    ranked = state.completed()
     tied = [trial for trial in ranked if trial.value == ranked[0].value]
     if as_json:
-        trials = [trial_json(trial) for trial in ranked[:top]]
+        trials = [trial_json(trial, state.ends) for trial in ranked[:top]]
         cli.print_json(trials[0] if top is None else {"trials": trials})
         return
     cli.out.print(_table(ranked[: top or len(tied)]))
@@ -41,9 +43,9 @@ def best(
         cli.out.print(f"{len(tied)} trials are tied for the best value")
 
 
-def _load(storage: Storage | str, study: str) -> optuna.Study:
+def _read(storage: Storage | str, study: str) -> StudyState:
     opened = open_storage(storage, create=False) if isinstance(storage, str) else storage
-    return load_study(opened, study)
+    return read_state(opened, load_study(opened, study))
 
 
 def _table(trials: list[FrozenTrial]) -> Table:

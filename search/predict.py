@@ -13,9 +13,10 @@ from model.data.mnist import load
 from model.device import choose_device
 from model.network.mlp import MLP
 from search import cli
+from search.store.state import read_state
 from search.store.storage import open_storage
 from search.store.study import load_study
-from search.store.trials import completed, value
+from search.store.trials import value
 from search.training.artifacts import Artifacts, artifact_dir
 from search.training.replay import finished_trial, replayed
 
@@ -47,7 +48,9 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
     torch_device, digit = choose_device(device), read_digit(image)
     opened = open_storage(storage, create=False)
     artifact_store = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
-    chosen = finished_trial(artifact_store.study, completed(artifact_store.study)[0].number if trial is None else trial)
+    chosen = finished_trial(
+        artifact_store.study, read_state(opened, artifact_store.study).completed()[0].number if trial is None else trial
+    )
     model, source = network(artifact_store, chosen, torch_device, data_dir)
     said = answer(model, digit)
     if as_json:

@@ -1,10 +1,15 @@
-"""How a command is stopped: politely at the first signal or the timeout, at once at the second signal."""
+"""How a command is stopped: politely at the first signal or the timeout, at once at the second signal.
+
+But for SIGHUP: a terminal that closes may send it twice, as itself and by its shell.
+"""
 
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 PARENT = "SWEETSPOT_PARENT"  # environment variable: the process that started this one as its worker
 NAP_SECONDS = 0.25  # a signal that comes while we rest is answered within these
@@ -28,6 +33,21 @@ def stopping() -> list[int]:
     """
     hangups = [number for number in signal.valid_signals() if getattr(number, "name", "") == "SIGHUP"]
     return [signal.SIGINT, signal.SIGTERM, *(one for one in hangups if signal.getsignal(one) != signal.SIG_IGN)]
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Let a signal of `stopping` but Ctrl-C, which does so anyway, end a command through all that it has to tidy up."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    old = {number: signal.signal(number, end) for number in stopping() if number != signal.SIGINT}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
 class Stop:
@@ -58,6 +78,7 @@ class Stop:
 
     def _caught(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
-        signal.signal(number, signal.SIG_DFL)
+        polite = number == getattr(signal, "SIGHUP", None)
+        signal.signal(number, signal.SIG_IGN if polite else signal.SIG_DFL)
         with suppress(OSError):  # the terminal is gone
             os.write(2, b"\nstopping after this epoch; open trials are given back (again to stop at once)\n")

@@ -7,6 +7,7 @@ import typer
 from search import cli
 from search.results.follow import follow, rendered
 from search.results.progress import progress
+from search.signals import ending
 from search.store.storage import open_storage
 from search.store.study import load_study
 
@@ -27,7 +28,8 @@ def status(  # noqa: PLR0917  # Typer passes options by name
         return opened.retry(lambda: progress(opened, load_study(opened, study)))
 
     if watch:
-        follow(look, every, cli.out, as_json=as_json)
+        with ending():  # a live table hides the terminal's cursor
+            follow(look, every, cli.out, as_json=as_json)
     elif as_json:
         cli.print_json(look())
     else:

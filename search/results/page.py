@@ -1,7 +1,6 @@
 """The report as one HTML page that needs nothing else: figures, plotly.js, style and words are all inside."""
 
 from collections.abc import Iterator
-from datetime import UTC
 from importlib.resources import files
 from itertools import zip_longest
 from typing import Any
@@ -63,9 +62,7 @@ def _words(found: Findings) -> dict[str, Any]:
         "protocol": list(_protocol(found)),
         "machine": list(_machine(found)),
         "command": command(found),
-        "date": max(trial.datetime_complete for trial in found.trials if trial.datetime_complete)
-        .astimezone(UTC)
-        .date(),
+        "date": found.ended.date(),
     }
 
 

@@ -34,7 +34,9 @@ class Worker:
 def progress(storage: Storage, study: optuna.Study) -> dict[str, Any]:
     """Return the study's state as JSON types, after stale trials have been failed and queued again."""
     attrs = study.user_attrs
-    failed = fail_stale(storage, study) if "fingerprint" in attrs else []
+    if "fingerprint" not in attrs:  # somebody else's, and nobody has checked what they hold
+        attrs = {}
+    failed = fail_stale(storage, study) if attrs else []
     ages = storage.ages(study_key(study))
     everything, counts = study.get_trials(deepcopy=False), count(study)
     budget, pace = attrs.get("budget"), rate(storage.times(study_key(study)), time_now())
@@ -45,7 +47,7 @@ def progress(storage: Storage, study: optuna.Study) -> dict[str, Any]:
         "storage": redacted(storage.url),
         "budget": budget,
         "counts": {**vars(counts), "finished": counts.finished},
-        "confirmation": _confirmation(storage, study),
+        "confirmation": _confirmation(storage, attrs),
         "ended": _ended(attrs, counts.finished),
         "trouble": attrs.get("trouble"),
         "workers": [asdict(worker) for worker in workers(everything, ages)],
@@ -55,9 +57,9 @@ def progress(storage: Storage, study: optuna.Study) -> dict[str, Any]:
     }
 
 
-def _confirmation(storage: Storage, study: optuna.Study) -> dict[str, Any] | None:
+def _confirmation(storage: Storage, attrs: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the state of the confirmation that belongs to a search, None while there is none."""
-    name = study.user_attrs.get("confirmation")
+    name = attrs.get("confirmation")
     return None if name is None else progress(storage, load_study(storage, name))
 
 
@@ -74,7 +76,7 @@ def workers(trials: Sequence[FrozenTrial], ages: Mapping[int, float]) -> list[Wo
     running = defaultdict(list)
     for trial in trials:
         if trial_key(trial) in ages:
-            running[trial.user_attrs.get("worker", "unknown")].append(trial)
+            running[str(trial.user_attrs.get("worker", "unknown"))].append(trial)
     return [
         Worker(name, [trial.number for trial in theirs], min(ages[trial_key(trial)] for trial in theirs))
         for name, theirs in sorted(running.items())

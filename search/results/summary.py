@@ -83,17 +83,17 @@ def _cells(trial: FrozenTrial) -> list[str]:
 
 def summary(state: StudyState) -> dict[str, Any]:
     """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve by width."""
-    best, baseline = state.best, state.baseline
+    best, baseline, ends = state.best, state.baseline, state.ends
     return {
         "study": state.name,
         "storage": state.storage,
         "budget": state.budget,
         "counts": {**vars(state.counts), "finished": state.counts.finished},
-        "best": trial_json(best) if best else None,
-        "baseline": trial_json(baseline) if baseline else None,
+        "best": trial_json(best, ends) if best else None,
+        "baseline": trial_json(baseline, ends) if baseline else None,
         "difference": value(best) - value(baseline) if best and baseline else None,
         "widths": [
-            {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best) if b.best else None}
+            {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best, ends) if b.best else None}
             for b in width_curve(state.finished)
         ],
         "torch": torch.__version__,

@@ -1,13 +1,15 @@
 """What our attributes of studies and trials look like in SQL.
 
 Anybody with access to the database can write into them: the dashboard, Optuna's command line, another version. So they
-are checked when a study is opened, and everything behind that may take them for what they are.
+are checked when a study is opened, and everything behind that may take them for what they are. A trial that has ended
+is not: it is left out of what it does not fit, as `nonsense` says.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from search.errors import StoredError
 
@@ -86,17 +88,25 @@ TRIAL: Mapping[str, Check] = {
 def check_study(study: optuna.Study) -> None:
     """Raise `StoredError`, a line that names it, for an attribute of ours that is not what we write there.
 
+    Of trials those are checked that somebody may work on; one that has ended can be left out.
     A study without our fingerprint is somebody else's and may hold what it likes.
     """
     try:
         attrs = study.user_attrs
-        trials = study.get_trials(deepcopy=False) if "fingerprint" in attrs else []
+        trials = study.get_trials(deepcopy=False) if "fingerprint" in attrs else []  # all, since Optuna reads them
     except ValueError as error:  # Optuna reads the JSON
         raise StoredError(f"study {study.study_name!r} holds an attribute that is no JSON: {error}") from None
     if trials or "fingerprint" in attrs:
         _check(f"study {study.study_name!r}", STUDY, attrs)
-    for trial in trials:
+    for trial in (trial for trial in trials if not trial.state.is_finished()):
         _check(f"trial {trial.number} of study {study.study_name!r}", TRIAL, trial.user_attrs)
+
+
+def nonsense(trial: FrozenTrial) -> str | None:
+    """Return which attribute of ours in a trial is not what we write there, None if there is none."""
+    attrs = trial.user_attrs
+    wrong = next((name for name, value in attrs.items() if name in TRIAL and not TRIAL[name](value)), None)
+    return None if wrong is None else f"its {wrong} is {_short(attrs[wrong])}, which sweetspot does not write"
 
 
 def _check(owner: str, checks: Mapping[str, Check], attrs: Mapping[str, Any]) -> None:

@@ -3,12 +3,13 @@
 A database that is *away* is one that may come back by itself: a connection that broke, a server that restarts or cannot
 be written to for a while, an SQLite file that another process holds. A transaction that lost against another is run
 *again*. Everything else (a full disk, a missing right) needs somebody to act. What PostgreSQL says is sorted by its
-SQLSTATE, in `STATES`.
+SQLSTATE, in `STATES`; what it says to a connection that it refuses has none here, and is known by its words.
 """
 
 import logging
 import math
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -129,7 +130,16 @@ def what_to_do(error: BaseException) -> str:
     if type(error.orig).__module__.startswith("sqlite3"):
         return WAIT if "locked" in str(error.orig) else END
     unsaid = not state and isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError))  # as of no connection
-    return WAIT if unsaid or error.connection_invalidated else END
+    return WAIT if (unsaid and not _refused(error)) or error.connection_invalidated else END
+
+
+def _refused(error: BaseException) -> bool:
+    """Return whether every server that answered a connection did so by refusing us for good, in English.
+
+    The driver has no SQLSTATE of a connection that was not made. One that starts up says so before it looks at us.
+    """
+    fatal = str(getattr(error, "orig", None)).split("FATAL: ")[1:]
+    return bool(fatal) and all(_REFUSAL.match(said.strip()) for said in fatal)
 
 
 def is_restarting(error: BaseException) -> bool:
@@ -145,6 +155,12 @@ def reason(error: BaseException) -> str:
     return next((f"{line}; {advice}" for sign, advice in _ADVICE.items() if sign in line.lower()), line)
 
 
+_REFUSAL = re.compile(
+    r'database ".*" does not exist'  # 3D000
+    r'|role ".*" does not exist|role ".*" is not permitted to log in|no pg_hba\.conf entry'  # 28000
+    r"|password authentication failed"  # 28P01
+    r"|permission denied for database"  # 42501
+)
 _BROKEN_OFF = (
     "terminating",
     "closed the connection",

@@ -71,6 +71,14 @@ def times(connection: sa.Connection, study_id: int) -> list[tuple[datetime, date
     return [(start, end if state.name in finished else None) for start, end, state in connection.execute(asked)]
 
 
+def ends(connection: sa.Connection, study_id: int) -> dict[int, datetime]:
+    """Return when each trial that has ended did so, in UTC, by the trial's id."""
+    asked = sa.select(TRIALS.c.trial_id, TRIALS.c.datetime_complete).where(
+        TRIALS.c.study_id == study_id, TRIALS.c.datetime_complete.is_not(None)
+    )
+    return {trial_id: end.replace(tzinfo=UTC) for trial_id, end in connection.execute(asked)}
+
+
 def study_attrs(connection: sa.Connection, study_id: int) -> dict[str, Any]:
     """Return the user attributes of a study."""
     asked = sa.select(STUDY_USER.c.key, STUDY_USER.c.value_json).where(STUDY_USER.c.study_id == study_id)

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from search.errors import NotFoundError
 from search.store.counts import Counts, count
 from search.store.storage import Storage
 from search.store.trials import baseline_of, ranked, usable
 from search.store.url import redacted
+from studies.optuna_private import study_key
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class StudyState:
     counts: Counts
     trials: Sequence[FrozenTrial]  # all, by number
     finished: Sequence[FrozenTrial]  # completed and pruned ones that can be compared
+    ends: Mapping[int, datetime]  # when each that has ended did so, in UTC, by the key of its row
 
     @property
     def budget(self) -> int:
@@ -39,6 +43,12 @@ class StudyState:
     def ranked(self) -> list[FrozenTrial]:
         """Completed trials, best first."""
         return ranked(self.finished)
+
+    def completed(self) -> list[FrozenTrial]:
+        """Return the completed trials, best first. Raises `NotFoundError` where there are none yet."""
+        if not self.ranked:
+            raise NotFoundError(f"study {self.name!r} has no completed trial yet; go on with: python -m search.run")
+        return self.ranked
 
     @property
     def best(self) -> FrozenTrial | None:
@@ -60,4 +70,5 @@ def read_state(storage: Storage, study: optuna.Study) -> StudyState:
         counts=count(study),
         trials=study.get_trials(deepcopy=False),
         finished=usable(study, TrialState.COMPLETE, TrialState.PRUNED),
+        ends=storage.ends(study_key(study)),
     )

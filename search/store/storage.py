@@ -134,6 +134,11 @@ class Storage:
         with self.engine.begin() as connection:
             return rows.times(connection, study_id)
 
+    def ends(self, study_id: int) -> dict[int, datetime]:
+        """Return when each trial that has ended did so, in UTC, by the trial's id; for the reason above."""
+        with self.engine.begin() as connection:
+            return rows.ends(connection, study_id)
+
     def fail(self, study_id: int, trial_id: int, why: str, again: Mapping[str, Any] | None) -> bool:
         """Fail a running trial, and with `again` queue one with these parameters and attributes; one transaction.
 

@@ -1,15 +1,16 @@
 """Trials as they are read: which can be compared, in which order, and as JSON."""
 
 import math
-from collections.abc import Sequence
-from datetime import UTC
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.errors import NotFoundError
+from search.store.attributes import nonsense
 from studies.foreign import excluded
+from studies.optuna_private import trial_key
 
 
 def value(trial: FrozenTrial) -> float:
@@ -18,8 +19,9 @@ def value(trial: FrozenTrial) -> float:
     return trial.value
 
 
-def trial_json(trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial in JSON types."""
+def trial_json(trial: FrozenTrial, ends: Mapping[int, datetime]) -> dict[str, Any]:
+    """Return a trial in JSON types; `ends` is what `Storage.ends` returns, since a trial's own times are local ones."""
+    end = ends.get(trial_key(trial))
     return {
         "number": trial.number,
         "value": trial.value,
@@ -27,12 +29,12 @@ def trial_json(trial: FrozenTrial) -> dict[str, Any]:
         "baseline": bool(trial.user_attrs.get("baseline")),
         "user_attrs": trial.user_attrs,
         "state": trial.state.name,
-        "datetime_complete": trial.datetime_complete.astimezone(UTC).isoformat() if trial.datetime_complete else None,
+        "datetime_complete": end.isoformat() if end else None,
     }
 
 
 def usable(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
-    """Return the trials in these states that can be compared: a finite value, a width and a learning rate.
+    """Return the trials in these states that can be compared: a finite value, a width, a learning rate and no nonsense.
 
     Optuna's own tools may add others. Each is left out with one line.
     """
@@ -49,7 +51,7 @@ def unusable(trial: FrozenTrial) -> str | None:
         return f"its hidden_units are {width!r}"
     if type(lr) not in (int, float) or not 0 < float(lr or 0) < math.inf:
         return f"its lr is {lr!r}"
-    return None
+    return nonsense(trial)
 
 
 def ranking(study: optuna.Study) -> list[FrozenTrial]:
@@ -61,14 +63,6 @@ def ranked(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Return the completed ones of usable trials in the order of a ranking."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     return sorted(complete, key=lambda trial: (-value(trial), trial.number))
-
-
-def completed(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the ranking of a study that has one. Raises `NotFoundError` where nothing is completed yet."""
-    ranked = ranking(study)
-    if not ranked:
-        raise NotFoundError(f"study {study.study_name!r} has no completed trial yet; go on with: python -m search.run")
-    return ranked
 
 
 def baseline_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:

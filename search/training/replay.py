@@ -17,6 +17,7 @@ from model.network.scoring import evaluate
 from model.seeds import derive
 from model.threads import using
 from search.errors import NotFoundError
+from search.store.attributes import nonsense
 from search.store.trials import unusable
 from search.training.engine import SHORT, scores
 
@@ -53,6 +54,8 @@ def finished_trial(study: Study, number: int) -> FrozenTrial:
 def _lack(trial: FrozenTrial) -> str | None:
     """Return why a finished trial cannot be trained again, None if it can: it may be no network of ours."""
     attrs = trial.user_attrs
+    if wrong := nonsense(trial):
+        return wrong
     if "init_seed" not in attrs:
         return "no result yet"
     if attrs.get("train_on") not in {"train", "full"} or attrs.get("score_on") not in SHORT:

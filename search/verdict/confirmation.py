@@ -20,6 +20,7 @@ from model.device import describe
 from model.network.scoring import Score, evaluate
 from model.network.timing import epoch_flops, epoch_seconds
 from model.seeds import derive
+from search.store.attributes import nonsense
 from search.store.queue import enqueue
 from search.store.study import StudyStore, open_study, stored_epochs
 from search.store.trials import ranking, usable
@@ -133,7 +134,8 @@ def open_confirmation(search: StudyStore, seeds: int, epochs: int) -> Confirmati
 
 def _write_down(store: StudyStore, drawn: Plan, seeds: int) -> None:
     """Enqueue what is missing; a trial run again after its worker died counts as there."""
-    there = {_key(trial) for trial in store.study.get_trials(deepcopy=False)}
+    trials = store.study.get_trials(deepcopy=False)
+    there = {_key(trial) for trial in trials if not excluded(store.study, trial, nonsense(trial))}
     for index in range(seeds):
         init_seed = derive(store.seed, "confirm", "trial", index)
         for arm in dict.fromkeys(drawn.trained(arm) for arm in drawn.arms):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import fmean
 from typing import Any
 
@@ -11,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import NotFoundError, StoredError
+from search.store.attributes import nonsense
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.study import load_study
@@ -20,6 +22,7 @@ from search.verdict.judge import Verdict, judge
 from search.verdict.statistics import mean_interval, standard_deviation
 from studies.confirmation import Arm, Plan
 from studies.foreign import excluded
+from studies.optuna_private import trial_key
 
 FIGURES = (
     *("seed_index", "parameters", "seconds", "gap", "gap_by_epoch"),
@@ -38,6 +41,11 @@ class Findings:
     diverged: int  # runs of them that failed, and so are missing
     timing: dict[str, Any]  # as `search.verdict.confirmation.measure` returns it; empty if there is none
     verdict: Verdict
+
+    @property
+    def ended(self) -> datetime:
+        """When the last of the runs ended, in UTC."""
+        return max(self.confirmation.ends[trial_key(trial)] for trial in self.trials)
 
     @property
     def epochs(self) -> int:
@@ -65,15 +73,11 @@ def findings(storage: Storage, name: str) -> Findings:
     Raises `NotFoundError` where there is no such search, no confirmation, or one that is not finished: a verdict that
     is looked at while its data come in errs more often than it says.
     """
-    return findings_of(storage, read_state(storage, load_study(storage, name)))
-
-
-def findings_of(storage: Storage, search: StudyState) -> Findings:
-    """Read the confirmation of a search whose state is known, and judge it; raises as `findings` does."""
+    search = read_state(storage, load_study(storage, name))
     study = _confirmation(storage, search)
     confirmation = read_state(storage, study)
     drawn = Plan.of(confirmation.attributes[PLAN])
-    trials = [trial for trial in confirmation.trials if _planned(trial, drawn)]
+    trials = [trial for trial in confirmation.trials if _planned(study, trial, drawn)]
     ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     complete = [trial for trial in ended if not excluded(study, trial, _lack(trial))]
     _check_finished(search.name, trials, complete)
@@ -87,15 +91,20 @@ def findings_of(storage: Storage, search: StudyState) -> Findings:
 
 
 def _confirmation(storage: Storage, search: StudyState) -> optuna.Study:
-    linked = search.attributes.get("confirmation")
+    linked = search.attributes.get("confirmation") if "fingerprint" in search.attributes else None
     if linked is None:
         raise NotFoundError(
             f"study {search.name!r} has no confirmation yet, so no verdict; go on with: python -m search.run"
         )
-    return load_study(storage, linked)
+    study = load_study(storage, linked)
+    if not {"fingerprint", PLAN} <= study.user_attrs.keys():
+        raise StoredError(f"study {linked!r} is no confirmation of {search.name!r}")
+    return study
 
 
-def _planned(trial: FrozenTrial, drawn: Plan) -> bool:
+def _planned(study: optuna.Study, trial: FrozenTrial, drawn: Plan) -> bool:
+    if excluded(study, trial, nonsense(trial)):
+        return False
     return arm_of(trial) in {arm_key(drawn.trained(arm)) for arm in drawn.arms}
 
 

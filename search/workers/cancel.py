@@ -36,7 +36,7 @@ def search_to_cancel(storage: Storage, name: str) -> tuple[optuna.Study, bool]:
     if "search" in attrs:
         raise StudyMismatchError(f"study {name!r} confirms {attrs['search']!r}; stop that one")
     request = parse(attrs)
-    if request is None:
+    if request is None or "fingerprint" not in attrs:
         raise StudyMismatchError(f"study {name!r} is no search that anybody has asked trials of; nothing to stop")
     return study, request.open
 

@@ -9,13 +9,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from search.output import plain, strict_json
 
 ENCODINGS = ["cp1252", "latin-1", "ascii"]
 COMMANDS = """
-import importlib, json, sys
+import importlib, json, os, pathlib, signal, sys, threading, time
+def end_the_dashboard():
+    while b"dashboard at" not in pathlib.Path(sys.argv[2]).read_bytes():
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
 for name, *arguments in json.loads(sys.argv[1]):
+    if name == "dashboard":
+        threading.Thread(target=end_the_dashboard, daemon=True).start()
     try:
         importlib.import_module(f"search.{name}").main(arguments)
     except SystemExit as end:
@@ -23,12 +30,23 @@ for name, *arguments in json.loads(sys.argv[1]):
 """
 
 
+NAME = "dzień-數-é"  # none of the three has all of it
+
+
+def digit_in(path: Path) -> Path:
+    """Draw a one."""
+    picture = Image.new("L", (28, 28))
+    picture.paste(255, (12, 4, 16, 24))
+    picture.save(path)
+    return path
+
+
 def run_all(lines: list[list[str]], output: Path, encoding: str) -> list[str]:
     """Run commands one after another in one process, their output in a file; return what they ended with."""
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "200"}
     with output.open("wb") as file:
         done = subprocess.run(
-            [sys.executable, "-c", COMMANDS, json.dumps(lines)],
+            [sys.executable, "-c", COMMANDS, json.dumps(lines), str(output)],
             stdout=file,
             stderr=subprocess.PIPE,
             env=environment,
@@ -43,21 +61,21 @@ def test_every_command_prints_in_every_encoding(tmp_path: Path, mnist_dir: Path)
     data = [f"--data-dir={mnist_dir}", "--device=cpu"]
     run = ["run", "--trials=2", "--epochs=1", "--confirm-seeds=2", "--confirm-epochs=1", *where, *data]
     reads = [["best", *where], ["status", *where], ["report", *where], ["rerun", "0", *where, *data]]
+    reads += [["predict", str(digit_in(tmp_path / "ziffer-é-數.png")), *where]]
     others = [["baseline", "--epochs=1", "--seeds=1", *where, *data]]
-    lines = [
-        run,
-        *reads,
-        *others,
-        *([line[0], "--help"] for line in [["worker"], ["dashboard"], ["predict"], ["stop"]]),
-    ]
-    lines += [[*line, "--json"] for line in [run, *reads]]
+    ask = ["run", "--detach", "--trials=9", "--epochs=1000", f"--study={NAME}", *where]
+    service = [ask, ["worker", "--timeout=2", *where, *data], ["stop", NAME, *where]]
+    lines = [run, *reads, *others, *service, ["dashboard", "--port=0", "--no-browser", *where]]
+    lines += [[*line, "--json"] for line in [run, *reads, service[-1]]]
     for encoding in ENCODINGS:
         log = tmp_path / f"{encoding}.log"
         ended = run_all(lines, log, encoding)
         names = {line[0] for line in lines}
-        assert [line.split() for line in ended if line.split()[0] in names] == [[line[0], "0"] for line in lines]
+        codes = [[line[0], "143" if line[0] == "dashboard" else "0"] for line in lines]
+        assert [line.split() for line in ended if line.split()[0] in names] == codes
         printed = log.read_bytes().decode(encoding)
-        assert "validation accuracy" in printed
+        for words in ("validation accuracy", "what the network saw", "is stopped", "dashboard at"):
+            assert words in printed
         assert "####" in printed  # a bar, which none of the three has
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from docs.generate import ROOT
-from tests.support.containers import compose
+from tests.support.containers import PROGRAM, compose, hidden
 
 SERVICES = compose()["services"]
 LOCKS = ROOT / "deploy" / "locks"
@@ -165,3 +165,12 @@ def test_an_audit_says_what_is_known_and_what_is_not(tmp_path):
     assert audit.answers(["echo", said], 10) == [safe]
     assert audit.answers(["sleep", "10"], 0.1) == []
     assert audit.answers(["echo", "not json"], 10) == []
+
+
+@pytest.mark.parametrize("target", [PROGRAM, "/data"])
+def test_an_environment_that_no_container_could_see_is_named_at_once(target: str) -> None:
+    path = Path(target) / "clone" / ".venv"
+    assert hidden(Path("/usr"), path) == (
+        f"{path} lies in {target}, which the containers have for themselves: put this clone elsewhere"
+    )
+    assert not hidden(Path("/usr"), Path("/tmp/ä clone/.venv"), Path("/database"), Path("/opt/other"))

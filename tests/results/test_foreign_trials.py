@@ -11,12 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from PIL import Image
 
 from benchmarks.faults import search, store_at
-from search import best, report, status
+from search import baseline, best, predict, report, rerun, run, status, stop
 from search.errors import NotFoundError
 from search.results.search_figures import search_figures
 from search.results.summary import curve_text, summary, table, width_curve
+from search.store.attributes import STUDY, TRIAL
 from search.store.study import StudyStore
 from search.store.trials import ranking
 from search.training.replay import finished_trial
@@ -40,6 +42,9 @@ RIGHT = {"hidden_units": 25, "lr": 0.02}
 OURS = {name: PARAMS[name][0] for name in RIGHT}
 
 
+VALUES = st.none() | st.floats() | st.text() | st.lists(st.integers(), max_size=2) | st.just({"a": 1})
+
+
 @st.composite
 def foreign(draw: st.DrawFn) -> FrozenTrial:
     """A trial as Optuna's own tools may add it."""
@@ -52,7 +57,7 @@ def foreign(draw: st.DrawFn) -> FrozenTrial:
         params={name: value for name, (_, value) in there.items()},
         distributions={name: distribution for name, (distribution, _) in there.items()},
         intermediate_values=reports,
-        user_attrs=draw(st.dictionaries(st.sampled_from(["note", "x"]), st.floats() | st.text(), max_size=2)),
+        user_attrs=draw(st.dictionaries(st.sampled_from(["note", *TRIAL]), VALUES, max_size=2)),
     )
 
 
@@ -227,3 +232,68 @@ def test_the_pruner_compares_with_no_stranger() -> None:
     trial = study.ask(OURS)
     trial.report(0.5, 3)
     assert not trial.should_prune()
+
+
+WRONG: list[Any] = [None, "lots", [1], {"a": None}, 1.5]
+
+
+def command(main: Any, *arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    """Run a command with --json; return its exit code and what it printed, None where it failed in a line."""
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, "--json"])
+    printed = capsys.readouterr()
+    if not printed.out:
+        assert printed.err.splitlines()[-1].startswith("error: ")
+    return int(str(end.value.code)), strict(printed.out) if printed.out else None
+
+
+def test_no_command_minds_attributes_of_ours_that_are_nonsense(
+    tmp_path: Path, mnist_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = url_of(copy_of(confirmed_once(), tmp_path))
+    where, data = ["--storage", url], ["--data-dir", str(mnist_dir), "--device=cpu"]
+    picture = tmp_path / "one.png"
+    one = Image.new("L", (28, 28))
+    one.paste(255, (12, 4, 16, 24))
+    one.save(picture)
+    again = ["--epochs=1", "--seeds=1"]
+    assert command(baseline.main, *again, *where, *data, capsys=capsys)[0] == 0
+    arms = optuna.load_study(study_name="sweet-spot/confirm", storage=url).trials
+    bad = [{name: value} for name in TRIAL for value in WRONG if not TRIAL[name](value)]
+    for name in ("sweet-spot", "sweet-spot/confirm", "sweet-spot/baseline"):
+        study = optuna.load_study(study_name=name, storage=url)
+        told = {"value": 0.5, "params": RIGHT, "distributions": study.trials[0].distributions}
+        study.add_trials([create_trial(**told, user_attrs={**arms[0].user_attrs, **attrs}) for attrs in bad])
+    lines = {
+        **{run: ["--trials=4", *data], best: [], report: [], status: [], stop: ["sweet-spot"]},
+        **{predict: [str(picture), *data], rerun: ["0", *data], baseline: [*again, *data]},
+    }
+    for module, options in lines.items():
+        code, document = command(module.main, *options, *where, capsys=capsys)
+        assert document is not None, module.__name__
+        assert code == 0 or module is rerun  # what was trained on made-up data is different on MNIST
+    worst = len(optuna.load_study(study_name="sweet-spot", storage=url).trials) - 1
+    assert command(rerun.main, str(worst), *where, *data, capsys=capsys) == (1, None)
+    assert command(predict.main, str(picture), f"--trial={worst}", *where, *data, capsys=capsys) == (1, None)
+    assert command(best.main, *where, capsys=capsys)[1]["number"] <= worst - len(bad)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("name", STUDY)
+def test_an_attribute_of_a_study_that_is_nonsense_is_a_line(
+    name: str, ours: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = url_of(copy_of(confirmed_once(), tmp_path))
+    study = optuna.load_study(study_name="sweet-spot", storage=url)
+    if not ours:
+        study = optuna.create_study(study_name="theirs", storage=url, direction="maximize")
+        study.add_trial(made({}))
+    if ours or name != "fingerprint":
+        study.set_user_attr(name, next(value for value in WRONG if not STUDY[name](value)))
+    lines = {best: [], report: [], status: [], rerun: ["0"], predict: [__file__], run: ["--detach"]}
+    for module, options in lines.items():
+        named = [*options, "--storage", url, "--study", study.study_name]
+        code, _ = command(module.main, *named, capsys=capsys)
+        assert code in {0, 1, 2}
+        assert code != 0 or (not ours and module in {best, status})
+    assert command(stop.main, study.study_name, "--storage", url, capsys=capsys)[0] in {1, 2}

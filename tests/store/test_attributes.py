@@ -11,12 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search import best, report, run, status
-from search.errors import StoredError, StudyMismatchError, SweetspotError
+from search.best import _table
+from search.errors import NotFoundError, StoredError, StudyMismatchError, SweetspotError
 from search.results.progress import progress
+from search.results.summary import curve_text, table, width_curve
 from search.store.attributes import STUDY, TRIAL, check_study
+from search.store.state import read_state
 from search.store.storage import Storage
 from search.store.study import load_study, open_study
 from search.store.trials import trial_json
+from search.training.replay import finished_trial
 from search.verdict.findings import document, findings
 from studies.sweet_spot import sweet_spot
 from tests.support.tiny_study import EPOCHS, confirmed_once, copy_of, storage_at
@@ -63,7 +67,14 @@ def first_to_end(database: Path) -> int:
 def read_all(storage: Storage) -> None:
     """Do what the commands do with what is stored."""
     study = load_study(storage, "sweet-spot")
-    json.dumps([trial_json(trial) for trial in study.get_trials()])
+    found = read_state(storage, study)
+    json.dumps([trial_json(trial, found.ends) for trial in study.get_trials()])
+    _table(found.ranked)
+    table(*found.ranked[:2])
+    curve_text(width_curve(found.finished))
+    for trial in study.get_trials():
+        with suppress(NotFoundError):
+            finished_trial(study, trial.number)
     json.dumps(progress(storage, study))
     json.dumps(document(findings(storage, "sweet-spot")))
 
@@ -105,11 +116,14 @@ def test_what_is_no_json_is_said_in_a_line(database: Path, table: str, key: str,
     ("main", "options"),
     [(best.main, []), (status.main, []), (report.main, []), (run.main, ["--trials=1", "--confirm-seeds=0"])],
 )
-def test_every_command_says_it(
+def test_every_command_says_it_of_a_trial_that_somebody_may_work_on(
     database: Path, capsys: pytest.CaptureFixture[str], main: Any, options: list[str]
 ) -> None:
     put(database, "trial_user_attributes", "parameters", '"nonsense"')
     number = first_to_end(database)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        study = "(SELECT study_id FROM studies WHERE study_name = 'sweet-spot')"
+        connection.execute(f"UPDATE trials SET state = 'WAITING' WHERE number = {number} AND study_id = {study}")
     with pytest.raises(SystemExit) as ended:
         main([*options, f"--storage=sqlite:///{database}"])
     line = capsys.readouterr().err.splitlines()[-1]

@@ -95,7 +95,9 @@ def test_what_a_server_says_is_sorted_by_its_state(postgres: Postgres) -> None:
     with postgres.crowded():
         assert what_to_do(failure(url, "SELECT 1")) == WAIT
     assert what_to_do(failure(url, "SELECT * FROM nothing")) == END
-    assert what_to_do(failure(postgres.url("nowhere"), "SELECT 1")) == WAIT  # a connection's end has no state
+    assert what_to_do(failure(postgres.url("nowhere"), "SELECT 1")) == END  # by its words: it has no state
+    assert what_to_do(failure(postgres.url(user="nobody"), "SELECT 1")) == END
+    assert what_to_do(failure("postgresql://nobody@/x?host=/nowhere", "SELECT 1")) == WAIT
     assert what_to_do(failure(url, "DO $$ BEGIN RAISE 'full' USING ERRCODE = '53100'; END $$")) == END
     with sa.create_engine(driver(url), poolclass=sa.NullPool).connect() as connection:
         with pytest.raises(sa.exc.DataError):
@@ -119,6 +121,38 @@ def test_who_may_have_no_more_connections_waits_from_the_start(postgres: Postgre
     refused = failure(postgres.url(name, "limited"), "SELECT 1")
     assert what_to_do(refused) == WAIT
     assert is_restarting(refused)
+
+
+@pytest.mark.parametrize("gone", ["database", "role", "password"])
+def test_a_server_that_refuses_a_worker_for_good_ends_it_at_once(postgres: Postgres, gone: str) -> None:
+    own = postgres.fresh()
+    name, role = sa.make_url(own).database or "", f"{sa.make_url(own).database}_role"
+    execute_outside(postgres.url(), f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'right'")
+    url = postgres.url(name, f"{role}:right")
+    store = store_at(url)
+    store.storage.retry.seconds = 600.0
+    worker = start(work, url, 1000, pace=0.05, patience=600.0)
+    wait_until(lambda: finished(store) >= 1)
+    rules, doors = Path(postgres.server.pgdata) / "pg_hba.conf", ""
+    if gone == "database":
+        execute_outside(postgres.url(), f"DROP DATABASE {name} WITH (FORCE)")
+    elif gone == "role":
+        execute_outside(postgres.url(), f"ALTER ROLE {role} NOLOGIN")
+    else:
+        doors = rules.read_text(encoding="utf-8")
+        rules.write_text(f"local all {role} scram-sha-256\n{doors}", encoding="utf-8")
+        for statement in ("SELECT pg_reload_conf()", f"ALTER ROLE {role} PASSWORD 'another'"):
+            execute_outside(postgres.url(), statement)
+    try:
+        postgres.drop_connections()
+        worker.join(120)
+        assert worker.exitcode == 1
+        words = {"database": "does not exist", "role": "not permitted to log in", "password": "password authentication"}
+        with pytest.raises(StorageError, match=f"cannot use .*{words[gone]}"):
+            store.counts()
+    finally:
+        if doors:
+            rules.write_text(doors, encoding="utf-8")
 
 
 def test_who_loses_against_another_transaction_runs_again(postgres: Postgres) -> None:

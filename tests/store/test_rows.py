@@ -11,11 +11,17 @@ import sqlalchemy as sa
 from optuna.trial import TrialState, create_trial
 
 from benchmarks.faults import store_at
+from search.best import best_trial
 from search.results.progress import rate
+from search.results.summary import summary
 from search.store import rows
+from search.store.storage import Storage
 from search.store.study import StudyStore
+from search.verdict.findings import findings
+from tests.support.tiny_study import confirmed_once, copy_of, storage_at
 
 ZONES = ["UTC", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kolkata"]
+RIGHT = {"hidden_units": 25, "lr": 0.02}
 
 
 @pytest.fixture
@@ -108,3 +114,27 @@ def test_the_rate_is_right_when_the_hour_changes(zone: str, change: datetime, tm
         store.study.add_trial(trial)
     times = store.storage.times(store.study._study_id)
     assert rate(times, change + timedelta(minutes=1)) == pytest.approx(1.0)
+
+
+def end_all_at(storage: Storage, end: datetime) -> None:
+    with storage.engine.begin() as connection:
+        connection.execute(sa.update(rows.TRIALS).values(datetime_complete=end))
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC"], indirect=True)
+@pytest.mark.parametrize("hour", [0, 1])  # both are half past two in Berlin
+def test_what_ends_in_the_hour_that_is_there_twice_is_shown_by_the_right_one(
+    hour: int, zone: str, url: str, tmp_path: Path
+) -> None:
+    end = datetime(2026, 10, 25, hour, 30)
+    shown = f"2026-10-25T0{hour}:30:00+00:00"
+    store = store_at(url)
+    store.study.add_trial(create_trial(value=0.5, params=RIGHT, distributions=store.spec.space))
+    end_all_at(store.storage, end)
+    assert best_trial(store.storage, "study")["datetime_complete"] == shown
+    document = summary(store)
+    assert document["best"]["datetime_complete"] == shown
+    assert {each["best"]["datetime_complete"] for each in document["widths"] if each["best"]} == {shown}
+    confirmed = storage_at(copy_of(confirmed_once(), tmp_path))
+    end_all_at(confirmed, end)
+    assert findings(confirmed, "sweet-spot").ended == end.replace(tzinfo=UTC)

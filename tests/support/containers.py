@@ -40,6 +40,8 @@ def why_not() -> str:
     path = f"{os.environ['PATH']}:/usr/sbin"
     if missing := [name for name in PROGRAMS if shutil.which(name, path=path) is None]:
         return f"not installed: {', '.join(missing)} (Debian: bubblewrap, util-linux, nginx-light)"
+    if covered := hidden(Path(sys.prefix), Path(sys.base_prefix)):
+        return covered
     probe = subprocess.run(
         ["bwrap", "--unshare-user", "--unshare-net", "--dev-bind", "/", "/", "true"],
         capture_output=True,
@@ -47,6 +49,16 @@ def why_not() -> str:
         check=False,
     )
     return f"this machine allows no namespaces: {probe.stderr.strip()}" if probe.returncode else ""
+
+
+def hidden(*environment: Path) -> str:
+    """Say which of these directories a container could not see, since it has something of its own there; "" if none."""
+    volumes = [entry for service in compose()["services"].values() for entry in service.get("volumes", [])]
+    for target in (PROGRAM, *(entry.split(":")[1] for entry in volumes)):
+        for path in environment:
+            if path.is_relative_to(target):
+                return f"{path} lies in {target}, which the containers have for themselves: put this clone elsewhere"
+    return ""
 
 
 def until(what: Callable[[], object], seconds: float = 60) -> None:

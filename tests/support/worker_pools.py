@@ -1,6 +1,7 @@
 """`search.run` with several workers, as a user starts it: shared by the tests of crews here and on Ray's nodes."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,12 +34,19 @@ def at_work(store: StudyStore) -> set[int]:
 
 
 def assert_stops_and_gives_back(
-    run: "subprocess.Popen[str]", store: StudyStore, pids: set[int], seconds: float
+    run: "subprocess.Popen[str]", store: StudyStore, pids: set[int], seconds: float, number: int = signal.SIGTERM
 ) -> None:
-    """SIGTERM ends the command and these workers; every open trial waits again."""
-    run.terminate()
+    """A signal ends the command and these workers; every open trial waits again.
+
+    SIGHUP comes twice, as from a terminal that closes and from its shell.
+    """
+    run.send_signal(number)
+    if number == signal.SIGHUP:
+        assert run.stdout is not None
+        assert any("stopping after this epoch" in line for line in run.stdout)
+        run.send_signal(number)
     printed, _ = run.communicate(timeout=seconds)
-    assert run.returncode == 143, printed
+    assert run.returncode == 128 + number, printed
     counts = store.counts()
     assert (counts.running, counts.failed) == (0, 0)
     assert counts.waiting > 0

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,12 +33,52 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path, m
     assert audit(store.study.trials, 6) == CLEAN
 
 
-def test_stopping_the_command_stops_its_workers_and_gives_back(tmp_path: Path, mnist_dir: Path) -> None:
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """SIGHUP as a terminal's programs have it, whoever ignores it here: `nohup`, say."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup")
+@pytest.mark.parametrize(("workers", "number"), [(2, signal.SIGTERM), (2, signal.SIGHUP), (1, signal.SIGHUP)])
+def test_stopping_the_command_stops_its_workers_and_gives_back(
+    workers: int, number: int, tmp_path: Path, mnist_dir: Path
+) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     store = store_at(url, epochs=2)
-    with worker_pool(url, mnist_dir, tmp_path / "files", "--workers=2", "--trials=1000") as run:
-        wait_until(lambda: len(at_work(store)) == 2)
-        assert_stops_and_gives_back(run, store, at_work(store), 60)
+    with worker_pool(url, mnist_dir, tmp_path / "files", f"--workers={workers}", "--trials=1000") as run:
+        wait_until(lambda: len(at_work(store)) == workers)
+        assert_stops_and_gives_back(run, store, at_work(store), 60, number)
+
+
+@pytest.mark.usefixtures("hangup")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_who_follows_a_study_is_ended_quietly(terminal: bool, number: int, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    store_at(url).set_budget(3)
+    command = [sys.executable, "-m", "search.status", "--watch", "--study=study", f"--storage={url}"]
+    reader, writer = os.openpty() if terminal else os.pipe()
+    environment = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE, env=environment) as watcher:
+        os.close(writer)
+        printed = read_until(reader, b"0 of 3 trials finished", 2 if terminal else 1)  # a table's first is of its start
+        watcher.send_signal(number)
+        assert watcher.communicate(timeout=60)[1] == b""
+    assert watcher.returncode == 128 + number
+    if terminal:
+        printed += os.read(reader, 1 << 16)
+        assert printed.rindex(b"\x1b[?25h") > printed.rindex(b"\x1b[?25l")  # the cursor is to be seen again
+    os.close(reader)
+
+
+def read_until(reader: int, words: bytes, times: int) -> bytes:
+    printed = b""
+    while printed.count(words) < times:
+        printed += os.read(reader, 1 << 16)
+    return printed
 
 
 def test_workers_share_the_cores() -> None:

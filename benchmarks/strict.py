@@ -1,0 +1,107 @@
+"""What does MKL's strict mode cost, by which a trial's bits depend on nothing beside it?
+
+    python -m benchmarks.strict
+
+One fleet, one thread, 50,000 images, batch 1028, in a process of its own for each mode and round. MKL reads its mode
+from the environment once, and `model/__init__.py` sets the strict one, so the process for "unset" takes that out again.
+Measured is the processor's time: other programs take less part in that than in the clock's.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks import results
+from benchmarks.fleets import fleet_of
+from benchmarks.rounds import in_turn
+from model.data.mnist import Images, load
+
+EPOCHS = 2
+CASES = ([25] * 16, [100] * 4, [256] * 2)
+UNSET = "unset"
+MODES = (UNSET, "AUTO,STRICT", "AVX2,STRICT", "AVX512,STRICT")
+CHILD = "import model, os; {} from benchmarks.strict import child; child()"
+BRANCHES = {1: "off", 2: "AUTO", 3: "COMPATIBLE", 9: "AVX", 10: "AVX2", 12: "AVX512", 14: "AVX512_E1"}  # mkl_types.h
+STRICT = 0x10000
+Found = Mapping[str, Sequence[float | str]]
+
+
+def child() -> None:
+    """Print ms for a unit and epoch of each case, and the mode that MKL is in."""
+    torch.set_num_threads(1)
+    images = load().train
+    print(json.dumps([*(1e3 * seconds(images, case) for case in CASES), chosen()]))
+
+
+def seconds(images: Images, widths: Sequence[int]) -> float:
+    """Return the seconds of the processor for a unit and epoch."""
+    fleet = fleet_of(images, widths)
+    fleet.train_epoch()
+    start = time.process_time()
+    for _ in range(EPOCHS):
+        fleet.train_epoch()
+    return (time.process_time() - start) / EPOCHS / fleet.units
+
+
+def chosen() -> str:
+    """Return the mode that MKL says it is in, "unknown" where it cannot be asked."""
+    try:
+        ask = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")).mkl_serv_cbwr_get
+    except (AttributeError, OSError):
+        return "unknown"
+    said = ask(-1)
+    branch = BRANCHES.get(said & 0xFFFF, str(said & 0xFFFF))
+    return f"{branch},STRICT" if said & STRICT else branch
+
+
+def measured(mode: str) -> list[float | str]:
+    """Measure in a process of its own."""
+    forget = "os.environ.pop('MKL_CBWR', None);" if mode == UNSET else ""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MKL_CBWR": mode}
+    command = [sys.executable, "-c", CHILD.format(forget)]
+    printed = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return list(json.loads(printed))
+
+
+def report(found: Sequence[Found]) -> str:
+    """Return the section, from what each round found by mode."""
+    head = ["MKL_CBWR", "MKL is in", *(f"{len(case)} x {case[0]} units" for case in CASES)]
+    rows = [[mode, found[0][mode][-1], *(_cell(found, mode, i) for i in range(len(CASES)))] for mode in MODES]
+    said = (
+        f"Processor's ms for a unit and epoch of 50,000 images, one fleet, one thread; medians of {len(found)} rounds,"
+    )
+    return "\n\n".join(
+        [
+            f"{said} and multiples of unset in the same round, with range.",
+            results.machine(),
+            results.table(head, rows),
+        ]
+    )
+
+
+def _cell(found: Sequence[Found], mode: str, i: int) -> str:
+    ours, unset = ([float(turn[each][i]) for turn in found] for each in (mode, UNSET))
+    ratio = results.ratio([mine / plain for mine, plain in zip(ours, unset, strict=True)])
+    return f"{median(ours):.2f}" if mode == UNSET else f"{median(ours):.2f}, {ratio}"
+
+
+def main() -> None:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    found = [{mode: measured(mode) for mode in in_turn(MODES, turn)} for turn in range(rounds)]
+    results.write("strict", report(found))
+
+
+if __name__ == "__main__":
+    main()
