@@ -72,8 +72,8 @@ def measured(mode: str) -> list[float | str]:
     return list(json.loads(printed))
 
 
-def report(found: Sequence[Found]) -> str:
-    """Return the section, from what each round found by mode."""
+def report(found: Sequence[Found], before: float, after: float) -> str:
+    """Return the section, from what each round found by mode and the machine's load averages."""
     head = ["MKL_CBWR", "MKL is in", *(f"{len(case)} x {case[0]} units" for case in CASES)]
     rows = [[mode, found[0][mode][-1], *(_cell(found, mode, i) for i in range(len(CASES)))] for mode in MODES]
     said = (
@@ -81,7 +81,8 @@ def report(found: Sequence[Found]) -> str:
     )
     return "\n\n".join(
         [
-            f"{said} and multiples of unset in the same round, with range.",
+            f"{said} and multiples of unset in the same round, with range. "
+            f"The machine's load was {before:.1f} before and {after:.1f} after.",
             results.machine(),
             results.table(head, rows),
         ]
@@ -98,9 +99,13 @@ def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    rounds, before = parser.parse_args().rounds, _load()
     found = [{mode: measured(mode) for mode in in_turn(MODES, turn)} for turn in range(rounds)]
-    results.write("strict", report(found))
+    results.write("strict", report(found, before, _load()))
+
+
+def _load() -> float:
+    return os.getloadavg()[0]
 
 
 if __name__ == "__main__":

@@ -334,7 +334,7 @@ def test_strict_modes_are_set_beside_unset_round_by_round():
         {mode: [1.0 * turn, 2.0, 3.0, "off"] if mode == strict.UNSET else [1.5 * turn, 1.0, 3.0, "AUTO,STRICT"]
          for mode in strict.MODES} for turn in (1, 2, 3)
     ]  # fmt: skip
-    rows = strict.report(found).splitlines()
+    rows = strict.report(found, 0.5, 1.0).splitlines()
     assert "| unset | off | 2.00 | 2.00 | 3.00 |" in rows
     row = "3.00, 1.50 x (1.50 to 1.50) | 1.00, 0.50 x (0.50 to 0.50) | 3.00, 1.00 x (1.00 to 1.00) |"
     assert f"| AUTO,STRICT | AUTO,STRICT | {row}" in rows
