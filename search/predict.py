@@ -1,5 +1,6 @@
 """Which digit is it? A trained trial answers: `python -m search.predict IMAGE`."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,8 @@ from model.data.mnist import load
 from model.network.mlp import MLP
 from model.network.scoring import choose_device
 from search import cli
+from search.answer_page import answer_page
+from search.errors import UsageError
 from search.rerun import finished_trial, replayed
 from search.results.summary import completed, value
 from search.store.storage import open_storage
@@ -39,11 +42,15 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
     artifacts: cli.ArtifactOption = None,
     device: cli.DeviceOption = "auto",
     data_dir: cli.DataOption = None,
+    html: cli.HtmlOption = None,
     as_json: cli.JsonOption = False,
     verbose: cli.VerboseOption = False,
 ) -> None:
     """Say which digit a picture shows, by the weights of a trial; trains it again where they are not here."""
     cli.set_up_logging(verbose)
+    cli.check_html(html)
+    if html is not None and all(map(os.path.exists, (html, image))) and html.samefile(image):
+        raise UsageError(f"--html {html} is the picture itself")
     torch_device, digit = choose_device(device), read_digit(image)
     opened = open_storage(storage, create=False)
     artifact_store = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
@@ -57,6 +64,10 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
         )
     else:
         _show(said, digit, chosen, source)
+    if html is not None:
+        about = [("trial", _setting(chosen)), ("weights", source), ("read as", digit.polarity)]
+        cli.write_html(html, answer_page(image, digit, said.probabilities, about))
+        (cli.err if as_json else cli.out).print(f"\nwrote {html.absolute()}", markup=False)
 
 
 @torch.no_grad()
@@ -93,12 +104,12 @@ def _show(said: Answer, digit: Digit, trial: FrozenTrial, source: str) -> None:
     cli.out.print("\nwhat the network saw:")
     for line in seen(digit):
         cli.out.print(f"  {line}".rstrip(), markup=False)
-    params = trial.params
-    cli.out.print(
-        f"\nread as {digit.polarity}; trial {trial.number}: {params['hidden_units']} units, lr {params['lr']:.5f}, "
-        f"validation accuracy {value(trial):.2%}; {source}",
-        markup=False,
-    )
+    cli.out.print(f"\nread as {digit.polarity}; trial {_setting(trial)}; {source}", markup=False)
+
+
+def _setting(trial: FrozenTrial) -> str:
+    units, lr = trial.params["hidden_units"], trial.params["lr"]
+    return f"{trial.number}: {units} units, lr {lr:.5f}, validation accuracy {value(trial):.2%}"
 
 
 def seen(digit: Digit) -> list[str]:

@@ -61,6 +61,13 @@ def _photographed(path: Path, grey: Grey) -> Digit:
     return Digit(torch.from_numpy(pixels).view(1, SIDE * SIDE), "a photograph of ink on paper")
 
 
+def small_grey(path: Path, side: int) -> Image.Image:
+    """Return a picture as it is read: grey, upright, its longer side at most `side` pixels. Raises `PictureError`."""
+    image = Image.fromarray(_grey(_open(path)).clip(0, 255).astype(np.uint8))
+    image.thumbnail((side, side))
+    return image
+
+
 def _open(path: Path) -> Image.Image:
     """Return the picture, upright, fully read. Raises `PictureError`."""
     try:
