@@ -1,6 +1,6 @@
 """A digit out of a photograph: paper under uneven light, with shadows, ruled lines and whatever lies at the edge.
 
-    shrink ─ divide by the paper's own brightness ─ take ruled lines out ─ threshold (Otsu) ─ the one mark in the middle
+    shrink ─ divide by the paper's own brightness ─ take ruled lines out ─ threshold (Otsu) ─ the only mark of weight
 
 Source: Otsu, "A Threshold Selection Method from Gray-Level Histograms" (1979); the rest is mathematical morphology, by
 `scipy.ndimage`.
@@ -39,7 +39,8 @@ def ink_of(grey: Grey) -> tuple[Grey | None, str]:
     Brightness is 0..255; the paper is brighter than the ink.
     """
     small = _shrunk(grey)
-    paper = ndimage.gaussian_filter(ndimage.grey_closing(small, PEN), PEN / 4)
+    closed = ndimage.grey_closing(small, PEN)
+    paper = np.minimum(closed, ndimage.gaussian_filter(closed, PEN / 4))  # at a shadow's edge the blur is too bright
     ink = np.clip(1 - small / np.maximum(paper, 1), 0, 1)
     ink = _without_lines(ndimage.gaussian_filter(ink, 0.7))
     inner = ink[8:-8, 8:-8]
@@ -60,7 +61,10 @@ def why_no_digit(ink: Grey) -> str:
 
 
 def otsu(values: Grey) -> float:
-    """Return the threshold that parts values in 0..1 into two classes with the largest variance between them."""
+    """Return the threshold that parts values in 0..1 into two classes with the largest variance between them.
+
+    Where all are the same, or there are none, it is near 0.
+    """
     counts, edges = np.histogram(values, 128, (0, 1))
     centres = (edges[:-1] + edges[1:]) / 2
     below = counts.cumsum()
@@ -68,7 +72,7 @@ def otsu(values: Grey) -> float:
     sums = (counts * centres).cumsum()
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return float(edges[1:][np.nanargmax(between)])
+    return float(edges[1:][np.nan_to_num(between).argmax()])
 
 
 def _shrunk(grey: Grey) -> Grey:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy import ndimage
 
 HEIGHT, WIDTH = 800, 1000
-KINDS = ("uneven light", "shadow", "ruled", "pencil", "frame", "table", "even light")
+KINDS = ("uneven light", "shadow", "ruled", "pencil", "frame", "table", "even light", "pencil in shadow")
 WORDS = (
     "the",
     "network",
@@ -37,7 +37,7 @@ def photograph(digits: list[NDArray[np.uint8]], chance: np.random.Generator, kin
         large = np.asarray(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC)) / 255
         top, left = chance.integers(60, HEIGHT - side - 60), k * capacity + chance.integers(30, capacity - side - 30)
         ink[top : top + side, left : left + side] = large
-    taken = chance.uniform(0.25, 0.35) if kind == "pencil" else chance.uniform(0.65, 0.8)
+    taken = chance.uniform(0.25, 0.35) if "pencil" in kind else chance.uniform(0.65, 0.8)
     return _taken(_paper(chance, kind) * (1 - ink * taken), chance)
 
 
@@ -58,7 +58,7 @@ def _paper(chance: np.random.Generator, kind: str) -> Grey:
     slope = np.cos(angle) * right / WIDTH + np.sin(angle) * down / HEIGHT
     slope = (slope - slope.min()) / (slope.max() - slope.min())
     paper: Grey = chance.uniform(120, 160) + slope * chance.uniform(60, 90)
-    if kind == "shadow":
+    if "shadow" in kind:
         across = np.cos(angle) * (right - WIDTH / 2) + np.sin(angle) * (down - HEIGHT / 2)
         paper = paper * (1 - 0.45 / (1 + np.exp((chance.uniform(-150, 150) - across) / chance.uniform(6, 30))))
     if kind == "ruled":
@@ -130,8 +130,11 @@ def _round(draw: ImageDraw.ImageDraw, at: tuple[float, float], half: tuple[float
 
 def _noise(chance: np.random.Generator, *sigma: float) -> Grey:
     """Return smooth noise, mean 0 and deviation 1."""
-    smooth = ndimage.gaussian_filter(chance.normal(size=(HEIGHT, WIDTH)), sigma, mode="wrap")
-    return smooth / smooth.std()
+    step = max(int(min(sigma) // 4), 1)  # what is very smooth is drawn small
+    drawn = chance.normal(size=(HEIGHT // step, WIDTH // step))
+    smooth = Image.fromarray(ndimage.gaussian_filter(drawn, np.divide(sigma, step), mode="wrap").astype(np.float32))
+    grown = np.asarray(smooth.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
+    return grown / grown.std()
 
 
 def _wood(chance: np.random.Generator) -> Grey:
