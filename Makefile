@@ -54,6 +54,7 @@ bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; t
 	$(BIN)/python -m benchmarks.abreast
 	$(BIN)/python -m benchmarks.strict
 	-$(BIN)/python -m benchmarks.capacity  # of make run's study, if it is there
+	$(BIN)/python -m benchmarks.photographs
 	$(BIN)/python -m benchmarks.bf16
 	-$(BIN)/python -m benchmarks.gpu  # where there is one
 	$(BIN)/python -m benchmarks.memory

@@ -33,6 +33,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "scaling": ("A trial's cost in SQL as the study grows", "benchmarks.scaling"),
     "scale": ("Workers by the hundred", "benchmarks.scale"),
     "memory": ("Memory", "benchmarks.memory"),
+    "photographs": ("Photographs of digits", "benchmarks.photographs"),
     "bf16": ("bf16 arithmetic", "benchmarks.bf16"),
     "gpu": ("On a GPU", "benchmarks.gpu"),
     "gpu-search": ("A whole search on a GPU", "benchmarks.gpu"),

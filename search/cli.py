@@ -5,6 +5,7 @@ a closed terminal).
 """
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -61,6 +62,7 @@ FleetOption = Annotated[
 ]
 TimeoutOption = Annotated[float | None, typer.Option(min=0, help="Seconds after which to give open trials back.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines, instead of tables.")]
+HtmlOption = Annotated[Path | None, typer.Option("--html", help="Write a page that needs no network.", metavar="FILE")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Optuna and the engine log.")]
 
 STORAGE, STUDY = DEFAULT_URL, NAME
@@ -105,6 +107,22 @@ def _say(message: str, code: int) -> int:
 def print_json(document: Any) -> None:
     """Print a document as strict JSON in pure ASCII, whatever the terminal; a number that JSON has not is null."""
     out.print_json(strict_json(document), ensure_ascii=True)
+
+
+def check_html(path: Path | None) -> None:
+    """Raise `UsageError` if a page would be written over a directory, or into one that is not there."""
+    if path is not None and os.path.isdir(path):  # false where the system cannot tell; writing says why
+        raise UsageError(f"--html {path} is a directory")
+    if path is not None and not os.path.isdir(path.absolute().parent):
+        raise UsageError(f"--html {path}: there is no directory {path.absolute().parent}")
+
+
+def write_html(path: Path, text: str) -> None:
+    """Write a page. Raises `UsageError` where it cannot be."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--html {path}: {error.strerror}") from error
 
 
 def set_up_logging(verbose: bool) -> None:

@@ -1,35 +1,28 @@
 """Which digit is it? A trained trial answers: `python -m search.predict IMAGE`."""
 
-from dataclasses import dataclass
+import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from optuna.trial import FrozenTrial
 
 from model.data.digit import Digit, read_digit
-from model.data.mnist import load
 from model.device import choose_device
-from model.network.mlp import MLP
 from search import cli
+from search.errors import UsageError
+from search.results.answer_page import answer_page
 from search.store.state import read_state
 from search.store.storage import open_storage
 from search.store.study import load_study
 from search.store.trials import value
 from search.training.artifacts import Artifacts, artifact_dir
-from search.training.replay import finished_trial, replayed
+from search.training.inference import Answer, answer, trained_network
+from search.training.replay import finished_trial
 
 BAR = 30  # characters
 SHADES = " .:-=+*#%@"  # from paper to ink
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a network says of a picture."""
-
-    digit: int
-    probabilities: list[float]  # of 0 to 9, their sum is 1
 
 
 def predict(  # noqa: PLR0917  # Typer passes options by name
@@ -40,18 +33,21 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
     artifacts: cli.ArtifactOption = None,
     device: cli.DeviceOption = "auto",
     data_dir: cli.DataOption = None,
+    html: cli.HtmlOption = None,
     as_json: cli.JsonOption = False,
     verbose: cli.VerboseOption = False,
 ) -> None:
     """Say which digit a picture shows, by the weights of a trial; trains it again where they are not here."""
     cli.set_up_logging(verbose)
+    cli.check_html(html)
+    if html is not None and all(map(os.path.exists, (html, image))) and html.samefile(image):
+        raise UsageError(f"--html {html} is the picture itself")
     torch_device, digit = choose_device(device), read_digit(image)
     opened = open_storage(storage, create=False)
-    artifact_store = Artifacts(opened, load_study(opened, study), artifact_dir(opened, artifacts))
-    chosen = finished_trial(
-        artifact_store.study, read_state(opened, artifact_store.study).completed()[0].number if trial is None else trial
-    )
-    model, source = network(artifact_store, chosen, torch_device, data_dir)
+    found = load_study(opened, study)
+    chosen = finished_trial(found, read_state(opened, found).completed()[0].number if trial is None else trial)
+    files = Artifacts(opened, found, artifact_dir(opened, artifacts))
+    model, source = trained_network(files, chosen, torch_device, data_dir, partial(cli.err.print, markup=False))
     said = answer(model, digit)
     if as_json:
         document = {"image": str(image), **vars(said), "trial": chosen.number, "params": chosen.params}
@@ -60,33 +56,10 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
         )
     else:
         _show(said, digit, chosen, source)
-
-
-@torch.no_grad()
-def answer(model: MLP, digit: Digit) -> Answer:
-    """Classify a picture, scaled as the training images were."""
-    logits = model(digit.pixels.to(next(model.parameters()).device).float().div_(255))
-    probabilities = logits.double().softmax(1)[0].tolist()
-    return Answer(int(logits.argmax()), probabilities)
-
-
-def network(
-    artifact_store: Artifacts, trial: FrozenTrial, torch_device: torch.device, data_dir: Path | None
-) -> tuple[MLP, str]:
-    """Return a trial's network and where it comes from: its stored weights or, where there are none, training again."""
-    stored = artifact_store.weights(trial)
-    if stored is not None:
-        return stored, "stored weights"
-    cli.err.print(f"no weights of trial {trial.number} in {artifact_store.directory}: training it again", markup=False)
-    data = load(data_dir, torch_device, cli.err.print)
-    replay = replayed(trial, data)
-    if not replay.repeats(trial):
-        return replay.network, "trained again; not identical to the stored figures"
-    try:
-        artifact_store.put(trial, replay.network)
-    except OSError as error:
-        return replay.network, f"trained again, identical; its weights cannot be stored: {error.strerror}"
-    return replay.network, "trained again, identical; its weights are stored now"
+    if html is not None:
+        about = [("trial", _setting(chosen)), ("weights", source), ("read as", digit.polarity)]
+        cli.write_html(html, answer_page(image, digit, said.probabilities, about))
+        (cli.err if as_json else cli.out).print(f"\nwrote {html.absolute()}", markup=False)
 
 
 def _show(said: Answer, digit: Digit, trial: FrozenTrial, source: str) -> None:
@@ -96,12 +69,12 @@ def _show(said: Answer, digit: Digit, trial: FrozenTrial, source: str) -> None:
     cli.out.print("\nwhat the network saw:")
     for line in seen(digit):
         cli.out.print(f"  {line}".rstrip(), markup=False)
-    params = trial.params
-    cli.out.print(
-        f"\nread as {digit.polarity}; trial {trial.number}: {params['hidden_units']} units, lr {params['lr']:.5f}, "
-        f"validation accuracy {value(trial):.2%}; {source}",
-        markup=False,
-    )
+    cli.out.print(f"\nread as {digit.polarity}; trial {_setting(trial)}; {source}", markup=False)
+
+
+def _setting(trial: FrozenTrial) -> str:
+    units, lr = trial.params["hidden_units"], trial.params["lr"]
+    return f"{trial.number}: {units} units, lr {lr:.5f}, validation accuracy {value(trial):.2%}"
 
 
 def seen(digit: Digit) -> list[str]:

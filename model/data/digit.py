@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from model.data.photograph import ink_of, is_photograph
+from model.data.photograph import ink_of, is_photograph, why_no_digit
 from model.errors import PictureError, first_line
 
 SIDE, BOX = 28, 20  # pixels
@@ -45,7 +45,10 @@ def read_digit(path: Path) -> Digit:
     boldest = float(ink.max())
     if boldest < LEAST_CONTRAST:
         raise PictureError(f"{path} shows no digit: nothing in it stands out from its border")
-    pixels = _centred(_fitted(ink * (255 / boldest)))
+    ink *= 255 / boldest
+    if why := why_no_digit(ink):
+        raise PictureError(f"{path} shows no single digit: {why}")
+    pixels = _centred(_fitted(ink))
     return Digit(torch.from_numpy(pixels).view(1, SIDE * SIDE), "white on black" if dark_paper else "black on white")
 
 
@@ -56,6 +59,13 @@ def _photographed(path: Path, grey: Grey) -> Digit:
         raise PictureError(f"{path} shows no single digit: {why}")
     pixels = _centred(_fitted(ink.astype(np.float32)))
     return Digit(torch.from_numpy(pixels).view(1, SIDE * SIDE), "a photograph of ink on paper")
+
+
+def small_grey(path: Path, side: int) -> Image.Image:
+    """Return a picture as it is read: grey, upright, its longer side at most `side` pixels. Raises `PictureError`."""
+    image = Image.fromarray(_grey(_open(path)).clip(0, 255).astype(np.uint8))
+    image.thumbnail((side, side))
+    return image
 
 
 def _open(path: Path) -> Image.Image:

@@ -1,6 +1,6 @@
 """A digit out of a photograph: paper under uneven light, with shadows, ruled lines and whatever lies at the edge.
 
-    shrink ─ divide by the paper's own brightness ─ take ruled lines out ─ threshold (Otsu) ─ the one mark in the middle
+    shrink ─ divide by the paper's own brightness ─ take ruled lines out ─ threshold (Otsu) ─ the only mark of weight
 
 Source: Otsu, "A Threshold Selection Method from Gray-Level Histograms" (1979); the rest is mathematical morphology, by
 `scipy.ndimage`.
@@ -15,14 +15,15 @@ SIDE = 240  # pixels of the longer side that a photograph is shrunk to
 PEN = 31  # pixels there: wider than any stroke of a digit, and narrower than its paper
 LINE = 0.75  # of the picture's side: what is straight for so long is a ruled line or a frame, and no digit
 FAINTEST = 0.08  # share of the paper's light that ink takes at least: less is noise
-NEAR = 0.25  # of the largest mark's longer side: another one that is nearer belongs to it
-SMALL = 0.02  # of the largest mark's area: a smaller one is a speck
-RIVAL = 0.5  # of the largest mark's longer side: another that is as long, and apart, is another digit
-THICKEST = 0.22  # of it: half a stroke is not as wide
-APART = 0.08  # of the largest mark's longer side: parts of one digit are nearer
-MANY = 8  # marks: more are no digit
+EDGE = 0.12  # of the picture's longer side: what lies wholly nearer to the border is not on the paper
+SMALL, SPECK = 0.01, 4  # of the largest mark's area, and pixels: a smaller mark or gap is not looked at
+THICKEST = 0.3  # of the largest mark's longer side: half a stroke is not so wide
+NEAR = 0.15  # of it: a piece of the same digit is not farther above or below
+LOOPS = 2  # as an 8 has
+PIECES = 3  # marks that a digit may be in, as where a pen was lifted: more are no digit
 UNEVEN = 24  # of 255, among the border's pixels: more than a scan has
 Grey = NDArray[np.floating]  # (height, width)
+Box = tuple[slice, ...]  # rows, columns
 
 
 def is_photograph(grey: Grey) -> bool:
@@ -38,21 +39,32 @@ def ink_of(grey: Grey) -> tuple[Grey | None, str]:
     Brightness is 0..255; the paper is brighter than the ink.
     """
     small = _shrunk(grey)
-    paper = ndimage.gaussian_filter(ndimage.grey_closing(small, PEN), PEN / 4)
+    closed = ndimage.grey_closing(small, PEN)
+    paper = np.minimum(closed, ndimage.gaussian_filter(closed, PEN / 4))  # at a shadow's edge the blur is too bright
     ink = np.clip(1 - small / np.maximum(paper, 1), 0, 1)
     ink = _without_lines(ndimage.gaussian_filter(ink, 0.7))
     inner = ink[8:-8, 8:-8]
     threshold = max(otsu(inner), FAINTEST)
     marks, count = ndimage.label(ink > threshold, np.ones((3, 3)))
-    chosen, why = _chosen(marks, count)
+    chosen, why = _chosen(marks, count, round(EDGE * SIDE))
     if chosen is None:
         return None, why
     kept = ink * ndimage.binary_dilation(chosen, iterations=1)
     return np.clip((kept - threshold / 2) / (np.percentile(ink[chosen], 80) - threshold / 2), 0, 1) * 255, ""
 
 
+def why_no_digit(ink: Grey) -> str:
+    """Return why a scan or a drawing shows no single digit, or nothing where it may. Ink is 0..255 and 0 elsewhere."""
+    small = _shrunk(ink) if max(ink.shape) > SIDE else ink
+    marks, count = ndimage.label(small / 255 > max(otsu(small / 255), FAINTEST), np.ones((3, 3)))
+    return _chosen(marks, count, 0)[1]
+
+
 def otsu(values: Grey) -> float:
-    """Return the threshold that parts values in 0..1 into two classes with the largest variance between them."""
+    """Return the threshold that parts values in 0..1 into two classes with the largest variance between them.
+
+    Where all are the same, or there are none, it is near 0.
+    """
     counts, edges = np.histogram(values, 128, (0, 1))
     centres = (edges[:-1] + edges[1:]) / 2
     below = counts.cumsum()
@@ -60,7 +72,7 @@ def otsu(values: Grey) -> float:
     sums = (counts * centres).cumsum()
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return float(edges[1:][np.nanargmax(between)])
+    return float(edges[1:][np.nan_to_num(between).argmax()])
 
 
 def _shrunk(grey: Grey) -> Grey:
@@ -79,37 +91,56 @@ def _without_lines(ink: Grey) -> Grey:
     return ink
 
 
-def _chosen(marks: NDArray[np.integer], count: int) -> tuple[NDArray[np.bool_] | None, str]:
-    """Return the marks that are one digit; or None, and why."""
+def _chosen(marks: NDArray[np.integer], count: int, edge: int) -> tuple[NDArray[np.bool_] | None, str]:
+    """Return the marks that are one digit; or None, and why.
+
+    What lies wholly within `edge` pixels of the border is not looked at; unless that is 0, a digit leaves the border
+    free.
+    """
     height, width = marks.shape
     boxes = ndimage.find_objects(marks)
-    areas = ndimage.sum_labels(marks > 0, marks, np.arange(1, count + 1)) if count else np.array([])
-    inside = [
-        k
-        for k, (rows, columns) in enumerate(boxes)
-        if rows.start > 0 and columns.start > 0 and rows.stop < height and columns.stop < width
-    ]
+    areas = np.bincount(marks.ravel(), minlength=count + 1)[1:]
+    seen = [int(k) - 1 for k in np.unique(marks[edge : height - edge, edge : width - edge]) if k > 0]
+    inside = [k for k in seen if edge == 0 or _is_inside(boxes[k], marks.shape)]
     if not inside:
         return None, "nothing on the paper stands out"
     largest = max(inside, key=lambda k: areas[k])
     box = boxes[largest]
-    side = _side(box)
-    if side < SIDE / 20:
+    if _side(box) < max(marks.shape) / 20:
         return None, "nothing on the paper is large enough"
-    if ndimage.distance_transform_edt(marks[box] == largest + 1).max() > THICKEST * side:
+    stroke = np.pad(marks[box] == largest + 1, 1)
+    if ndimage.distance_transform_edt(stroke).max() > THICKEST * _side(box) or _loops(stroke) > LOOPS:
         return None, "what is dark is no stroke of a pen"
-    seen = [(k, _apart(box, boxes[k]) / side) for k in inside if areas[k] >= SMALL * areas[largest]]
-    mine = [k for k, apart in seen if apart <= NEAR]
-    if len(seen) > MANY or any(apart > APART and _side(boxes[k]) >= RIVAL * side for k, apart in seen):
+    pieces = [k for k in seen if areas[k] >= _least(areas[largest])]
+    if len(pieces) > PIECES or not all(_belongs(boxes[k], box) for k in pieces):
         return None, "there is more than one mark on the paper; crop it to one digit"
-    return np.isin(marks, [k + 1 for k in mine]), ""
+    return np.isin(marks, [k + 1 for k in pieces]), ""
 
 
-def _side(box: tuple[slice, ...]) -> int:
+def _is_inside(box: Box, shape: tuple[int, ...]) -> bool:
+    """Return whether a box leaves the border free."""
+    return all(part.start > 0 and part.stop < whole for part, whole in zip(box, shape, strict=True))
+
+
+def _loops(stroke: NDArray[np.bool_]) -> int:
+    """Return how many loops a stroke has, but for specks."""
+    gaps, count = ndimage.label(~stroke)
+    return int((np.bincount(gaps.ravel(), minlength=count + 1)[1:] >= _least(stroke.sum())).sum()) - 1
+
+
+def _least(area: float) -> float:
+    """Return how many pixels are looked at, beside a mark of so many."""
+    return float(max(SMALL * area, SPECK))
+
+
+def _side(box: Box) -> int:
     """Return a box's longer side."""
     return int(max(part.stop - part.start for part in box))
 
 
-def _apart(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
-    """Return how far two boxes are from each other, 0 where they overlap."""
-    return int(max(max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(one, other, strict=True)))
+def _belongs(piece: Box, largest: Box) -> bool:
+    """Return whether a mark may be a piece of the largest one's digit: near and above, below or within; not beside."""
+    (rows, columns), (own_rows, own_columns) = piece, largest
+    beside = columns.start >= own_columns.stop or columns.stop <= own_columns.start
+    apart = max(rows.start - own_rows.stop, own_rows.start - rows.stop)
+    return not beside and apart <= NEAR * _side(largest)

@@ -13,12 +13,13 @@ from PIL import Image, ImageFilter
 from model.data.digit import read_digit
 from model.errors import PictureError
 from model.network.weights import load
-from search.predict import answer, main
+from search.predict import main
 from search.store.study import open_study
 from search.store.trials import ranking
 from search.training.artifacts import WEIGHTS, Artifacts, artifact_dir
 from search.training.display import Lines
 from search.training.engine import Engine
+from search.training.inference import answer
 from search.training.replay import finished_trial, replayed
 from studies.sweet_spot import sweet_spot
 from tests.support.tiny_study import CAPACITY, quiet, storage_at, tiny_mnist, url_of
