@@ -26,44 +26,54 @@ from search.workers.ray_cluster import RayCluster
 from studies.confirmation import EPOCHS, SEEDS
 from studies.sweet_spot import ARTICLE_EPOCHS, sweet_spot
 
+TrialsOption = Annotated[
+    int, typer.Option(min=1, max=1_000_000, help="Finished trials the study is to have, at least.")
+]
+EpochsOption = Annotated[
+    int | None, typer.Option(min=1, max=10_000, help="Epochs of a full trial.  [default: the study's, or 100]")
+]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of a new study.  [default: the study's, or 0]")
+]
+WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes of this machine that share the work.")]
+ConfirmSeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=10_000,
+        help=f"Fresh seeds on which to confirm what was found; 0 skips it.  [default: the study's, or {SEEDS}]",
+    ),
+]
+ConfirmEpochsOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=10_000, help=f"Epochs of a confirming run.  [default: the study's, or {EPOCHS}]"),
+]
+RayOption = Annotated[
+    str | None, typer.Option(help="Ray cluster whose nodes the workers go to: auto, HOST:PORT or ray://HOST:PORT.")
+]
+RayCpusOption = Annotated[float, typer.Option(min=0.01, max=1024, help="Cores of a worker on Ray.")]
+RayGpusOption = Annotated[float, typer.Option(min=0, max=64, help="GPUs of a worker on Ray, or a share of one.")]
+DetachOption = Annotated[bool, typer.Option("--detach", help="Only ask for it: search.worker does the work.")]
+
 
 def run(  # noqa: PLR0917  # Typer passes options by name
-    trials: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Finished trials the study is to have, at least.")
-    ] = 50,
+    trials: TrialsOption = 50,
     study: cli.StudyOption = cli.STUDY,
     storage: cli.StorageOption = cli.STORAGE,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="Epochs of a full trial.  [default: the study's, or 100]")
-    ] = None,
+    epochs: EpochsOption = None,
     device: cli.DeviceOption = "auto",
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of a new study.  [default: the study's, or 0]")
-    ] = None,
+    seed: SeedOption = None,
     data_dir: cli.DataOption = None,
     artifacts: cli.ArtifactOption = None,
     fleet_size: cli.FleetOption = None,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes of this machine that share the work.")] = 1,
-    confirm_seeds: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=10_000,
-            help=f"Fresh seeds on which to confirm what was found; 0 skips it.  [default: the study's, or {SEEDS}]",
-        ),
-    ] = None,
-    confirm_epochs: Annotated[
-        int | None,
-        typer.Option(min=1, max=10_000, help=f"Epochs of a confirming run.  [default: the study's, or {EPOCHS}]"),
-    ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster whose nodes the workers go to: auto, HOST:PORT or ray://HOST:PORT."),
-    ] = None,
-    ray_cpus: Annotated[float, typer.Option(min=0.01, max=1024, help="Cores of a worker on Ray.")] = 1.0,
-    ray_gpus: Annotated[float, typer.Option(min=0, max=64, help="GPUs of a worker on Ray, or a share of one.")] = 0.0,
+    workers: WorkersOption = 1,
+    confirm_seeds: ConfirmSeedsOption = None,
+    confirm_epochs: ConfirmEpochsOption = None,
+    ray: RayOption = None,
+    ray_cpus: RayCpusOption = 1.0,
+    ray_gpus: RayGpusOption = 0.0,
     timeout: cli.TimeoutOption = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Only ask for it: search.worker does the work.")] = False,
+    detach: DetachOption = False,
     as_json: cli.JsonOption = False,
     verbose: cli.VerboseOption = False,
 ) -> int:
@@ -86,7 +96,6 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     if not is_worker():
         submit(store, trials, confirm_seeds, confirm_epochs)
     with Stop(timeout) as stop:
-        store.storage.retry.stop = stop
         job = Job(store, data, fleet_size or CAPACITY[torch_device.type], artifacts, console, stop)
         todo = _something_to_do(store, trials, console)
         if cluster is not None:

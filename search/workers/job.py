@@ -57,6 +57,7 @@ class Job:
         self.artifacts = Artifacts(store.storage, store.study, artifact_dir(store.storage, artifact_directory))
         self.console = console
         self.halt = Halt(store, stop)
+        store.storage.retry.stop = stop
 
     def search(self) -> None:
         """Train until the study has its budget, or until told to stop."""
