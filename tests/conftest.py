@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,10 @@ import torch
 
 from benchmarks.faults import Postgres, made_up_mnist
 from model.data.mnist import Mnist, load, provide
+
+# The programs that tests start are to have signals as a terminal's have: `nohup` and a background job ignore some.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when model/gpu/kernels.py is imported; see test_kernels.py

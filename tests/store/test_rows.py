@@ -132,7 +132,7 @@ def test_what_ends_in_the_hour_that_is_there_twice_is_shown_by_the_right_one(
     store.study.add_trial(create_trial(value=0.5, params=RIGHT, distributions=store.spec.space))
     end_all_at(store.storage, end)
     assert best_trial(store.storage, "study")["datetime_complete"] == shown
-    document = summary(store)
+    document = summary(store.state())
     assert document["best"]["datetime_complete"] == shown
     assert {each["best"]["datetime_complete"] for each in document["widths"] if each["best"]} == {shown}
     confirmed = storage_at(copy_of(confirmed_once(), tmp_path))

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,15 +32,6 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path, m
     assert audit(store.study.trials, 6) == CLEAN
 
 
-@pytest.fixture
-def hangup() -> Iterator[None]:
-    """SIGHUP as a terminal's programs have it, whoever ignores it here: `nohup`, say."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.usefixtures("hangup")
 @pytest.mark.parametrize(("workers", "number"), [(2, signal.SIGTERM), (2, signal.SIGHUP), (1, signal.SIGHUP)])
 def test_stopping_the_command_stops_its_workers_and_gives_back(
     workers: int, number: int, tmp_path: Path, mnist_dir: Path
@@ -53,7 +43,6 @@ def test_stopping_the_command_stops_its_workers_and_gives_back(
         assert_stops_and_gives_back(run, store, at_work(store), 60, number)
 
 
-@pytest.mark.usefixtures("hangup")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("terminal", [False, True])
 def test_who_follows_a_study_is_ended_quietly(terminal: bool, number: int, tmp_path: Path) -> None:
