@@ -9,6 +9,8 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from model.fleet.family import MLPS, Family
+
 Params = Mapping[str, Any]
 
 
@@ -35,6 +37,7 @@ class StudySpec:
     split: Mapping[str, Any]  # fingerprint of the train / validation split
     train_on: Literal["train", "full"] = "train"  # part of `Mnist`
     score_on: Literal["validation", "test"] = "validation"  # part of `Mnist`; "test" only where nothing is chosen
+    family: Family = MLPS  # how its networks are built, trained and scored
     rungs: Sequence[int] = ()  # epochs where trials wait for each other and are judged; if none, at each report
     rung_size: int = 1  # trials that are judged together at a rung
 

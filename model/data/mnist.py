@@ -73,6 +73,15 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where they lie."""
+        return self.pixels.device
+
+    def first(self, count: int) -> "Images":
+        """Return the first of them."""
+        return Images(self.pixels[:count], self.labels[:count])
+
     @cached_property
     def lit(self) -> Lit:
         """The same by what is lit; made when first asked for, and half of what MNIST's images take."""

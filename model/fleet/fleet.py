@@ -11,48 +11,31 @@ first layer has fewer than `NARROWEST` columns (`model/network/first_layer.py`),
 (`model/cpu/panels.py`). On a GPU every kernel works in tiles of a fixed size.
 """
 
-import logging
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from subprocess import CalledProcessError
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from model.cpu.panels import Panels
-from model.data.mnist import Images
-from model.errors import first_line
-from model.network.member import Member, packed_weights
+from model.fleet.family import MLPS, Family, Program, mlp_member
+from model.network.member import BaseMember, Member
 from model.network.mlp import MLP
 from model.seeds import derive
 
 ARTICLE_BATCH = 1028  # as printed in the article
-_log = logging.getLogger(__name__)
-
-
-class Program(Protocol):
-    """Trains some members for as long as they are the same; each has a slot."""
-
-    def train(self, order: Tensor) -> None:
-        """Train an epoch in this order, int64 `(samples,)`; a GPU may be at it still when this returns."""
-
-    def figures(self) -> list[tuple[float, float, float]]:
-        """Return each slot's mean loss over the epoch, each sample's before its own update, and accuracy and mean
-        loss on its last minibatch."""
 
 
 @dataclass
 class Fleet:
     """Trains its members, an epoch at a time; they come and go between epochs."""
 
-    images: Images  # the training set
+    images: Any  # the training set, `Images` or `Samples`
     order_seed: int  # with the clock, the order of every epoch
     batch: int = ARTICLE_BATCH
     clock: int = 0  # epochs trained so far
     number: int = 0  # among the fleets of one order seed
-    members: list[Member] = field(default_factory=list, init=False)
+    family: Family = MLPS
+    members: list[BaseMember] = field(default_factory=list, init=False)
     _program: Program | None = field(default=None, init=False)  # None when members have come or gone
     _ahead: tuple[int, Tensor] | None = field(default=None, init=False)  # a clock, and the order of the epoch after it
 
@@ -62,21 +45,17 @@ class Fleet:
         return sum(member.units for member in self.members)
 
     def add(self, model: MLP, lr: float) -> Member:
-        """Take in a network with Adam at this learning rate; it trains from the next epoch on."""
-        device = self.images.pixels.device
-        values = [value.to(device) for value in packed_weights(model)]
-        grads, moments, squares = ([torch.zeros_like(value) for value in values] for _ in range(3))
-        steps = torch.zeros((), device=device)
-        member = Member(model.config, lr, values, grads, moments, squares, steps)
+        """Take in an MLP with Adam at this learning rate; it trains from the next epoch on."""
+        member = mlp_member(model, lr, self.images.device)
         self.attach(member)
         return member
 
-    def attach(self, member: Member) -> None:
+    def attach(self, member: BaseMember) -> None:
         """Take in a network that left this or another fleet of the device; it goes on as if it had not been away."""
         self.members.append(member)
         self._program = None
 
-    def detach(self, member: Member) -> None:
+    def detach(self, member: BaseMember) -> None:
         """Take a network out; the member keeps its weights and Adam's state, and may be attached again."""
         self.members.remove(member)
         member.copy_state()
@@ -85,7 +64,7 @@ class Fleet:
     def train_epoch(self) -> None:
         """Train every member for one epoch, ordered by seed and clock; update its age, loss and last batch."""
         if self._program is None:
-            self._program = program_on(self.images.pixels.device)(self.members, self.images, self.batch)
+            self._program = self.family.program(self.images.device)(self.members, self.images, self.batch)
         self._program.train(self._order(self.clock))
         self._ahead = (self.clock + 1, self._order(self.clock + 1))  # while a GPU trains
         figures = self._program.figures()  # the epoch's only synchronisation
@@ -99,25 +78,6 @@ class Fleet:
         if self._ahead is not None and self._ahead[0] == clock:
             return self._ahead[1]
         return epoch_order(len(self.images), self.order_seed, clock)
-
-
-def program_on(device: torch.device) -> Callable[[Sequence[Member], Images, int], Program]:
-    """Return what trains a fleet on a device."""
-    return (_fused() if device.type == "cuda" else None) or Panels
-
-
-@cache
-def _fused() -> Callable[[Sequence[Member], Images, int], Program] | None:
-    """Return what trains a fleet on a GPU, or None, with a warning, where its kernels cannot be compiled."""
-    try:
-        from model.gpu.fused import Fused, ready  # noqa: PLC0415  # Triton is not there where there is no GPU
-
-        ready()
-    except (ImportError, OSError, RuntimeError, CalledProcessError) as error:
-        why = first_line(error)
-        _log.warning("the GPU's kernels cannot be compiled (%s): training goes on without, and is slower", why)
-        return None
-    return Fused
 
 
 def epoch_order(samples: int, seed: int, epoch: int) -> Tensor:

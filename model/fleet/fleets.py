@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import torch
 
-from model.data.mnist import Images
+from model.fleet.family import MLPS, Family
 from model.fleet.fleet import ARTICLE_BATCH, Fleet
 from model.threads import using
 
@@ -44,15 +45,17 @@ class Fleets:
 
     def __init__(
         self,
-        images: Images,
+        images: Any,
         order_seed: int,
         batch: int = ARTICLE_BATCH,
         after: Callable[[Fleet], None] | None = None,
+        family: Family = MLPS,
     ) -> None:
         self.images = images
         self.order_seed = order_seed
         self.batch = batch
         self.after = after
+        self.family = family
         self._now = 0
         self._tasks: list[FleetTask] = []
 
@@ -61,10 +64,10 @@ class Fleets:
         # A fleet needs Python a moment for each of an epoch's 6,000 products and the like. By Python's default a busy
         # thread, the one that talks to the database, lets it wait 5 ms each time: an epoch then took 40 s, not 2.
         sys.setswitchinterval(TURN)
-        if self.images.pixels.device.type == "cpu":
+        self.family.prepare(self.images)
+        if self.images.device.type == "cpu":
             count = min(AT_ONCE, self._threads)
             torch.set_num_threads(self._threads // count)
-            _ = self.images.lit  # made now, since several fleets would each make it
         self._pool = ThreadPoolExecutor(count)
         self._tasks = [FleetTask(self.fleet(number)) for number in range(count)]
         return self
@@ -78,7 +81,7 @@ class Fleets:
 
     def fleet(self, number: int, clock: int = 0) -> Fleet:
         """Make one of them."""
-        return Fleet(self.images, self.order_seed, self.batch, clock, number)
+        return Fleet(self.images, self.order_seed, self.batch, clock, number, self.family)
 
     def __iter__(self) -> Iterator[Fleet]:
         return (task.fleet for task in self._tasks)

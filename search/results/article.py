@@ -48,10 +48,10 @@ class ArticlePrinter:
         """Print the last line and keep the first seed's network for the picture."""
         if run is self.leader and state == "complete":
             self._line(run)
-            self.network = run.member.network()
+            self.network = _mlp(run)
 
     def _line(self, run: Run) -> None:
-        model, test = run.member.network(), run.last
+        model, test = _mlp(run), run.last
         assert test is not None
         accuracy, loss = run.member.last_batch
         last, train = evaluate(model, self.last_test), evaluate(model, self.data.full)
@@ -60,6 +60,12 @@ class ArticlePrinter:
             f"{epoch:>5}   {accuracy:>7.2%} {loss:.3f} {last.accuracy:>7.2%}  {last.loss:.3f}            "
             f"{train.accuracy:>7.2%} {train.loss:.3f} {test.accuracy:>7.2%}  {test.loss:.3f}"
         )
+
+
+def _mlp(run: Run) -> MLP:
+    network = run.member.network()
+    assert isinstance(network, MLP)
+    return network
 
 
 def figures(trials: list[FrozenTrial]) -> dict[str, dict[str, float | None]]:

@@ -22,12 +22,11 @@ from typing import Any, Protocol
 import optuna
 import torch
 
-from model.data.mnist import Images, Mnist
+from model.data.mnist import Mnist
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
-from model.network.member import Member
-from model.network.mlp import MLPConfig, initialised
-from model.network.scoring import Score, before_training, evaluate
+from model.network.member import BaseMember
+from model.network.scoring import BEFORE_SAMPLES, Score
 from model.rounding import rounding
 from model.seeds import derive
 from search import __version__
@@ -51,9 +50,9 @@ class Run:
 
     trial: optuna.Trial
     fleet: Fleet
-    member: Member
+    member: BaseMember
     init_seed: int
-    before: Score  # untrained, on 30 training samples
+    before: Score  # untrained, on the first `BEFORE_SAMPLES` of the training set
     seconds: float = 0.0  # its share, by units, of the device's training time
     last: Score | None = None  # latest score, on the study's `score_on`
 
@@ -98,11 +97,12 @@ class Engine:
         order: Sequence[str | int] = ("order",),  # names the seed of the order of batches
     ) -> None:
         self.store = store
-        self.train_set: Images = getattr(data, store.spec.train_on)
-        self.score_set: Images = getattr(data, store.spec.score_on)
+        self.family = store.spec.family
+        self.train_set: Any = getattr(data, store.spec.train_on)
+        self.score_set: Any = getattr(data, store.spec.score_on)
         self.capacity = capacity  # units of all fleets; the last newcomers may exceed it
         self.listener = listener
-        self.fleets = Fleets(self.train_set, derive(store.seed, *order), store.spec.batch, self._score_all)
+        self.fleets = Fleets(self.train_set, derive(store.seed, *order), store.spec.batch, self._score_all, self.family)
         self.runs: list[Run] = []
         self.at_rung: dict[int, list[Run]] = {}  # those that wait at a rung, by its epoch
         self.promoted: list[Run] = []  # those that wait for capacity
@@ -122,7 +122,7 @@ class Engine:
         while not stop():
             try:
                 self._refill()
-                if self.train_set.pixels.device.type == "cpu":  # CUDA's graphs are recorded while nobody else uses it
+                if self.train_set.device.type == "cpu":  # CUDA's graphs are recorded while nobody else uses it
                     self.fleets.start()
                 self._tell_stopped()  # on a CPU while they train
                 if self.runs:
@@ -178,9 +178,12 @@ class Engine:
 
     def _start(self, trial: optuna.Trial, fleet: Fleet) -> None:
         seed = trial.user_attrs.get("init_seed", derive(self.store.seed, "trial", trial.number))
-        model = initialised(MLPConfig(trial.params["hidden_units"]), seed).to(self.train_set.pixels.device)
-        before = before_training(model, self.train_set)
-        run = Run(trial, fleet, fleet.add(model, trial.params["lr"]), seed, before)
+        device, params = self.train_set.device, trial.params
+        model = self.family.build(params, seed).to(device)
+        before = self.family.score(model, self.train_set.first(BEFORE_SAMPLES))
+        member = self.family.member(model, params, device)
+        fleet.attach(member)
+        run = Run(trial, fleet, member, seed, before)
         self.runs.append(run)
         self.listener.started(run)
 
@@ -230,12 +233,12 @@ class Engine:
         if member.epochs_trained not in store.spec.report_epochs:
             return None
         assert run.last is not None
-        store.report(trial, run.last.accuracy, member.epochs_trained)
+        store.report(trial, run.last.value, member.epochs_trained)
         if member.epochs_trained == store.spec.epochs:
             figures = self._figures(run)
             if self.keep is not None:
                 self.keep(run, figures)
-            store.complete(trial, run.last.accuracy, figures)
+            store.complete(trial, run.last.value, figures)
             return "complete"
         if run.baseline:
             return None
@@ -274,18 +277,18 @@ class Engine:
 
     def _score(self, run: Run) -> Score:
         """Score a trial that has reached a rung."""
-        return evaluate(run.member.network(), self.score_set)
+        return self.family.score(run.member.network(), self.score_set)
 
     def _figures(self, run: Run) -> dict[str, Any]:
         """Return what a trial that ends leaves behind: its figures, and all that a replay needs."""
         assert run.last is not None
-        train, spec = evaluate(run.member.network(), self.train_set), self.store.spec
+        train, spec = self.family.score(run.member.network(), self.train_set), self.store.spec
         return {
-            "parameters": run.member.config.parameters,
+            "parameters": run.member.parameters,
             "epochs": run.member.epochs_trained,
             **scores(spec.score_on, train, run.last),
-            "gap": train.accuracy - run.last.accuracy,
-            "before_accuracy": run.before.accuracy,
+            "gap": train.value - run.last.value,
+            "before_accuracy": run.before.value,
             "before_loss": run.before.loss,
             "seconds": run.seconds,
             "init_seed": run.init_seed,
@@ -295,7 +298,7 @@ class Engine:
             "batch": run.fleet.batch,
             "train_on": spec.train_on,
             "score_on": spec.score_on,
-            **environment(self.train_set.pixels.device),
+            **environment(self.train_set.device),
         }
 
 
@@ -303,9 +306,9 @@ def scores(score_on: str, train: Score, scored: Score) -> dict[str, float]:
     """Return a trial's four figures under the names they are stored by; a rerun compares the same ones."""
     prefix = SHORT[score_on]
     return {
-        "train_accuracy": train.accuracy,
+        "train_accuracy": train.value,
         "train_loss": train.loss,
-        f"{prefix}_accuracy": scored.accuracy,
+        f"{prefix}_accuracy": scored.value,
         f"{prefix}_loss": scored.loss,
     }
 

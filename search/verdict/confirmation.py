@@ -17,7 +17,7 @@ from rich.console import Console
 
 from model.data.mnist import Images, Mnist
 from model.device import describe
-from model.network.scoring import Score, evaluate
+from model.network.scoring import Score
 from model.network.timing import epoch_flops, epoch_seconds
 from model.seeds import derive
 from search.store.attributes import nonsense
@@ -80,7 +80,7 @@ class SeedEngine(Engine):
         score = super()._score(run)
         if run.member.epochs_trained == self.store.spec.epochs:
             return score
-        gap = evaluate(run.member.network(), self.train_set).accuracy - score.accuracy
+        gap = self.family.score(run.member.network(), self.train_set).value - score.value
         self.gaps.setdefault(run.trial.number, {})[run.member.epochs_trained] = gap
         return score
 
@@ -89,8 +89,8 @@ class SeedEngine(Engine):
         figures = super()._figures(run)
         figures["gap_by_epoch"] = {**self.gaps.get(run.trial.number, {}), run.member.epochs_trained: figures["gap"]}
         if run.trial.user_attrs.get("role"):
-            test = evaluate(run.member.network(), self.data.test)
-            figures |= {"test_accuracy": test.accuracy, "test_loss": test.loss}
+            test = self.family.score(run.member.network(), self.data.test)
+            figures |= {"test_accuracy": test.value, "test_loss": test.loss}
         return figures
 
 

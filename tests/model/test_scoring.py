@@ -9,7 +9,7 @@ from model.data.mnist import Images, Mnist
 from model.device import choose_device, describe
 from model.errors import DeviceError, SweetspotError
 from model.network.mlp import MLP, MLPConfig, initialised
-from model.network.scoring import CHUNK, Score, before_training, evaluate
+from model.network.scoring import BEFORE_SAMPLES, CHUNK, Score, evaluate
 from studies.spec import report_epochs
 from tests.support.cards import needs_cuda
 
@@ -118,20 +118,20 @@ def test_a_diverged_network_scores_a_loss_that_is_not_a_number() -> None:
 def test_the_picture_before_training_is_of_exactly_the_first_30_samples() -> None:
     model, images = initialised(MLPConfig(25), 1), made_up_images(100)
     right, losses = by_hand(model, Images(images.pixels[:30], images.labels[:30]))
-    score = before_training(model, images)
+    score = evaluate(model, images.first(BEFORE_SAMPLES))
     assert score.accuracy == right.sum().item() / 30
     assert score.loss == pytest.approx(losses.mean().item(), rel=1e-5)
 
     others = Images(images.pixels.clone(), images.labels.clone())
     others.pixels[30:] = 0
     others.labels[30:] = 0
-    assert before_training(model, others) == score
+    assert evaluate(model, others.first(BEFORE_SAMPLES)) == score
     others.labels[29] = (others.labels[29] + 1) % 10
-    assert before_training(model, others).loss != score.loss
+    assert evaluate(model, others.first(BEFORE_SAMPLES)).loss != score.loss
 
 
 def test_an_untrained_network_knows_as_little_as_the_articles(mnist: Mnist) -> None:
-    score = before_training(initialised(MLPConfig(25), 1), mnist.train)
+    score = evaluate(initialised(MLPConfig(25), 1), mnist.train.first(BEFORE_SAMPLES))
     assert score.loss == pytest.approx(2.3, abs=0.1)  # ln 10; the article printed 2.29
     assert score.accuracy <= 0.4
 

@@ -1,0 +1,103 @@
+"""What a person writes: one file with a `study` in it. `python -m search.run FILE` answers its question.
+
+    from torch import nn
+    from studies import Float, Int, Study, claims
+
+    def network(units, dropout):
+        return nn.Sequential(nn.Linear(64, units), nn.ReLU(), nn.Dropout(dropout), nn.Linear(units, 10))
+
+    study = Study(
+        data="digits",
+        network=network,
+        space={"units": Int(8, 256, log=True), "dropout": Float(0, 0.6), "lr": Float(1e-4, 1e-1, log=True)},
+        baseline={"units": 25, "dropout": 0.0, "lr": 0.02},
+        claims=[claims.better({"dropout": 0.2}, than={"dropout": 0.0})],
+    )
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from torch import nn
+
+from model.data.dataset import DataSource
+from model.errors import SweetspotError
+from model.general.choices import Loss, Metric, Optimizer
+from studies.claims import Claim
+from studies.optuna_private import contains
+
+Params = Mapping[str, Any]
+
+
+class StudyError(SweetspotError):
+    """A study's file says what cannot be; the line says what, and how to mend it."""
+
+    exit_code = 2
+
+
+def Int(low: int, high: int, *, log: bool = False, step: int = 1) -> IntDistribution:  # noqa: N802  # as a type's name
+    """A parameter that is a whole number from `low` to `high`, both included."""
+    return IntDistribution(low, high, log=log, step=step)
+
+
+def Float(low: float, high: float, *, log: bool = False, step: float | None = None) -> FloatDistribution:  # noqa: N802
+    """A parameter that is a number from `low` to `high`."""
+    return FloatDistribution(low, high, log=log, step=step)
+
+
+def Categorical(choices: Sequence[Any]) -> CategoricalDistribution:  # noqa: N802
+    """A parameter that is one of these: texts, numbers, True and False, or None."""
+    return CategoricalDistribution(choices)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question and all that answers it. Raises `StudyError` for a baseline or a claim outside the space."""
+
+    data: str | DataSource  # a name, or studies.data("rows.csv", target="label")
+    network: Callable[..., nn.Module]  # called with those of a trial's parameters, `inputs` and `classes` that it names
+    space: Mapping[str, BaseDistribution]  # what is searched
+    baseline: Params  # trial 0 of every search, never pruned; what claims leave out is taken from it
+    fixed: Sequence[Params] = ()  # other settings that are tried, once each; what they leave out is the baseline's
+    claims: Sequence[Claim] = ()
+    optimizer: Optimizer = field(default_factory=Optimizer)  # Adam, whose lr is the parameter `lr`
+    loss: Loss | None = None  # cross_entropy for classes, mse for numbers
+    metric: Metric | None = None  # accuracy for classes, mean_squared_error for numbers; its name says which is better
+    batch: int = 128
+    epochs: int = 30  # of a trial that is not stopped
+    tuned: Sequence[str] = ()  # parameters for which claims are judged a second time, at the best values found
+    question: str = ""  # the first line of the file's docstring, unless given
+
+    def __post_init__(self) -> None:
+        for name, value in (("batch", self.batch), ("epochs", self.epochs)):
+            if type(value) is not int or value < 1:
+                raise StudyError(f"{name} is a whole number of 1 or more, not {value!r}")
+        if not self.space:
+            raise StudyError("the space is empty: name at least one parameter, such as lr=Float(1e-4, 1e-1, log=True)")
+        self._check("baseline", self.baseline, whole=True)
+        for params in self.fixed:
+            self._check("fixed trial", params)
+        for claim in self.claims:
+            for setting in claim.settings():
+                self._check(f"claim {claim.id!r}", setting)
+
+    def _check(self, what: str, params: Params, *, whole: bool = False) -> None:
+        for name, value in params.items():
+            if name not in self.space:
+                raise StudyError(f"the {what} has {name}, which the space has not: {', '.join(self.space)}")
+            if not _inside(self.space[name], value):
+                raise StudyError(f"the {what} has {name} = {value!r}, which is outside {self.space[name]}")
+        missing = [name for name in self.space if name not in params]
+        if whole and missing:
+            raise StudyError(f"the {what} has no {missing[0]}: it names every parameter of the space")
+
+
+def _inside(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, IntDistribution | FloatDistribution) and type(value) not in (int, float):
+        return False
+    try:
+        return contains(distribution, value)
+    except (TypeError, ValueError):
+        return False
