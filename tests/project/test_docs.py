@@ -125,6 +125,13 @@ def test_the_packages_are_the_directories_that_hold_code():
     assert set(find_packages(str(ROOT), **PYPROJECT["tool"]["setuptools"]["packages"]["find"])) == ours
 
 
+def test_what_is_no_code_goes_into_a_wheel_as_well():
+    data = PYPROJECT["tool"]["setuptools"]["package-data"]
+    named = {f"{package.replace('.', '/')}/{name}" for package, names in data.items() for name in names}
+    found = {path.relative_to(ROOT) for top in ("search", "studies", "model") for path in (ROOT / top).rglob("*.*")}
+    assert named == {str(path) for path in found if path.suffix not in {".py", ".pyc"}}
+
+
 @pytest.fixture
 def stale(tmp_path: Path) -> Path:
     path = tmp_path / "README.md"
