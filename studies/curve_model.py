@@ -28,6 +28,7 @@ class CurveModel:
     ages: float = 5.0  # how far one epoch tells of another, in natural logarithms
     luck: float = 0.05  # standard deviation of what is a trial's own, at all its epochs
     noise: float = 0.07  # and of a single score: 250 errors in 10,000 images make 0.063
+    errors: tuple[float, float] = ERRORS
 
     def surface(self, one: Vector, other: Vector) -> Vector:
         """Return the covariance of what is to be expected: `(n, d)` and `(m, d)`, the logarithm of the epoch last."""
@@ -94,7 +95,7 @@ def _surface(
 
     Of settings alone, or, with the standard deviation of a trial's luck, of the trials themselves.
     """
-    reports, of, values = curves(trials, horizon)
+    reports, of, values = curves(trials, horizon, process.errors)
     mean = values.mean()
     among = process.surface(reports, reports)
     weights = np.linalg.solve(among + process.own(of), values - mean)
@@ -108,7 +109,9 @@ def _surface(
     return horizons, values - theirs, of
 
 
-def curves(trials: Sequence[FrozenTrial], horizon: int) -> tuple[Vector, Vector, Vector]:
+def curves(
+    trials: Sequence[FrozenTrial], horizon: int, errors: tuple[float, float] = ERRORS
+) -> tuple[Vector, Vector, Vector]:
     """Return reports `(n, d)`, parameters and the logarithm of the epoch; whose `(n,)`; minus the log error `(n,)`.
 
     Up to an epoch, but each trial's first in any case.
@@ -120,7 +123,7 @@ def curves(trials: Sequence[FrozenTrial], horizon: int) -> tuple[Vector, Vector,
             if epoch <= max(horizon, min(told)):
                 rows.append([*places[k], math.log(max(epoch, 1))])
                 of.append(k)
-                values.append(-math.log(min(max(1 - value, ERRORS[0]), ERRORS[1])))
+                values.append(-math.log(min(max(1 - value, errors[0]), errors[1])))
     return np.array(rows), np.array(of, dtype=float), np.array(values)
 
 

@@ -6,7 +6,7 @@ from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
-from studies.curve_model import expected_values, reporting, reports, subsample
+from studies.curve_model import CurveModel, expected_values, reporting, reports, subsample
 from studies.foreign import outside_space
 
 
@@ -22,10 +22,11 @@ class CurvePruner(BasePruner):
     Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization" (2016).
     """
 
-    def __init__(self, rungs: Mapping[int, int], window: int, horizon: int) -> None:
+    def __init__(self, rungs: Mapping[int, int], window: int, horizon: int, model: CurveModel | None = None) -> None:
         self.rungs = rungs
         self.window = window
         self.horizon = horizon
+        self.model = model
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether a trial should stop at its last report."""
@@ -37,6 +38,6 @@ class CurvePruner(BasePruner):
         rivals = [other for other in others if not other.user_attrs.get("baseline")]
         here = [other for other in rivals if epoch in reports(other)][::-1][: self.window - 1]
         told = {each.number: each for each in (*subsample(others), *here, trial)}
-        reaches = dict(zip(told, expected_values([*told.values()], max(self.horizon, epoch)), strict=True))
+        reaches = dict(zip(told, expected_values([*told.values()], max(self.horizon, epoch), self.model), strict=True))
         better = sum(reaches[other.number] > reaches[trial.number] for other in here)
         return better >= max(1, round((len(here) + 1) / self.rungs[epoch]))

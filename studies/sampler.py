@@ -8,7 +8,7 @@ from optuna import Study
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.curve_model import numeric, predicted_values, reporting, reports, subsample
+from studies.curve_model import CurveModel, numeric, predicted_values, reporting, reports, subsample
 from studies.foreign import excluded, outside_space
 from studies.optuna_private import SmoothedGPSampler, StudyView
 
@@ -23,8 +23,11 @@ class CurveSampler(SmoothedGPSampler):
     draws together only what all trials share, so a single one would have it draw at random from then on.
     """
 
-    def __init__(self, seed: int, horizon: int, space: Mapping[str, BaseDistribution]) -> None:
+    def __init__(
+        self, seed: int, horizon: int, space: Mapping[str, BaseDistribution], model: CurveModel | None = None
+    ) -> None:
         super().__init__(seed=seed, warn_independent_sampling=False)
+        self.model = model or CurveModel()
         self.horizon = horizon
         self.space = space
 
@@ -42,7 +45,7 @@ class CurveSampler(SmoothedGPSampler):
         smooth: dict[str, BaseDistribution] = {
             name: FloatDistribution(d.low, d.high, log=d.log) for name, d in numeric(search_space)
         }
-        drawn = super().sample_relative(_known(study, self.space, self.horizon), trial, smooth)
+        drawn = super().sample_relative(_known(study, self.space, self.horizon, self.model), trial, smooth)
         whole = {name for name, d in search_space.items() if isinstance(d, IntDistribution)}
         return {name: round(value) if name in whole else value for name, value in drawn.items()}
 
@@ -50,15 +53,18 @@ class CurveSampler(SmoothedGPSampler):
 class _Known(StudyView):
     """A study whose trials look complete once they have reported; without a horizon it does not matter with what."""
 
-    def __init__(self, study: Study, space: Mapping[str, BaseDistribution], horizon: int | None) -> None:
+    def __init__(
+        self, study: Study, space: Mapping[str, BaseDistribution], horizon: int | None, model: CurveModel | None = None
+    ) -> None:
         super().__init__(study)
+        self._model = model
         self._space = space
         self._horizon = horizon
 
     def visible(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """Return those that have reported, as complete, and those that run and have not reported yet."""
         told = subsample([trial for trial in reporting(trials) if not self._strange(trial)])
-        values = [0.0] * len(told) if self._horizon is None else predicted_values(told, self._horizon)
+        values = [0.0] * len(told) if self._horizon is None else predicted_values(told, self._horizon, self._model)
         silent = [trial for trial in trials if trial.state == TrialState.RUNNING and not reports(trial)]
         return [*(_complete(*pair) for pair in zip(told, values, strict=True)), *silent]
 
@@ -66,8 +72,13 @@ class _Known(StudyView):
         return excluded(self._study, trial, outside_space(trial, self._space))
 
 
-def _known(study: Study, space: Mapping[str, BaseDistribution], horizon: int | None = None) -> Study:
-    return cast("Study", _Known(study, space, horizon))
+def _known(
+    study: Study,
+    space: Mapping[str, BaseDistribution],
+    horizon: int | None = None,
+    model: CurveModel | None = None,
+) -> Study:
+    return cast("Study", _Known(study, space, horizon, model))
 
 
 def _complete(trial: FrozenTrial, value: float) -> FrozenTrial:

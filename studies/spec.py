@@ -38,6 +38,9 @@ class StudySpec:
     train_on: Literal["train", "full"] = "train"  # part of `Mnist`
     score_on: Literal["validation", "test"] = "validation"  # part of `Mnist`; "test" only where nothing is chosen
     family: Family = MLPS  # how its networks are built, trained and scored
+    fixed: Sequence[Params] = ()  # other trials that are enqueued once each, and never pruned
+    measure: str = "accuracy"  # the metric in the names of a trial's figures: val_accuracy
+    file: Mapping[str, str] | None = None  # name, hash and text of the file that states it; None for a built-in study
     rungs: Sequence[int] = ()  # epochs where trials wait for each other and are judged; if none, at each report
     rung_size: int = 1  # trials that are judged together at a rung
 
@@ -52,4 +55,5 @@ class StudySpec:
             "split": dict(self.split),
             "train_on": self.train_on,
             "score_on": self.score_on,
+            **({} if self.file is None else {"file": {name: self.file[name] for name in ("name", "sha256")}}),
         }

@@ -37,8 +37,8 @@ class Family(Protocol):
     def build(self, params: Params, seed: int) -> nn.Module:
         """Return a network with initial weights drawn from the seed, on the CPU; the same on every device."""
 
-    def member(self, model: nn.Module, params: Params, device: torch.device) -> BaseMember:
-        """Return a network with its optimizer's state, ready to be attached to a fleet of the device."""
+    def member(self, model: nn.Module, params: Params, seed: int, device: torch.device) -> BaseMember:
+        """Return a network with its optimizer's state, to be attached to a fleet of the device; it draws from the seed."""
 
     def program(self, device: torch.device) -> Callable[[Sequence[Any], Any, int], Program]:
         """Return what trains members on samples by minibatches of some size."""
@@ -57,7 +57,7 @@ class MLPs:
         """Return a network with PyTorch's default initialisation."""
         return initialised(MLPConfig(params["hidden_units"]), seed)
 
-    def member(self, model: nn.Module, params: Params, device: torch.device) -> Member:
+    def member(self, model: nn.Module, params: Params, seed: int, device: torch.device) -> Member:  # noqa: ARG002
         """Return a network with Adam at the trial's learning rate."""
         assert isinstance(model, MLP)
         return mlp_member(model, params["lr"], device)

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.errors import NotFoundError
 from search.store.counts import Counts, count
 from search.store.storage import Storage
+from search.store.terms import Terms
 from search.store.trials import baseline_of, ranked, usable
 from search.store.url import redacted
 from studies.optuna_private import study_key
@@ -29,6 +30,11 @@ class StudyState:
     finished: Sequence[FrozenTrial]  # completed and pruned ones that can be compared
     ends: Mapping[int, datetime]  # when each that has ended did so, in UTC, by the key of its row
 
+    @cached_property
+    def terms(self) -> Terms:
+        """How its values and parameters are written."""
+        return Terms.of(self.attributes)
+
     @property
     def budget(self) -> int:
         """Finished trials that the study is to have; 0 if nobody has asked for any."""
@@ -42,7 +48,7 @@ class StudyState:
     @cached_property
     def ranked(self) -> list[FrozenTrial]:
         """Completed trials, best first."""
-        return ranked(self.finished)
+        return ranked(self.finished, self.terms)
 
     def completed(self) -> list[FrozenTrial]:
         """Return the completed trials, best first. Raises `NotFoundError` where there are none yet."""

@@ -214,6 +214,16 @@ class StudyStore:
         self._held.difference_update(trial_ids)
 
 
+def _enqueue_fixed(study: optuna.Study, spec: StudySpec) -> None:
+    """Queue the baseline and the other fixed trials, each once."""
+    attrs = [trial.user_attrs for trial in study.get_trials(deepcopy=False)]
+    if spec.baseline and not any(each.get("baseline") for each in attrs):
+        enqueue(study, spec.space, spec.baseline, baseline=True)
+    for index, params in enumerate(spec.fixed):
+        if not any(each.get("fixed") == index for each in attrs):
+            enqueue(study, spec.space, {**(spec.baseline or {}), **params}, fixed=index)
+
+
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> None:
     """Give a trial a parameter, by the public method that belongs to its distribution."""
     if isinstance(distribution, IntDistribution):
@@ -249,8 +259,7 @@ def _open(storage: Storage, spec: StudySpec, seed: int | None) -> StudyStore:
         stored = study.user_attrs
         asked = {**spec.fingerprint(), "seed": stored["seed"] if seed is None else seed}
         _check(spec.name, {**stored["fingerprint"], "seed": stored["seed"]}, asked)
-        if spec.baseline and not any(trial.user_attrs.get("baseline") for trial in study.get_trials(deepcopy=False)):
-            enqueue(study, spec.space, spec.baseline, baseline=True)
+        _enqueue_fixed(study, spec)
     return StudyStore(storage, study, spec, stored["seed"])
 
 
@@ -307,6 +316,9 @@ def _state(study: optuna.Study, spec: StudySpec, seed: int) -> None:
         raise StudyMismatchError(f"study {spec.name!r} was not made by sweetspot; choose another --study name")
     study.set_metric_names([spec.metric])
     study.set_user_attr("question", spec.question)
+    study.set_user_attr("metric", spec.measure)
+    if spec.file is not None:
+        study.set_user_attr("study_file", dict(spec.file))
     study.set_user_attr("seed", seed)
     study.set_user_attr("fingerprint", spec.fingerprint())  # last: with it the study is stated
 

@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from search.store.attributes import nonsense
+from search.store.terms import Terms
 from studies.foreign import excluded
 from studies.optuna_private import trial_key
 
@@ -34,35 +36,43 @@ def trial_json(trial: FrozenTrial, ends: Mapping[int, datetime]) -> dict[str, An
 
 
 def usable(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
-    """Return the trials in these states that can be compared: a finite value, a width, a learning rate and no nonsense.
+    """Return the trials in these states that can be compared: a finite value, the study's parameters and no nonsense.
 
     Optuna's own tools may add others. Each is left out with one line.
     """
-    trials = study.get_trials(deepcopy=False, states=states)
-    return [trial for trial in trials if not excluded(study, trial, unusable(trial))]
+    trials, terms = study.get_trials(deepcopy=False, states=states), Terms.of(study.user_attrs)
+    return [trial for trial in trials if not excluded(study, trial, unusable(trial, terms))]
 
 
-def unusable(trial: FrozenTrial) -> str | None:
+def unusable(trial: FrozenTrial, terms: Terms) -> str | None:
     """Return why a trial cannot be compared with others, None if it can."""
     if trial.value is None or not math.isfinite(trial.value):
         return f"its value is {trial.value}"
-    width, lr = trial.params.get("hidden_units"), trial.params.get("lr")
-    if type(width) is not int or width < 1:
-        return f"its hidden_units are {width!r}"
-    if type(lr) not in (int, float) or not 0 < float(lr or 0) < math.inf:
-        return f"its lr is {lr!r}"
+    for name, distribution in terms.space.items():
+        found = trial.params.get(name)
+        if not _comparable(distribution, found):
+            return f"its {name} is {found!r}"
     return nonsense(trial)
+
+
+def _comparable(distribution: BaseDistribution, found: Any) -> bool:
+    """Return whether a value is of a parameter's kind, and positive where its scale is logarithmic."""
+    if isinstance(distribution, CategoricalDistribution):
+        return found in distribution.choices
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    kinds = (int,) if isinstance(distribution, IntDistribution) else (int, float)
+    return type(found) in kinds and math.isfinite(found) and (found > 0 or not distribution.log)
 
 
 def ranking(study: optuna.Study) -> list[FrozenTrial]:
     """Return the completed trials, best first, ties by number; a pruned trial's value is only its last report."""
-    return ranked(usable(study, TrialState.COMPLETE))
+    return ranked(usable(study, TrialState.COMPLETE), Terms.of(study.user_attrs))
 
 
-def ranked(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def ranked(trials: Sequence[FrozenTrial], terms: Terms) -> list[FrozenTrial]:
     """Return the completed ones of usable trials in the order of a ranking."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    return sorted(complete, key=lambda trial: (-value(trial), trial.number))
+    return sorted(complete, key=lambda trial: (-terms.sign * value(trial), trial.number))
 
 
 def baseline_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:

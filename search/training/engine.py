@@ -63,8 +63,13 @@ class Run:
 
     @property
     def baseline(self) -> bool:
-        """Whether it is the article's baseline, which is never pruned."""
+        """Whether it is the baseline, which is never pruned."""
         return bool(self.trial.user_attrs.get("baseline"))
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is trained to its end whatever it shows: the baseline, or another fixed trial."""
+        return self.baseline or "fixed" in self.trial.user_attrs
 
 
 Keep = Callable[[Run, dict[str, Any]], None]
@@ -141,7 +146,7 @@ class Engine:
                 self._go_on(self.promoted.pop(0), fleet)
             elif (trial := self._acquire()) is not None:
                 self._try_to_start(trial, fleet)
-            elif self.at_rung and not any(run.training and not run.baseline for run in self.runs):  # nobody will come
+            elif self.at_rung and not any(run.training and not run.kept for run in self.runs):  # nobody will come
                 self._judge_rung(min(self.at_rung))
             else:
                 return
@@ -181,7 +186,7 @@ class Engine:
         device, params = self.train_set.device, trial.params
         model = self.family.build(params, seed).to(device)
         before = self.family.score(model, self.train_set.first(BEFORE_SAMPLES))
-        member = self.family.member(model, params, device)
+        member = self.family.member(model, params, seed, device)
         fleet.attach(member)
         run = Run(trial, fleet, member, seed, before)
         self.runs.append(run)
@@ -240,7 +245,7 @@ class Engine:
                 self.keep(run, figures)
             store.complete(trial, run.last.value, figures)
             return "complete"
-        if run.baseline:
+        if run.kept:
             return None
         if member.epochs_trained in store.spec.rungs:
             run.fleet.detach(member)
@@ -286,7 +291,7 @@ class Engine:
         return {
             "parameters": run.member.parameters,
             "epochs": run.member.epochs_trained,
-            **scores(spec.score_on, train, run.last),
+            **scores(spec.score_on, train, run.last, spec.measure),
             "gap": train.value - run.last.value,
             "before_accuracy": run.before.value,
             "before_loss": run.before.loss,
@@ -302,13 +307,13 @@ class Engine:
         }
 
 
-def scores(score_on: str, train: Score, scored: Score) -> dict[str, float]:
+def scores(score_on: str, train: Score, scored: Score, measure: str = "accuracy") -> dict[str, float]:
     """Return a trial's four figures under the names they are stored by; a rerun compares the same ones."""
     prefix = SHORT[score_on]
     return {
-        "train_accuracy": train.value,
+        f"train_{measure}": train.value,
         "train_loss": train.loss,
-        f"{prefix}_accuracy": scored.value,
+        f"{prefix}_{measure}": scored.value,
         f"{prefix}_loss": scored.loss,
     }
 

@@ -1,0 +1,80 @@
+"""How a study's values and parameters are written: by its metric, its direction and its space."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution, json_to_distribution
+
+from studies.sweet_spot import SPACE
+
+SHARES = ("accuracy", "f1", "auroc")  # metrics that are shares of 1, written in per cent
+SHORT = {"hidden_units": "units"}  # what a column is headed with, where that is not the parameter's name
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The words and forms of one study."""
+
+    key: str = "accuracy"  # of the metric, in the names of a trial's figures: val_accuracy
+    direction: Literal["maximize", "minimize"] = "maximize"
+    space: Mapping[str, BaseDistribution] = field(default_factory=lambda: SPACE)
+
+    @staticmethod
+    def of(attributes: Mapping[str, Any]) -> "Terms":
+        """Return the terms that a study's attributes tell; those of studies before there were others by default."""
+        stated = attributes.get("fingerprint", {})
+        space = {name: json_to_distribution(json.dumps(each)) for name, each in stated.get("space", {}).items()}
+        return Terms(attributes.get("metric", "accuracy"), stated.get("direction", "maximize"), space or SPACE)
+
+    @property
+    def metric(self) -> str:
+        """The metric on the images or rows that the search is scored on."""
+        return f"validation {self.key.replace('_', ' ')}"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether values are written in per cent, and differences in points."""
+        return self.key in SHARES
+
+    @property
+    def sign(self) -> int:
+        """1 where higher is better, else -1."""
+        return 1 if self.direction == "maximize" else -1
+
+    def value(self, number: float) -> str:
+        """Write a value."""
+        return f"{number:.2%}" if self.is_share else f"{number:.4g}"
+
+    def difference(self, number: float) -> str:
+        """Write a difference of two values."""
+        return f"{100 * number:+.2f} points" if self.is_share else f"{number:+.4g}"
+
+    def titles(self) -> list[str]:
+        """Return what columns of the parameters are headed with."""
+        return [SHORT.get(name, name) for name in self.space]
+
+    def cells(self, params: Mapping[str, Any]) -> list[str]:
+        """Write a trial's parameters, one for each column; "-" for one that it has not."""
+        return [_short(name, params[name]) if name in params else "-" for name in self.space]
+
+    def setting(self, params: Mapping[str, Any]) -> str:
+        """Write a trial's parameters in a line: 25 units, lr 0.02000."""
+        known = [name for name in self.space if name in params]
+        return ", ".join(
+            f"{_short(name, params[name])} units" if name == "hidden_units" else f"{name} {_short(name, params[name])}"
+            for name in known
+        )
+
+    @property
+    def numbers(self) -> dict[str, IntDistribution | FloatDistribution]:
+        """The parameters that are numbers, the whole ones first: of a curve or an axis."""
+        found = {n: d for n, d in self.space.items() if isinstance(d, IntDistribution | FloatDistribution)}
+        return dict(sorted(found.items(), key=lambda item: isinstance(item[1], FloatDistribution)))
+
+
+def _short(name: str, value: Any) -> str:
+    if name == "lr" and isinstance(value, float):
+        return f"{value:.5f}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

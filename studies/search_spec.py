@@ -1,0 +1,76 @@
+"""From a study's file and its data to what the engine runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.pruners import BasePruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, TPESampler
+
+from model.data.dataset import Dataset
+from model.general.family import GeneralFamily
+from studies.curve_model import CurveModel
+from studies.file import StudyFile
+from studies.pruner import CurvePruner
+from studies.sampler import CurveSampler
+from studies.spec import StudySpec, report_epochs
+from studies.sweet_spot import HORIZON, RUNG_SIZE, RUNGS, reports
+
+CURVES = ("accuracy", "f1", "auroc")  # metrics whose errors, 1 less the value, shrink as a learning curve's do
+MODEL = CurveModel(errors=(1e-4, 1.0))  # of data on which a network may err often, other than on MNIST
+
+
+def family_of(file: StudyFile, data: Dataset) -> GeneralFamily:
+    """Return how the networks of a study are built, trained and scored. Raises `NetworkError`."""
+    study = file.study
+    return GeneralFamily(study.network, prod(data.shape), data.classes, study.optimizer, study.loss, study.metric)
+
+
+def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = None) -> StudySpec:
+    """State the search of a study's file on its data; `epochs` is a full trial's length, None for the file's."""
+    study, family = file.study, family_of(file, data)
+    length = epochs or study.epochs
+    modelled = uses_curve_model(family.measure.name, study.space)
+    return StudySpec(
+        name=name,
+        question=study.question,
+        metric=f"validation {family.measure.name.replace('_', ' ')}",
+        direction=family.measure.direction,
+        space=study.space,
+        baseline=study.baseline,
+        fixed=study.fixed,
+        sampler=_Sampler(study.space, modelled),
+        pruner=_pruner(modelled),
+        epochs=length,
+        report_epochs=reports(length) if modelled else report_epochs(length),
+        batch=study.batch,
+        split=data.fingerprint(),
+        family=family,
+        rungs=[rung for rung in RUNGS if rung < length] if modelled else (),
+        rung_size=RUNG_SIZE if modelled else 1,
+        file={"name": file.path.name, "sha256": file.sha256, "text": file.text},
+        measure=family.measure.name,
+    )
+
+
+def uses_curve_model(metric: str, space: Mapping[str, BaseDistribution]) -> bool:
+    """Return whether the learning-curve model judges trials; else they are proposed by TPE and stopped by Optuna's
+    successive halving: its errors are those of a share, and its parameters are numbers."""
+    return metric in CURVES and not any(isinstance(each, CategoricalDistribution) for each in space.values())
+
+
+@dataclass(frozen=True)
+class _Sampler:
+    """Makes the sampler of a trial from its seed."""
+
+    space: Mapping[str, BaseDistribution]
+    modelled: bool
+
+    def __call__(self, seed: int) -> BaseSampler:
+        if self.modelled:
+            return CurveSampler(seed, HORIZON, self.space, MODEL)
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def _pruner(modelled: bool) -> BasePruner:
+    return CurvePruner(RUNGS, RUNG_SIZE, HORIZON, MODEL) if modelled else SuccessiveHalvingPruner(3, 3)
