@@ -1,7 +1,7 @@
 """Files known by their hashes, in a directory: checked at every use, fetched where they are missing or wrong.
 
-    provide ─ wrong: nothing? then no lock is taken and nothing is written
-       └─ under a file lock: set wrong files aside ─ ask each source for what is still missing
+provide ─ wrong: nothing? then no lock is taken and nothing is written
+   └─ under a file lock: set wrong files aside ─ ask each source for what is still missing
 """
 
 import hashlib
