@@ -17,11 +17,17 @@ class SweetspotError(Exception):
 
 
 class DataError(SweetspotError):
-    """MNIST is not to be had, or a file of it is wrong and no source can replace it."""
+    """Data are not to be had, or a file of them is wrong and no source can replace it."""
 
 
 class DataDirError(DataError):
     """The data directory named cannot be one: something that is no directory lies there."""
+
+    exit_code = 2
+
+
+class OwnDataError(DataError):
+    """Data that the user named cannot be used: there are none of that name, or a row, a column or a file is wrong."""
 
     exit_code = 2
 

