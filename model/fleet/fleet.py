@@ -22,9 +22,12 @@ import torch
 from torch import Tensor
 
 from model.cpu.panels import Panels
+from model.data.dataset import Samples
 from model.data.mnist import Images
 from model.errors import first_line
-from model.network.member import Member, packed_weights
+from model.general.member import GeneralMember
+from model.general.sequential import Sequential
+from model.network.member import BaseMember, Member, packed_weights
 from model.network.mlp import MLP
 from model.seeds import derive
 
@@ -47,12 +50,12 @@ class Program(Protocol):
 class Fleet:
     """Trains its members, an epoch at a time; they come and go between epochs."""
 
-    images: Images  # the training set
+    images: Images | Samples  # the training set: images for MLPs, samples for any other network
     order_seed: int  # with the clock, the order of every epoch
     batch: int = ARTICLE_BATCH
     clock: int = 0  # epochs trained so far
     number: int = 0  # among the fleets of one order seed
-    members: list[Member] = field(default_factory=list, init=False)
+    members: list[BaseMember] = field(default_factory=list, init=False)
     _program: Program | None = field(default=None, init=False)  # None when members have come or gone
     _ahead: tuple[int, Tensor] | None = field(default=None, init=False)  # a clock, and the order of the epoch after it
 
@@ -62,8 +65,8 @@ class Fleet:
         return sum(member.units for member in self.members)
 
     def add(self, model: MLP, lr: float) -> Member:
-        """Take in a network with Adam at this learning rate; it trains from the next epoch on."""
-        device = self.images.pixels.device
+        """Take in an MLP with Adam at this learning rate; it trains from the next epoch on."""
+        device = device_of(self.images)
         values = [value.to(device) for value in packed_weights(model)]
         grads, moments, squares = ([torch.zeros_like(value) for value in values] for _ in range(3))
         steps = torch.zeros((), device=device)
@@ -71,12 +74,12 @@ class Fleet:
         self.attach(member)
         return member
 
-    def attach(self, member: Member) -> None:
+    def attach(self, member: BaseMember) -> None:
         """Take in a network that left this or another fleet of the device; it goes on as if it had not been away."""
         self.members.append(member)
         self._program = None
 
-    def detach(self, member: Member) -> None:
+    def detach(self, member: BaseMember) -> None:
         """Take a network out; the member keeps its weights and Adam's state, and may be attached again."""
         self.members.remove(member)
         member.copy_state()
@@ -85,7 +88,7 @@ class Fleet:
     def train_epoch(self) -> None:
         """Train every member for one epoch, ordered by seed and clock; update its age, loss and last batch."""
         if self._program is None:
-            self._program = program_on(self.images.pixels.device)(self.members, self.images, self.batch)
+            self._program = program(self.members, self.images, self.batch)
         self._program.train(self._order(self.clock))
         self._ahead = (self.clock + 1, self._order(self.clock + 1))  # while a GPU trains
         figures = self._program.figures()  # the epoch's only synchronisation
@@ -101,8 +104,21 @@ class Fleet:
         return epoch_order(len(self.images), self.order_seed, clock)
 
 
+def device_of(data: Images | Samples) -> torch.device:
+    """Return where a training set lies."""
+    return (data.pixels if isinstance(data, Images) else data.inputs).device
+
+
+def program(members: Sequence[BaseMember], data: Images | Samples, batch: int) -> Program:
+    """Return what trains these members: MLPs on images side by side, any networks on samples one after the other."""
+    if isinstance(data, Samples):
+        return Sequential([member for member in members if isinstance(member, GeneralMember)], data, batch)
+    mlps = [member for member in members if isinstance(member, Member)]
+    return program_on(data.pixels.device)(mlps, data, batch)
+
+
 def program_on(device: torch.device) -> Callable[[Sequence[Member], Images, int], Program]:
-    """Return what trains a fleet on a device."""
+    """Return what trains a fleet of MLPs on a device."""
     return (_fused() if device.type == "cuda" else None) or Panels
 
 

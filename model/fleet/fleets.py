@@ -17,8 +17,9 @@ from types import TracebackType
 
 import torch
 
+from model.data.dataset import Samples
 from model.data.mnist import Images
-from model.fleet.fleet import ARTICLE_BATCH, Fleet
+from model.fleet.fleet import ARTICLE_BATCH, Fleet, device_of
 from model.threads import using
 
 AT_ONCE = 2  # fleets on a CPU with as many threads or more
@@ -44,7 +45,7 @@ class Fleets:
 
     def __init__(
         self,
-        images: Images,
+        images: Images | Samples,
         order_seed: int,
         batch: int = ARTICLE_BATCH,
         after: Callable[[Fleet], None] | None = None,
@@ -61,10 +62,11 @@ class Fleets:
         # A fleet needs Python a moment for each of an epoch's 6,000 products and the like. By Python's default a busy
         # thread, the one that talks to the database, lets it wait 5 ms each time: an epoch then took 40 s, not 2.
         sys.setswitchinterval(TURN)
-        if self.images.pixels.device.type == "cpu":
+        if device_of(self.images).type == "cpu":
             count = min(AT_ONCE, self._threads)
             torch.set_num_threads(self._threads // count)
-            _ = self.images.lit  # made now, since several fleets would each make it
+            if isinstance(self.images, Images):
+                _ = self.images.lit  # made now, since several fleets would each make it
         self._pool = ThreadPoolExecutor(count)
         self._tasks = [FleetTask(self.fleet(number)) for number in range(count)]
         return self

@@ -3,10 +3,11 @@
 Conventions: the first layer's weights are `(in, out)`, its bias the 785th row; the other layers' are `(out, in)`.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.network.mlp import MLP, MLPConfig
 
@@ -23,20 +24,13 @@ class Segment:
     threads: int  # of the CPU; other numbers may round differently
 
 
-@dataclass(eq=False)
-class Member:
-    """One network's place in a fleet; while it is in none it keeps what it needs to go on."""
+@dataclass(eq=False, kw_only=True)
+class BaseMember(ABC):
+    """One network's place in a fleet, whatever the network; while it is in none it keeps what it needs to go on."""
 
-    config: MLPConfig
-    lr: float
-    values: list[Tensor]  # w1 (785, h), w2 (h, h), b2 (h, 1), w3 (10, h), b3 (10, 1); views once packed, but w1
-    grads: list[Tensor]  # the same shapes, as are Adam's moments
-    moments: list[Tensor]
-    squares: list[Tensor]
-    steps: Tensor  # () float32, Adam's count
     loss: float = float("nan")  # mean training loss over the last epoch's samples, each before its own update
     last_batch: tuple[float, float] = (float("nan"), float("nan"))  # accuracy and loss of the epoch's last batch
-    slot: int = -1  # index of its logits
+    slot: int = -1  # index of its figures in its fleet's program
     segments: list[Segment] = field(default_factory=list)  # with the fleets' seed they name every minibatch seen
 
     @property
@@ -51,6 +45,42 @@ class Member:
             last.epochs += 1
         else:
             self.segments.append(Segment(fleet, clock, 1, threads))
+
+    @property
+    @abstractmethod
+    def units(self) -> int:
+        """What it takes of a device's capacity: its width, or that of an MLP of as much arithmetic."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """Number of trainable parameters."""
+
+    @abstractmethod
+    def copy_state(self) -> None:
+        """Make all that is its own independent of the fleet it was in."""
+
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """Return an independent copy as a plain module on the same device."""
+
+
+@dataclass(eq=False)
+class Member(BaseMember):
+    """An MLP's place in a fleet."""
+
+    config: MLPConfig
+    lr: float
+    values: list[Tensor]  # w1 (785, h), w2 (h, h), b2 (h, 1), w3 (10, h), b3 (10, 1); views once packed, but w1
+    grads: list[Tensor]  # the same shapes, as are Adam's moments
+    moments: list[Tensor]
+    squares: list[Tensor]
+    steps: Tensor  # () float32, Adam's count
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable parameters."""
+        return self.config.parameters
 
     @property
     def units(self) -> int:
