@@ -42,6 +42,12 @@ class WeightsError(SweetspotError):
     """A file holds no weights that this version can read."""
 
 
+class NetworkError(SweetspotError):
+    """A network, or how it is to be trained, does not fit the data, its parameters or what is promised of it."""
+
+    exit_code = 2
+
+
 class PictureError(SweetspotError):
     """A picture given by the user cannot be read, or shows no digit."""
 

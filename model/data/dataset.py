@@ -54,6 +54,15 @@ class Samples:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def device(self) -> torch.device:
+        """Where they lie."""
+        return self.inputs.device
+
+    def first(self, count: int) -> "Samples":
+        """Return the first of them."""
+        return Samples(self.inputs[:count], self.targets[:count])
+
     def to(self, device: torch.device | str) -> "Samples":
         """Return the same samples on `device`."""
         return Samples(self.inputs.to(device), self.targets.to(device))

@@ -11,30 +11,50 @@ first layer has fewer than `NARROWEST` columns (`model/network/first_layer.py`),
 (`model/cpu/panels.py`). On a GPU every kernel works in tiles of a fixed size.
 """
 
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from subprocess import CalledProcessError
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from model.fleet.family import MLPS, Family, Program, mlp_member
-from model.network.member import BaseMember, Member
+from model.cpu.panels import Panels
+from model.data.dataset import Samples
+from model.data.mnist import Images
+from model.errors import first_line
+from model.general.member import GeneralMember
+from model.general.sequential import Sequential
+from model.network.member import BaseMember, Member, packed_weights
 from model.network.mlp import MLP
 from model.seeds import derive
 
 ARTICLE_BATCH = 1028  # as printed in the article
+_log = logging.getLogger(__name__)
+
+
+class Program(Protocol):
+    """Trains some members for as long as they are the same; each has a slot."""
+
+    def train(self, order: Tensor) -> None:
+        """Train an epoch in this order, int64 `(samples,)`; a GPU may be at it still when this returns."""
+
+    def figures(self) -> list[tuple[float, float, float]]:
+        """Return each slot's mean loss over the epoch, each sample's before its own update, and accuracy and mean
+        loss on its last minibatch."""
 
 
 @dataclass
 class Fleet:
     """Trains its members, an epoch at a time; they come and go between epochs."""
 
-    images: Any  # the training set, `Images` or `Samples`
+    images: Images | Samples  # the training set: images for MLPs, samples for any other network
     order_seed: int  # with the clock, the order of every epoch
     batch: int = ARTICLE_BATCH
     clock: int = 0  # epochs trained so far
     number: int = 0  # among the fleets of one order seed
-    family: Family = MLPS
     members: list[BaseMember] = field(default_factory=list, init=False)
     _program: Program | None = field(default=None, init=False)  # None when members have come or gone
     _ahead: tuple[int, Tensor] | None = field(default=None, init=False)  # a clock, and the order of the epoch after it
@@ -46,7 +66,7 @@ class Fleet:
 
     def add(self, model: MLP, lr: float) -> Member:
         """Take in an MLP with Adam at this learning rate; it trains from the next epoch on."""
-        member = mlp_member(model, lr, self.images.device)
+        member = mlp_member(model, lr, device_of(self.images))
         self.attach(member)
         return member
 
@@ -64,7 +84,7 @@ class Fleet:
     def train_epoch(self) -> None:
         """Train every member for one epoch, ordered by seed and clock; update its age, loss and last batch."""
         if self._program is None:
-            self._program = self.family.program(self.images.device)(self.members, self.images, self.batch)
+            self._program = program(self.members, self.images, self.batch)
         self._program.train(self._order(self.clock))
         self._ahead = (self.clock + 1, self._order(self.clock + 1))  # while a GPU trains
         figures = self._program.figures()  # the epoch's only synchronisation
@@ -78,6 +98,45 @@ class Fleet:
         if self._ahead is not None and self._ahead[0] == clock:
             return self._ahead[1]
         return epoch_order(len(self.images), self.order_seed, clock)
+
+
+def mlp_member(model: MLP, lr: float, device: torch.device) -> Member:
+    """Return an MLP with Adam at this learning rate, on the device."""
+    values = [value.to(device) for value in packed_weights(model)]
+    grads, moments, squares = ([torch.zeros_like(value) for value in values] for _ in range(3))
+    return Member(model.config, lr, values, grads, moments, squares, torch.zeros((), device=device))
+
+
+def device_of(data: Images | Samples) -> torch.device:
+    """Return where a training set lies."""
+    return (data.pixels if isinstance(data, Images) else data.inputs).device
+
+
+def program(members: Sequence[BaseMember], data: Images | Samples, batch: int) -> Program:
+    """Return what trains these members: MLPs on images side by side, any networks on samples one after the other."""
+    if isinstance(data, Samples):
+        return Sequential([member for member in members if isinstance(member, GeneralMember)], data, batch)
+    mlps = [member for member in members if isinstance(member, Member)]
+    return program_on(data.pixels.device)(mlps, data, batch)
+
+
+def program_on(device: torch.device) -> Callable[[Sequence[Member], Images, int], Program]:
+    """Return what trains a fleet of MLPs on a device."""
+    return (_fused() if device.type == "cuda" else None) or Panels
+
+
+@cache
+def _fused() -> Callable[[Sequence[Member], Images, int], Program] | None:
+    """Return what trains a fleet on a GPU, or None, with a warning, where its kernels cannot be compiled."""
+    try:
+        from model.gpu.fused import Fused, ready  # noqa: PLC0415  # Triton is not there where there is no GPU
+
+        ready()
+    except (ImportError, OSError, RuntimeError, CalledProcessError) as error:
+        why = first_line(error)
+        _log.warning("the GPU's kernels cannot be compiled (%s): training goes on without, and is slower", why)
+        return None
+    return Fused
 
 
 def epoch_order(samples: int, seed: int, epoch: int) -> Tensor:

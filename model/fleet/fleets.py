@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import torch
 
-from model.fleet.family import MLPS, Family
-from model.fleet.fleet import ARTICLE_BATCH, Fleet
+from model.data.dataset import Samples
+from model.data.mnist import Images
+from model.fleet.fleet import ARTICLE_BATCH, Fleet, device_of
 from model.threads import using
 
 AT_ONCE = 2  # fleets on a CPU with as many threads or more
@@ -45,17 +45,15 @@ class Fleets:
 
     def __init__(
         self,
-        images: Any,
+        images: Images | Samples,
         order_seed: int,
         batch: int = ARTICLE_BATCH,
         after: Callable[[Fleet], None] | None = None,
-        family: Family = MLPS,
     ) -> None:
         self.images = images
         self.order_seed = order_seed
         self.batch = batch
         self.after = after
-        self.family = family
         self._now = 0
         self._tasks: list[FleetTask] = []
 
@@ -64,10 +62,11 @@ class Fleets:
         # A fleet needs Python a moment for each of an epoch's 6,000 products and the like. By Python's default a busy
         # thread, the one that talks to the database, lets it wait 5 ms each time: an epoch then took 40 s, not 2.
         sys.setswitchinterval(TURN)
-        self.family.prepare(self.images)
-        if self.images.device.type == "cpu":
+        if device_of(self.images).type == "cpu":
             count = min(AT_ONCE, self._threads)
             torch.set_num_threads(self._threads // count)
+            if isinstance(self.images, Images):
+                _ = self.images.lit  # made now, since several fleets would each make it
         self._pool = ThreadPoolExecutor(count)
         self._tasks = [FleetTask(self.fleet(number)) for number in range(count)]
         return self
@@ -81,7 +80,7 @@ class Fleets:
 
     def fleet(self, number: int, clock: int = 0) -> Fleet:
         """Make one of them."""
-        return Fleet(self.images, self.order_seed, self.batch, clock, number, self.family)
+        return Fleet(self.images, self.order_seed, self.batch, clock, number)
 
     def __iter__(self) -> Iterator[Fleet]:
         return (task.fleet for task in self._tasks)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from model.generator import seeded
+
 
 @dataclass(frozen=True)
 class MLPConfig:
@@ -49,6 +51,5 @@ def initialised(config: MLPConfig, seed: int) -> MLP:
 
     Always on the CPU, so that a seed means the same weights on every device; the global generator is left as it was.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed CUDA too, which is not restored
+    with seeded(seed):
         return MLP(config)

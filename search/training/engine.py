@@ -107,7 +107,7 @@ class Engine:
         self.score_set: Any = getattr(data, store.spec.score_on)
         self.capacity = capacity  # units of all fleets; the last newcomers may exceed it
         self.listener = listener
-        self.fleets = Fleets(self.train_set, derive(store.seed, *order), store.spec.batch, self._score_all, self.family)
+        self.fleets = Fleets(self.train_set, derive(store.seed, *order), store.spec.batch, self._score_all)
         self.runs: list[Run] = []
         self.at_rung: dict[int, list[Run]] = {}  # those that wait at a rung, by its epoch
         self.promoted: list[Run] = []  # those that wait for capacity

@@ -1,0 +1,155 @@
+"""Networks of one kind: how a trial's parameters become a module, its place in a fleet, and its score.
+
+family = GeneralFamily(network, inputs=784, classes=10)
+model = family.build({"units": 25, "dropout": 0.2, "lr": 0.01}, seed=1)
+fleet.attach(member := family.member(model, {"units": 25, "dropout": 0.2, "lr": 0.01}, seed=1, device=device))
+fleet.train_epoch()
+family.score(member.network(), samples)
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model.data.dataset import Samples
+from model.errors import NetworkError, first_line
+from model.general.choices import Loss, Metric, Optimizer
+from model.general.look import look
+from model.general.member import GeneralMember, parameters
+from model.general.memory import memory_errors
+from model.general.scoring import GeneralScore, score
+from model.generator import seeded
+from model.seeds import derive
+
+FLOPS_OF_A_UNIT = 2 * 2 * 784  # of a training step for an image, in the first layer of the article's network
+
+
+@dataclass(frozen=True)
+class GeneralFamily:
+    """What makes, trains and scores the networks of a study; `loss` and `metric` are by default those of the targets.
+
+    Raises `NetworkError` for a loss or metric of the other kind of targets.
+    """
+
+    network: Callable[..., nn.Module]  # called with what it names of a trial's parameters, `inputs` and `classes`
+    inputs: int  # numbers in a sample
+    classes: int | None  # None where the target is a number
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    loss: Loss | None = None  # cross_entropy, or mse
+    metric: Metric | None = None  # accuracy, or mean_squared_error
+
+    def __post_init__(self) -> None:
+        kind = "numbers" if self.classes is None else "classes"
+        for choice in (self.criterion, self.measure):
+            if choice.of_classes != (self.classes is not None):
+                raise NetworkError(f"{choice.name} is not for targets that are {kind}")
+
+    @property
+    def criterion(self) -> Loss:
+        """What training makes small."""
+        return self.loss or Loss("mse" if self.classes is None else "cross_entropy")
+
+    @property
+    def measure(self) -> Metric:
+        """What a trial is judged by."""
+        return self.metric or Metric("mean_squared_error" if self.classes is None else "accuracy")
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a network returns for a sample."""
+        return self.classes or 1
+
+    @cached_property
+    def names(self) -> frozenset[str] | None:
+        """The trial's parameters that network and optimizer can take; None where the network takes any."""
+        own = self._arguments.values()
+        if any(each.kind is each.VAR_KEYWORD for each in own):
+            return None
+        return frozenset(each.name for each in own) - set(self._of_the_data) | self.optimizer.names
+
+    def build(self, params: Mapping[str, Any], seed: int) -> nn.Module:
+        """Build a network on the CPU, its weights drawn from `seed`; the global generator is left as it was.
+
+        Raises `NetworkError` where the function fails or what it returns does not fit the data.
+        """
+        with seeded(seed):
+            try:
+                with memory_errors():
+                    network = self.network(**self._called_with(params))
+                    self._try(network)
+            except (NetworkError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:
+                raise NetworkError(f"the network of {dict(params)} fails: {first_line(error)}") from error
+        return network.train()
+
+    def member(self, network: nn.Module, params: Mapping[str, Any], seed: int, device: torch.device) -> GeneralMember:
+        """Return a copy of a network as a member for a fleet on `device`, which draws, where it does, from `seed`."""
+        module = copy.deepcopy(network).to(device).train()
+        weights = [weight for weight in module.parameters() if weight.requires_grad]
+        if not weights:
+            raise NetworkError("the network has no weights to train")
+        with memory_errors():
+            seen = look(module, self.inputs, device, self._made_up_loss)
+        generator = torch.Generator(device).manual_seed(derive(seed, "draws"))
+        optimizer = self.optimizer.over(weights, params)
+        size = max(1, round(seen.flops / FLOPS_OF_A_UNIT))
+        return GeneralMember(module, optimizer, self.criterion, generator, seen.calls, size)
+
+    def score(self, network: nn.Module, samples: Samples) -> GeneralScore:
+        """Score a network on every sample."""
+        return score(network, samples, self.criterion, self.measure)
+
+    def parameters(self, network: nn.Module) -> int:
+        """Return the number of a network's trainable parameters."""
+        return parameters(network)
+
+    def restored(self, params: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
+        """Return the network of these weights and buffers, by name, as it is when it does not train.
+
+        Raises `NetworkError` where they are not those of such a network.
+        """
+        network = self.build(params, 0)
+        try:
+            network.load_state_dict(dict(weights))
+        except RuntimeError as error:
+            raise NetworkError(f"the weights do not fit the network of {dict(params)}: {first_line(error)}") from error
+        return network.eval()
+
+    @property
+    def _of_the_data(self) -> dict[str, int]:
+        return {"inputs": self.inputs} if self.classes is None else {"inputs": self.inputs, "classes": self.classes}
+
+    @property
+    def _arguments(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(self.network).parameters
+
+    def _called_with(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        known = {**params, **self._of_the_data}
+        if self.names is None:
+            return known
+        needed = [each.name for each in self._arguments.values() if each.default is each.empty]
+        if missing := next((name for name in needed if name not in known), None):
+            raise NetworkError(f"the network needs {missing!r}, which is no parameter of the trial")
+        return {name: known[name] for name in self._arguments if name in known}
+
+    def _try(self, network: Any) -> None:
+        """Run a network once, which also makes the weights of lazy layers. Raises `NetworkError` if it does not fit."""
+        if not isinstance(network, nn.Module):
+            raise NetworkError(f"the network function returned {type(network).__name__}, not a torch.nn.Module")
+        with torch.no_grad():
+            outputs = network.eval()(torch.zeros(2, self.inputs))
+        found, wanted = tuple(getattr(outputs, "shape", ())), (2, self.outputs)
+        if found != wanted:
+            raise NetworkError(f"the network returns {found} for two samples, not {wanted}")
+
+    def _made_up_loss(self, outputs: Tensor) -> Tensor:
+        dtype = torch.float32 if self.classes is None else torch.int64
+        shape = outputs.shape if self.classes is None else outputs.shape[:1]
+        return self.criterion(outputs, torch.zeros(shape, dtype=dtype, device=outputs.device))

@@ -1,0 +1,62 @@
+"""One network's place in a fleet of any networks: its weights and buffers, its optimizer, its random numbers."""
+
+import copy
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from model.general.choices import Loss
+from model.general.draws import Call, OwnDraws
+from model.network.member import BaseMember
+
+
+@dataclass(eq=False)
+class GeneralMember(BaseMember):
+    """One network's place in a fleet; all that it needs to go on is its own, in a fleet or in none."""
+
+    module: nn.Module  # in training mode
+    optimizer: torch.optim.Optimizer
+    criterion: Loss
+    generator: torch.Generator  # on the network's device
+    calls: frozenset[Call]  # of PyTorch's, in which the network draws
+    size: int
+
+    @property
+    def units(self) -> int:
+        """The width of an MLP of the article's that takes as much arithmetic."""
+        return self.size
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable parameters."""
+        return parameters(self.module)
+
+    def copy_state(self) -> None:
+        """Do nothing: it shares nothing with the fleet."""
+
+    def network(self) -> nn.Module:
+        """Return an independent copy, as it is when it does not train."""
+        network = copy.deepcopy(self.module).eval()
+        network.zero_grad()
+        return network
+
+    def drawing(self) -> AbstractContextManager[object]:
+        """Return a context in which the network draws from its own generator."""
+        return OwnDraws(self.calls, self.generator) if self.calls else nullcontext()
+
+    def step(self, inputs: Tensor, targets: Tensor, drawing: AbstractContextManager[object]) -> tuple[Tensor, Tensor]:
+        """Take a step on a minibatch; return the outputs and the loss, (), both before it."""
+        with drawing:
+            outputs = self.module(inputs)
+        loss = self.criterion(outputs, targets)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return outputs.detach(), loss.detach()
+
+
+def parameters(network: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
