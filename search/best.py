@@ -10,7 +10,8 @@ from search import cli
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage, open_storage
 from search.store.study import load_study
-from search.store.trials import trial_json
+from search.store.terms import Terms
+from search.store.trials import trial_json, value
 
 
 def best_trial(storage: Storage | str, study: str = cli.STUDY) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def best(
         trials = [trial_json(trial, state.ends) for trial in ranked[:top]]
         cli.print_json(trials[0] if top is None else {"trials": trials})
         return
-    cli.out.print(_table(ranked[: top or len(tied)]))
+    cli.out.print(_table(ranked[: top or len(tied)], state.terms))
     if len(tied) > 1:
         cli.out.print(f"{len(tied)} trials are tied for the best value")
 
@@ -48,20 +49,19 @@ def _read(storage: Storage | str, study: str) -> StudyState:
     return read_state(opened, load_study(opened, study))
 
 
-def _table(trials: list[FrozenTrial]) -> Table:
+def _table(trials: list[FrozenTrial], terms: Terms) -> Table:
     table = Table(box=None, pad_edge=False)
-    for title in ("trial", "validation accuracy", "units", "lr", "parameters", "epochs", "gap", "note"):
+    for title in ("trial", terms.metric, *terms.titles(), "parameters", "epochs", "gap", "note"):
         table.add_column(title, justify="right" if title != "note" else "left")
     for trial in trials:
         attrs = trial.user_attrs
         table.add_row(
             str(trial.number),
-            f"{trial.value:.2%}",
-            str(trial.params["hidden_units"]),
-            f"{trial.params['lr']:.5f}",
+            terms.value(value(trial)),
+            *terms.cells(trial.params),
             f"{attrs.get('parameters', 0):,}",
             str(attrs.get("epochs", "-")),
-            f"{attrs['gap'] * 100:+.2f} points" if "gap" in attrs else "-",
+            terms.difference(attrs["gap"]) if "gap" in attrs else "-",
             "baseline" if attrs.get("baseline") else "",
         )
     return table

@@ -57,6 +57,15 @@ ArtifactOption = Annotated[
         help="Directory of weights and pictures.  [default: SWEETSPOT_ARTIFACTS or beside the database]",
     ),
 ]
+StudiesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--studies",
+        envvar="SWEETSPOT_STUDIES",
+        show_envvar=False,
+        help="Directory of this machine's own study files.  [default: SWEETSPOT_STUDIES or the current directory]",
+    ),
+]
 FleetOption = Annotated[
     int | None, typer.Option(min=16, max=65_536, help="Hidden units trained side by side.  [default: by device]")
 ]

@@ -20,6 +20,7 @@ from search.store.trials import value
 from search.training.artifacts import Artifacts, artifact_dir
 from search.training.inference import Answer, answer, trained_network
 from search.training.replay import finished_trial
+from search.workers.catalogue import Catalogue
 
 BAR = 30  # characters
 SHADES = " .:-=+*#%@"  # from paper to ink
@@ -47,7 +48,9 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
     found = load_study(opened, study)
     chosen = finished_trial(found, read_state(opened, found).completed()[0].number if trial is None else trial)
     files = Artifacts(opened, found, artifact_dir(opened, artifacts))
-    model, source = trained_network(files, chosen, torch_device, data_dir, partial(cli.err.print, markup=False))
+    catalogue = Catalogue(torch_device, data_dir, None, cli.err.print)
+    say = partial(cli.err.print, markup=False)
+    model, source = trained_network(files, chosen, lambda: catalogue.stored(opened, study).recipe, say)
     said = answer(model, digit)
     if as_json:
         document = {"image": str(image), **vars(said), "trial": chosen.number, "params": chosen.params}

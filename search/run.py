@@ -6,26 +6,34 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from model.data.mnist import default_data_dir, load
+from model.data.mnist import default_data_dir
 from model.device import choose_device, describe
 from search import cli
 from search.errors import UsageError
-from search.results.summary import curve_text, next_commands, study_options, summary, table, width_curve
+from search.results.summary import curve_text, curve_title, next_commands, study_options, summary, table
 from search.results.verdict_text import show
 from search.signals import Stop, is_worker
 from search.store.request import Request, submit
 from search.store.state import StudyState
 from search.store.storage import open_storage
-from search.store.study import StudyStore, open_study, stored_epochs
+from search.store.study import StudyStore, open_study
 from search.store.url import is_file, parse_url, redacted
 from search.training.engine import CAPACITY
 from search.verdict.findings import Findings, document
+from search.workers.catalogue import Catalogue, name_of
 from search.workers.job import Job
 from search.workers.local import local_workers
 from search.workers.ray_cluster import RayCluster
 from studies.confirmation import EPOCHS, SEEDS
-from studies.sweet_spot import ARTICLE_EPOCHS, sweet_spot
+from studies.file import StudyFile
+from studies.sweet_spot import NAME
 
+QuestionArgument = Annotated[
+    str, typer.Argument(help="A built-in study, or a file that states one.", metavar="[STUDY]", show_default=NAME)
+]
+StudyNameOption = Annotated[
+    str | None, typer.Option("--study", help=f"Name in the database.  [default: {NAME}, or the file's name]")
+]
 TrialsOption = Annotated[
     int, typer.Option(min=1, max=1_000_000, help="Finished trials the study is to have, at least.")
 ]
@@ -57,13 +65,15 @@ DetachOption = Annotated[bool, typer.Option("--detach", help="Only ask for it: s
 
 
 def run(  # noqa: PLR0917  # Typer passes options by name
+    question: QuestionArgument = NAME,
     trials: TrialsOption = 50,
-    study: cli.StudyOption = cli.STUDY,
+    study: StudyNameOption = None,
     storage: cli.StorageOption = cli.STORAGE,
     epochs: EpochsOption = None,
     device: cli.DeviceOption = "auto",
     seed: SeedOption = None,
     data_dir: cli.DataOption = None,
+    studies: cli.StudiesOption = None,
     artifacts: cli.ArtifactOption = None,
     fleet_size: cli.FleetOption = None,
     workers: WorkersOption = 1,
@@ -79,30 +89,32 @@ def run(  # noqa: PLR0917  # Typer passes options by name
 ) -> int:
     """Search until the study has so many finished trials, then confirm on fresh seeds what was found, and judge it."""
     cli.set_up_logging(verbose)
-    name, url = cli.check_study_name(study), parse_url(storage)
+    name, url = cli.check_study_name(study or name_of(question)), parse_url(storage)
+    torch_device, directory = choose_device(device), data_dir or default_data_dir()
+    catalogue = Catalogue(torch_device, directory, studies, cli.err.print)
     if detach:
         _check_detached(workers, timeout, fleet_size, device, ray)
-        store = _open(storage, name, epochs, seed)
+        store = _opened(storage, catalogue, catalogue.read(question), name, epochs, seed)
         _tell(store, submit(store, trials, confirm_seeds, confirm_epochs), as_json)
         return 0
-    torch_device, directory = choose_device(device), data_dir or default_data_dir()
     cli.warn_of_rounding()
     cluster = _cluster(ray, ray_cpus, ray_gpus, shared=not is_file(url))  # before anything is loaded or written
     console = cli.err if as_json else cli.out
     if not as_json:
         console.print(f"device {describe(torch_device)} · data {directory} · storage {redacted(url)}", markup=False)
-    data = load(directory, torch_device, cli.err.print)
-    store = _open(storage, name, epochs, seed)
+    file = catalogue.read(question)
+    data = catalogue.data_of(file)
+    store = _opened(storage, catalogue, file, name, epochs, seed)
     if not is_worker():
         submit(store, trials, confirm_seeds, confirm_epochs)
     with Stop(timeout) as stop:
         job = Job(store, data, fleet_size or CAPACITY[torch_device.type], artifacts, console, stop)
         todo = _something_to_do(store, trials, console)
         if cluster is not None:
-            job.search_by_workers(cluster.workers(store, device, data_dir, artifacts, fleet_size), workers)
+            job.search_by_workers(cluster.workers(store, device, data_dir, artifacts, fleet_size, question), workers)
         elif workers > 1:
-            files = job.artifacts.directory
-            start_worker = local_workers(store, str(torch_device), directory, files, fleet_size, count=workers)
+            where = (str(torch_device), directory, job.artifacts.directory)
+            start_worker = local_workers(store, *where, fleet_size, count=workers, question=question)
             job.search_by_workers(start_worker, workers)
         elif todo:
             job.search()
@@ -149,9 +161,11 @@ def _tell(store: StudyStore, request: Request, as_json: bool) -> None:
     cli.out.print(f"follow it:    {commands['follow']}\nwork on it:   {commands['work']}", markup=False)
 
 
-def _open(storage: str, name: str, epochs: int | None, seed: int | None) -> StudyStore:
+def _opened(  # noqa: PLR0917
+    storage: str, catalogue: Catalogue, file: StudyFile | None, name: str, epochs: int | None, seed: int | None
+) -> StudyStore:
     database = open_storage(storage, create=True)
-    return open_study(database, sweet_spot(name, epochs or stored_epochs(database, name) or ARTICLE_EPOCHS), seed)
+    return open_study(database, catalogue.spec(file, database, name, epochs), seed)
 
 
 def _something_to_do(store: StudyStore, trials: int, console: Console) -> bool:
@@ -180,9 +194,9 @@ def _report(state: StudyState, why: str | None) -> None:
     )
     if why:
         cli.out.print(f"{why}: {counts.waiting} open trials given back; run the same command to go on")
-    cli.out.print(table(state.best, state.baseline))
-    cli.out.print("\nbest validation accuracy by hidden units")
-    for line in curve_text(width_curve(state.finished)):
+    cli.out.print(table(state))
+    cli.out.print(f"\n{curve_title(state)}", markup=False)
+    for line in curve_text(state):
         cli.out.print(line, markup=False)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from model.data.mnist import default_data_dir, load
+from model.data.mnist import default_data_dir
 from model.device import choose_device, describe
 from search import cli
 from search.errors import StorageError
@@ -12,6 +12,7 @@ from search.signals import Stop
 from search.store.storage import open_storage
 from search.store.url import parse_url, redacted
 from search.training.engine import CAPACITY
+from search.workers.catalogue import Catalogue
 from search.workers.service import POLL_SECONDS, Worker
 
 
@@ -19,6 +20,7 @@ def worker(  # noqa: PLR0917  # Typer passes options by name
     storage: cli.StorageOption = cli.STORAGE,
     device: cli.DeviceOption = "auto",
     data_dir: cli.DataOption = None,
+    studies: cli.StudiesOption = None,
     artifacts: cli.ArtifactOption = None,
     fleet_size: cli.FleetOption = None,
     poll: Annotated[
@@ -32,11 +34,12 @@ def worker(  # noqa: PLR0917  # Typer passes options by name
     torch_device, url, directory = choose_device(device), parse_url(storage), data_dir or default_data_dir()
     cli.warn_of_rounding()
     cli.out.print(f"device {describe(torch_device)} · data {directory} · storage {redacted(url)}", markup=False)
-    data = load(directory, torch_device, cli.err.print)
+    catalogue = Catalogue(torch_device, directory, studies, cli.err.print)
+    catalogue.data_of(None)  # now, and not when a study wants it
     with Stop(timeout) as stop:
         try:
             opened = open_storage(storage, create=True, stop=stop)
-            Worker(opened, data, fleet_size or CAPACITY[torch_device.type], artifacts, cli.out, stop).serve(poll)
+            Worker(opened, catalogue, fleet_size or CAPACITY[torch_device.type], artifacts, cli.out, stop).serve(poll)
         except StorageError:
             if stop.signal is None:
                 raise

@@ -1,1 +1,19 @@
-"""One file per study: its question, search space, fixed trials, sampler, pruner and protocol."""
+"""What a study asks, stated before it is run. A file of one's own needs these names: see `studies/study.py`."""
+
+from model.data.dataset import DataSource, data
+from model.general.choices import Loss, Metric, Optimizer
+from studies import claims
+from studies.study import Categorical, Float, Int, Study
+
+__all__ = [
+    "Categorical",
+    "DataSource",
+    "Float",
+    "Int",
+    "Loss",
+    "Metric",
+    "Optimizer",
+    "Study",
+    "claims",
+    "data",
+]

@@ -62,7 +62,7 @@ def _run(path: Path, text: str) -> Study:
     module = importlib.util.module_from_spec(spec)
     sys.modules[_module(path)] = module
     try:
-        exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102  # the user's own file, asked for by name
+        exec(compile(text, str(path), "exec"), module.__dict__)  # the user's own file, asked for by name
     except Exception as error:
         raise StudyError(f"{path}{_where(error, path)}: {_said(error)}") from error
     study = getattr(module, "study", None)

@@ -23,8 +23,9 @@ from model.general.choices import Loss, Metric, Optimizer
 from model.general.look import look
 from model.general.member import GeneralMember, parameters
 from model.general.memory import memory_errors
-from model.general.scoring import GeneralScore, score
+from model.general.scoring import score
 from model.generator import seeded
+from model.network.scoring import Score
 from model.seeds import derive
 
 FLOPS_OF_A_UNIT = 2 * 2 * 784  # of a training step for an image, in the first layer of the article's network
@@ -102,7 +103,7 @@ class GeneralFamily:
         size = max(1, round(seen.flops / FLOPS_OF_A_UNIT))
         return GeneralMember(module, optimizer, self.criterion, generator, seen.calls, size)
 
-    def score(self, network: nn.Module, samples: Samples) -> GeneralScore:
+    def score(self, network: nn.Module, samples: Samples) -> Score:
         """Score a network on every sample."""
         return score(network, samples, self.criterion, self.measure)
 

@@ -33,7 +33,7 @@ class ArticlePrinter:
         self.leader = run
         before = run.before
         self.console.print(
-            f"before training, 30 samples: accuracy {before.accuracy:.2%}, loss {before.loss:.2f} "
+            f"before training, 30 samples: accuracy {before.value:.2%}, loss {before.loss:.2f} "
             f"(article: {ARTICLE['before_accuracy']:.2%}, {ARTICLE['before_loss']:.2f})"
         )
         self.console.print("          last batch, as the article prints       whole set")
@@ -58,7 +58,7 @@ class ArticlePrinter:
         epoch = run.member.epochs_trained
         self.console.print(
             f"{epoch:>5}   {accuracy:>7.2%} {loss:.3f} {last.accuracy:>7.2%}  {last.loss:.3f}            "
-            f"{train.accuracy:>7.2%} {train.loss:.3f} {test.accuracy:>7.2%}  {test.loss:.3f}"
+            f"{train.accuracy:>7.2%} {train.loss:.3f} {test.value:>7.2%}  {test.loss:.3f}"
         )
 
 

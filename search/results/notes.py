@@ -17,15 +17,17 @@ from optuna.trial import FrozenTrial
 from optuna_dashboard import save_plotly_graph_object
 
 from model.data.mnist import Images, Mnist
+from model.network.mlp import MLP
 from search.errors import NotFoundError
 from search.results.drawing import Picture
 from search.results.predictions import prediction_grid
 from search.results.search_figures import search_figures
-from search.results.summary import curve_text, width_curve
+from search.results.summary import curve_text, curve_title
 from search.results.verdict_figures import verdict_figures
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.study import load_study
+from search.store.terms import Terms
 from search.store.trials import value
 from search.training.artifacts import Artifacts
 from search.verdict.findings import Findings, findings
@@ -81,7 +83,7 @@ def publish_grids(artifacts: Artifacts, images: Images, which: str) -> None:
     name = f"predictions-{which}.png"
     for trial, _ in _marks(read_state(artifacts.storage, artifacts.study)):
         model = None if artifacts.files(trial, name) else artifacts.weights(trial)
-        if model is None:
+        if not isinstance(model, MLP):  # the article's pictures are of its own networks
             continue
         with TemporaryDirectory() as scratch:
             path = Path(scratch) / name
@@ -117,37 +119,44 @@ def _marks(search: StudyState) -> list[tuple[FrozenTrial, str]]:
     marks: list[tuple[FrozenTrial, str]] = []
     if baseline is not None:
         also = " It is the best of the search as well." if baseline is best else ""
-        marks.append((baseline, f"**Baseline**: the article's own setting, 25 units and lr 0.02, never pruned.{also}"))
+        marks.append((baseline, f"**Baseline**: {_what(search)}, never pruned.{also}"))
     if best is not None and best is not baseline:
         marks.append((best, "**Best of the search.** Its value is flattered by luck, as every winner's is."))
     return marks
 
 
+def _what(search: StudyState) -> str:
+    if "study_file" in search.attributes:
+        return "the study's own setting"
+    return "the article's own setting, 25 units and lr 0.02"
+
+
 def _summary(search: StudyState, verdict: str) -> str:
-    curve = "\n".join(curve_text(width_curve(search.finished)))
+    curve = "\n".join(curve_text(search))
     parts = [
         f"# {search.attributes.get('question', search.name)}",
         verdict
         or "No verdict yet: it needs runs from fresh seeds, which `python -m search.run` adds after the search.",
         "## The search",
-        _table(search.best, search.baseline),
-        f"Best validation accuracy by hidden units:\n\n```text\n{curve}\n```",
+        _table(search),
+        f"{curve_title(search).capitalize()}:\n\n```text\n{curve}\n```",
         "Test images choose nothing here: trials are compared on validation images.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(best: FrozenTrial | None, baseline: FrozenTrial | None) -> str:
-    rows = [_row(name, trial) for name, trial in (("best", best), ("baseline", baseline)) if trial]
+def _table(search: StudyState) -> str:
+    best, baseline, terms = search.best, search.baseline, search.terms
+    rows = [_row(name, trial, terms) for name, trial in (("best", best), ("baseline", baseline)) if trial]
     if best and baseline:
-        rows.append(f"| difference | | | | {(value(best) - value(baseline)) * 100:+.2f} points |")
-    head = "| | trial | units | lr | validation accuracy |\n|---|---|---|---|---|\n"
+        blank = " | ".join("" for _ in terms.titles())
+        rows.append(f"| difference | | {blank} | {terms.difference(value(best) - value(baseline))} |")
+    head = f"| | trial | {' | '.join(terms.titles())} | {terms.metric} |\n|{'---|' * (3 + len(terms.titles()))}\n"
     return head + "\n".join(rows) if rows else "No trial has been completed yet."
 
 
-def _row(name: str, trial: FrozenTrial) -> str:
-    params = trial.params
-    return f"| {name} | {trial.number} | {params['hidden_units']} | {params['lr']:.5f} | {value(trial):.2%} |"
+def _row(name: str, trial: FrozenTrial, terms: Terms) -> str:
+    return f"| {name} | {trial.number} | {' | '.join(terms.cells(trial.params))} | {terms.value(value(trial))} |"
 
 
 def _titled(picture: Picture) -> go.Figure:

@@ -1,12 +1,13 @@
 """Plots of a search by itself, from its trials alone: what they tried, the best by width, how they learnt."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from search.results.drawing import COLOURS, SYMBOLS, Picture, empty, log_widths, percent
+from search.results.drawing import COLOURS, SYMBOLS, Picture, empty
 from search.store.state import StudyState
+from search.store.terms import SHORT, Terms
 from search.store.trials import value
 from studies.curve_model import reports
 
@@ -18,87 +19,121 @@ Marked = Sequence[tuple[str, FrozenTrial]]  # the trials that stand out, by what
 
 def search_figures(search: StudyState) -> list[Picture]:
     """Return the figures; empty where no trial has been scored yet."""
-    trials, marked = search.finished, _marked(search)
-    return [_tried(trials, marked), _by_width(trials, marked), _learning(trials, marked)] if trials else []
+    trials, marked, terms = search.finished, _marked(search), search.terms
+    if not trials:
+        return []
+    axes = [*terms.numbers]
+    tried = [_tried(trials, marked, terms, *axes[:2])] if len(axes) > 1 else []
+    by_parameter = [_by_parameter(trials, marked, terms, axes[0])] if axes else []
+    return [*tried, *by_parameter, _learning(trials, marked, terms)]
 
 
-def _tried(trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
-    """Every trial at its width and learning rate."""
-    plot = empty("hidden units", "learning rate")
-    plot.update_yaxes(type="log", tickformat="", tickvals=RATES, ticktext=[f"{rate:g}" for rate in RATES])
+def _tried(trials: Sequence[FrozenTrial], marked: Marked, terms: Terms, x: str, y: str) -> Picture:
+    """Every trial at two of its parameters."""
+    plot = empty(title(x), title(y))
+    _axis(plot.update_yaxes, y, terms)
     values = [value(trial) for trial in trials]
-    low = sorted(values)[len(values) // 4]
-    marker = {"color": values, "size": 11, "colorscale": "Cividis", "cmin": low, "showscale": True}
-    _points(
-        plot, trials, "trial", [trial.params["lr"] for trial in trials], marker | {"colorbar": {"tickformat": ".1%"}}
-    )
+    marker = {"color": values, "size": 11, "colorscale": "Cividis", "showscale": True, **_colours(values, terms)}
+    _points(plot, trials, "trial", x, [trial.params[y] for trial in trials], marker, terms)
     for name, trial in marked:
         ring = {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
-        _points(plot, [trial], name, [trial.params["lr"]], ring)
+        _points(plot, [trial], name, x, [trial.params[y]], ring, terms)
+    _axis(plot.update_xaxes, x, terms)
     return Picture(
         "search",
         "What the search tried",
-        "Coloured by the last validation accuracy; pruned trials trained for fewer epochs.",
-        f"{len(trials)} trials over width and learning rate.",
-        log_widths(plot, WIDTHS),
-        ("trial", "units", "lr", "validation accuracy"),
-        [[str(t.number), str(t.params["hidden_units"]), f"{t.params['lr']:.5f}", percent(value(t))] for t in trials],
+        f"Coloured by the last {terms.metric}; pruned trials trained for fewer epochs.",
+        f"{len(trials)} trials over {title(x)} and {title(y)}.",
+        plot,
+        ("trial", *terms.titles(), terms.metric),
+        [[str(t.number), *terms.cells(t.params), terms.value(value(t))] for t in trials],
     )
 
 
-def _by_width(trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
-    """Accuracy against width, completed and pruned apart."""
-    plot = empty("hidden units", "validation accuracy")
+def _colours(values: Sequence[float], terms: Terms) -> dict[str, object]:
+    """The worst quarter, far from the rest, shares a colour."""
+    ordered = sorted(values)
+    ends = {"cmin": ordered[len(ordered) // 4]} if terms.sign > 0 else {"cmax": ordered[-1 - len(ordered) // 4]}
+    return {**ends, "colorbar": {"tickformat": ".1%" if terms.is_share else ".3g"}}
+
+
+def _by_parameter(trials: Sequence[FrozenTrial], marked: Marked, terms: Terms, x: str) -> Picture:
+    """The metric against a parameter, completed and pruned apart."""
+    plot = empty(title(x), terms.metric, ".1%" if terms.is_share else "")
     for i, state in enumerate((TrialState.PRUNED, TrialState.COMPLETE)):
         name, chosen = state.name.lower(), [trial for trial in trials if trial.state == state]
         marker = {"symbol": SYMBOLS[i], "size": 10, "color": PAGE[name]}
-        _points(plot, chosen, name, [value(trial) for trial in chosen], marker)
+        _points(plot, chosen, name, x, [value(trial) for trial in chosen], marker, terms)
     for name, trial in marked:
         ring = {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
-        _points(plot, [trial], name, [value(trial)], ring)
-    values = sorted(value(trial) for trial in trials)
-    plot.update_yaxes(range=[values[len(values) // 4] - 0.005, values[-1] + 0.01])  # the worst would squeeze the rest
+        _points(plot, [trial], name, x, [value(trial)], ring, terms)
+    values = sorted((value(trial) for trial in trials), key=lambda one: terms.sign * one)
+    worst, best = values[len(values) // 4], values[-1]  # the worst quarter would squeeze the rest
+    reach = max(abs(best - worst), 1e-9)
+    plot.update_yaxes(range=sorted([worst - 0.1 * terms.sign * reach, best + 0.1 * terms.sign * reach]))
+    _axis(plot.update_xaxes, x, terms)
     return Picture(
-        "search-widths",
-        "Accuracy by width in the search",
-        "The worst quarter of the trials may lie below the frame.",
-        f"Validation accuracy of {len(trials)} trials against hidden units.",
-        log_widths(plot, WIDTHS),
-        ("trial", "units", "state", "validation accuracy"),
-        [[str(t.number), str(t.params["hidden_units"]), t.state.name.lower(), percent(value(t))] for t in trials],
+        "search-widths" if x == "hidden_units" else "search-parameter",
+        f"{'Accuracy by width' if x == 'hidden_units' else f'By {title(x)}'} in the search",
+        "The worst quarter of the trials may lie outside the frame.",
+        f"{terms.metric.capitalize()} of {len(trials)} trials against {title(x)}.",
+        plot,
+        ("trial", SHORT.get(x, x), "state", terms.metric),
+        [[str(t.number), f"{t.params[x]:.5g}", t.state.name.lower(), terms.value(value(t))] for t in trials],
     )
 
 
-def _learning(trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
+def _learning(trials: Sequence[FrozenTrial], marked: Marked, terms: Terms) -> Picture:
     """Learning curves: all trials in grey, baseline and best in colour."""
-    plot = empty("epoch", "validation accuracy")
+    plot = empty("epoch", terms.metric, ".1%" if terms.is_share else "")
     for trial in trials:
         _curve(plot, trial, f"trial {trial.number}", {"color": COLOURS[6], "width": 1}, False)
     for name, trial in marked:
         _curve(plot, trial, f"{name}: trial {trial.number}", {"color": PAGE[name], "width": 3}, True)
     plot.update_xaxes(type="log")
-    worst = min((value(trial) for _, trial in marked), default=0.9)
-    plot.update_yaxes(range=[worst - 0.1, 1.0])  # the start of the curves would squeeze their ends
+    if terms.key == "accuracy":
+        worst = min((value(trial) for _, trial in marked), default=0.9)
+        plot.update_yaxes(range=[worst - 0.1, 1.0])  # the start of the curves would squeeze their ends
     return Picture(
         "search-curves",
         "Learning curves of the search",
         "Grey lines are all trials; those that end early were pruned.",
-        f"Validation accuracy by epoch of {len(trials)} trials.",
+        f"{terms.metric.capitalize()} by epoch of {len(trials)} trials.",
         plot,
-        ("trial", "epochs", "validation accuracy"),
-        [[str(trial.number), str(trial.last_step), percent(value(trial))] for trial in trials],
+        ("trial", "epochs", terms.metric),
+        [[str(trial.number), str(trial.last_step), terms.value(value(trial))] for trial in trials],
     )
 
 
-def _points(plot: go.Figure, trials: Sequence[FrozenTrial], name: str, y: Sequence[float], marker: object) -> None:
+def title(name: str) -> str:
+    """Return a parameter's name as an axis has it."""
+    return {"lr": "learning rate"}.get(name, name.replace("_", " "))
+
+
+def _axis(update: Callable[..., object], name: str, terms: Terms) -> None:
+    ticks = {"hidden_units": WIDTHS, "lr": RATES}.get(name)
+    update(type="log" if terms.numbers[name].log else "linear", tickformat="")
+    if ticks:
+        update(tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+
+
+def _points(  # noqa: PLR0917
+    plot: go.Figure,
+    trials: Sequence[FrozenTrial],
+    name: str,
+    x: str,
+    y: Sequence[float],
+    marker: object,
+    terms: Terms,
+) -> None:
     plot.add_scatter(
-        x=[trial.params["hidden_units"] for trial in trials],
+        x=[trial.params[x] for trial in trials],
         y=y,
         mode="markers",
         name=name,
         marker=marker,
-        customdata=[[trial.number, value(trial), trial.params["lr"]] for trial in trials],
-        hovertemplate="trial %{customdata[0]}: %{x} units, lr %{customdata[2]:.5f}<br>%{customdata[1]:.2%}",
+        customdata=[[trial.number, terms.value(value(trial)), terms.setting(trial.params)] for trial in trials],
+        hovertemplate="trial %{customdata[0]}: %{customdata[2]}<br>%{customdata[1]}",
     )
 
 

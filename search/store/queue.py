@@ -14,7 +14,15 @@ from studies.spec import Params
 
 GRACE_SECONDS = 60.0  # without a heartbeat until a trial counts as stale
 MAX_RETRIES = 3  # times a trial is run again after its worker died
-KEPT = ("baseline", "fixed", "protocol", "role", "seed_index", "init_seed", "lr_from")  # what a trial is, also when run again
+KEPT = (
+    "baseline",
+    "fixed",
+    "protocol",
+    "role",
+    "seed_index",
+    "init_seed",
+    "lr_from",
+)  # what a trial is, also when run again
 STALE = "stale: its worker stopped without a word"
 
 _log = logging.getLogger(__name__)

@@ -17,10 +17,12 @@ from optuna import Study
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial
+from torch import nn
 
-from model.errors import WeightsError
+from model.errors import NetworkError, WeightsError
+from model.fleet.family import MLPS, Family
 from model.network.mlp import MLP
-from model.network.weights import encode, load, write
+from model.network.weights import encode, encode_state, load, read, write
 from search.store.storage import Storage
 from search.store.url import is_file
 from search.training.engine import Run
@@ -44,11 +46,12 @@ def artifact_dir(storage: Storage, asked: Path | None = None) -> Path:
 class Artifacts:
     """The files of one study's trials."""
 
-    def __init__(self, storage: Storage, study: Study, directory: Path) -> None:
+    def __init__(self, storage: Storage, study: Study, directory: Path, family: Family = MLPS) -> None:
         self.storage = storage
         self.backend = storage.optuna
         self.study = study
         self.directory = directory
+        self.family = family
 
     @property
     def store(self) -> FileSystemArtifactStore:
@@ -65,7 +68,7 @@ class Artifacts:
         except (OSError, StorageInternalError, UpdateFinishedTrialError) as error:
             _log.warning("the weights of trial %d are not kept: %s", trial.number, error)
 
-    def put(self, trial: FrozenTrial, model: MLP) -> None:
+    def put(self, trial: FrozenTrial, model: nn.Module) -> None:
         """Keep the weights of a finished trial that was trained again. Raises `OSError`."""
         content = self._encoded(model, trial.number, trial.params, trial.user_attrs)
         self.add(trial_key(trial), WEIGHTS, content, finished=True)
@@ -96,21 +99,27 @@ class Artifacts:
         paths = [self.directory / meta["artifact_id"] for meta in metas if meta["filename"] == name]
         return [path for path in paths if path.is_file()]
 
-    def weights(self, trial: FrozenTrial) -> MLP | None:
+    def weights(self, trial: FrozenTrial) -> nn.Module | None:
         """Return the network that a trial left behind, None if it is not here."""
         for path in self.files(trial, WEIGHTS):
             try:
-                model, notes = load(path)
-            except WeightsError as error:
+                network, notes = self._loaded(path, trial)
+                if notes.get("identity") == _identity(trial.user_attrs):
+                    return network
+            except (WeightsError, NetworkError) as error:
                 _log.warning("%s", error)
-                continue
-            if notes.get("identity") == _identity(trial.user_attrs):
-                return model
         return None
 
-    def _encoded(self, model: MLP, number: int, params: Mapping[str, Any], figures: Mapping[str, Any]) -> bytes:
+    def _loaded(self, path: Path, trial: FrozenTrial) -> tuple[nn.Module, dict[str, str]]:
+        if self.family is MLPS:
+            return load(path)
+        weights, notes = read(path)
+        return self.family.restored(trial.params, weights), notes
+
+    def _encoded(self, model: nn.Module, number: int, params: Mapping[str, Any], figures: Mapping[str, Any]) -> bytes:
         trial = json.dumps({"study": self.study.study_name, "number": number, "params": dict(params)})
-        return encode(model, trial=trial, identity=_identity(figures))
+        notes = {"trial": trial, "identity": _identity(figures)}
+        return encode(model, **notes) if isinstance(model, MLP) else encode_state(model, **notes)
 
 
 def _identity(figures: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ class Lines:
         self.budget = budget
         self.each = each
         state = store.state()
+        self.terms = state.terms
         counts, best = state.counts, state.best
         self.ended_by = {
             "complete": counts.complete,
@@ -45,8 +46,8 @@ class Lines:
             "given back": 0,
         }
         self.found = self.finished
-        self._best_value = value(best) if best else float("-inf")
-        self.best = f"{best.value:.2%} (trial {best.number})" if best else "none yet"
+        self._best_value = self.terms.sign * value(best) if best else float("-inf")
+        self.best = f"{self.terms.value(value(best))} (trial {best.number})" if best else "none yet"
         self.start = time.monotonic()
 
     @property
@@ -63,18 +64,17 @@ class Lines:
     def ended(self, run: Run, state: str) -> None:
         """Say how a trial ended, and the best so far."""
         self.ended_by[state] += 1
-        if state == "complete" and run.last and run.last.accuracy > self._best_value:
-            self._best_value = run.last.accuracy
-            self.best = f"{run.last.accuracy:.2%} (trial {run.trial.number})"
+        if state == "complete" and run.last and self.terms.sign * run.last.value > self._best_value:
+            self._best_value = self.terms.sign * run.last.value
+            self.best = f"{self.terms.value(run.last.value)} (trial {run.trial.number})"
         if self.each:
             self._line(run, state)
 
     def _line(self, run: Run, state: str) -> None:
-        figure = f"{run.last.accuracy:.2%}" if run.last else "no figure"
-        params = run.trial.params
+        figure = self.terms.value(run.last.value) if run.last else "no figure"
         self.say(
             f"{self.finished:>3}/{self.budget} trial {run.trial.number} {state} at epoch {run.member.epochs_trained}: "
-            f"{figure} ({params['hidden_units']} units, lr {params['lr']:.5f}); best {self.best}"
+            f"{figure} ({self.terms.setting(run.trial.params)}); best {self.best}"
         )
 
     def say(self, text: str) -> None:
@@ -139,16 +139,14 @@ class Screen(Lines):
             f"{self.rate():.1f} model-epochs/s · time left: {self.time_left()}"
         )
         running = Table(box=None, pad_edge=False)
-        for title in ("running", "units", "lr", "epoch", "validation"):
+        for title in ("running", *self.terms.titles(), "epoch", "validation"):
             running.add_column(title, justify="right")
         for run in training:
-            params = run.trial.params
-            figure = f"{run.last.accuracy:.2%}" if run.last else "-"
+            figure = self.terms.value(run.last.value) if run.last else "-"
             name = f"{run.trial.number}{' baseline' if run.baseline else ''}"
             running.add_row(
                 name,
-                str(params["hidden_units"]),
-                f"{params['lr']:.5f}",
+                *self.terms.cells(run.trial.params),
                 f"{run.member.epochs_trained}/{self.epochs}",
                 figure,
             )

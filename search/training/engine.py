@@ -23,10 +23,11 @@ import optuna
 import torch
 
 from model.data.mnist import Mnist
+from model.fleet.family import Scored
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
 from model.network.member import BaseMember
-from model.network.scoring import BEFORE_SAMPLES, Score
+from model.network.scoring import BEFORE_SAMPLES
 from model.rounding import rounding
 from model.seeds import derive
 from search import __version__
@@ -52,9 +53,9 @@ class Run:
     fleet: Fleet
     member: BaseMember
     init_seed: int
-    before: Score  # untrained, on the first `BEFORE_SAMPLES` of the training set
+    before: Scored  # untrained, on the first `BEFORE_SAMPLES` of the training set
     seconds: float = 0.0  # its share, by units, of the device's training time
-    last: Score | None = None  # latest score, on the study's `score_on`
+    last: Scored | None = None  # latest score, on the study's `score_on`
 
     @property
     def training(self) -> bool:
@@ -270,7 +271,7 @@ class Engine:
         return "pruned"
 
     def _score_all(self, fleet: Fleet) -> None:
-        """Score all trials of a fleet that have reached a rung, in the fleet's thread: those of others train on."""
+        """Scored all trials of a fleet that have reached a rung, in the fleet's thread: those of others train on."""
         for run in tuple(self.runs):  # a copy, since meanwhile trials of other fleets begin and end
             member = run.member
             if (
@@ -280,8 +281,8 @@ class Engine:
             ):
                 run.last = self._score(run)
 
-    def _score(self, run: Run) -> Score:
-        """Score a trial that has reached a rung."""
+    def _score(self, run: Run) -> Scored:
+        """Scored a trial that has reached a rung."""
         return self.family.score(run.member.network(), self.score_set)
 
     def _figures(self, run: Run) -> dict[str, Any]:
@@ -307,7 +308,7 @@ class Engine:
         }
 
 
-def scores(score_on: str, train: Score, scored: Score, measure: str = "accuracy") -> dict[str, float]:
+def scores(score_on: str, train: Scored, scored: Scored, measure: str = "accuracy") -> dict[str, float]:
     """Return a trial's four figures under the names they are stored by; a rerun compares the same ones."""
     prefix = SHORT[score_on]
     return {

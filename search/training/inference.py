@@ -2,16 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from optuna.trial import FrozenTrial
+from torch import nn
 
 from model.data.digit import Digit
-from model.data.mnist import load
-from model.network.mlp import MLP
 from search.training.artifacts import Artifacts
-from search.training.replay import replayed
+from search.training.replay import Recipe, replayed
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Answer:
 
 
 @torch.no_grad()
-def answer(model: MLP, digit: Digit) -> Answer:
+def answer(model: nn.Module, digit: Digit) -> Answer:
     """Classify a picture, scaled as the training images were."""
     logits = model(digit.pixels.to(next(model.parameters()).device).float().div_(255))
     probabilities = logits.double().softmax(1)[0].tolist()
@@ -31,15 +29,14 @@ def answer(model: MLP, digit: Digit) -> Answer:
 
 
 def trained_network(
-    artifacts: Artifacts, trial: FrozenTrial, device: torch.device, data_dir: Path | None, say: Callable[[str], None]
-) -> tuple[MLP, str]:
+    artifacts: Artifacts, trial: FrozenTrial, recipe: Callable[[], Recipe], say: Callable[[str], None]
+) -> tuple[nn.Module, str]:
     """Return a trial's network and where it comes from: its stored weights or, where there are none, training again."""
     stored = artifacts.weights(trial)
     if stored is not None:
         return stored, "stored weights"
     say(f"no weights of trial {trial.number} in {artifacts.directory}: training it again")
-    data = load(data_dir, device, say)
-    replay = replayed(trial, data)
+    replay = replayed(trial, recipe())
     if not replay.repeats(trial):
         return replay.network, "trained again; not identical to the stored figures"
     try:

@@ -8,16 +8,16 @@ from typing import Any
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import t as student
+from torch import nn
 
-from model.data.mnist import Images, Mnist
+from model.fleet.family import MLPS, Family
 from model.fleet.fleet import Fleet
-from model.network.member import Member
-from model.network.mlp import MLP, MLPConfig, initialised
-from model.network.scoring import evaluate
+from model.network.member import BaseMember
 from model.seeds import derive
 from model.threads import using
 from search.errors import NotFoundError
 from search.store.attributes import nonsense
+from search.store.terms import Terms
 from search.store.trials import unusable
 from search.training.engine import SHORT, scores
 
@@ -32,7 +32,7 @@ class Replay:
 
     figures: Mapping[str, float]
     by_epoch: Mapping[int, float]
-    network: MLP
+    network: nn.Module
 
     def repeats(self, trial: FrozenTrial) -> bool:
         """Whether every figure is the stored one to the last digit."""
@@ -42,16 +42,17 @@ class Replay:
 
 def finished_trial(study: Study, number: int) -> FrozenTrial:
     """Return a trial that has a result to compare with; raises `NotFoundError`."""
+    terms = Terms.of(study.user_attrs)
     trial = next((trial for trial in study.get_trials(deepcopy=False) if trial.number == number), None)
     if trial is None:
         raise NotFoundError(f"study {study.study_name!r} has no trial {number}; it has {len(study.trials)}")
     finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-    if reason := _lack(trial) if finished else trial.user_attrs.get("reason", "no result yet"):
+    if reason := _lack(trial, terms) if finished else trial.user_attrs.get("reason", "no result yet"):
         raise NotFoundError(f"trial {number} cannot be compared: it is {trial.state.name} ({reason})")
     return trial
 
 
-def _lack(trial: FrozenTrial) -> str | None:
+def _lack(trial: FrozenTrial, terms: Terms) -> str | None:
     """Return why a finished trial cannot be trained again, None if it can: it may be no network of ours."""
     attrs = trial.user_attrs
     if wrong := nonsense(trial):
@@ -60,16 +61,36 @@ def _lack(trial: FrozenTrial) -> str | None:
         return "no result yet"
     if attrs.get("train_on") not in {"train", "full"} or attrs.get("score_on") not in SHORT:
         return "nobody knows on which images"
-    figures = [f"{part}_{figure}" for part in ("train", SHORT[attrs["score_on"]]) for figure in ("accuracy", "loss")]
+    figures = [f"{part}_{figure}" for part in ("train", SHORT[attrs["score_on"]]) for figure in (terms.key, "loss")]
     missing = next((name for name in (*RECIPE, *figures) if name not in attrs), None)
-    return f"it has no {missing}" if missing else unusable(trial)
+    return f"it has no {missing}" if missing else unusable(trial, terms)
 
 
-def replayed(trial: FrozenTrial, data: Mnist) -> Replay:
+@dataclass(frozen=True)
+class Recipe:
+    """What a study's trials are trained by: a family on data, judged by a metric."""
+
+    data: Any  # `Mnist` or `Dataset`
+    family: Family = MLPS
+    measure: str = "accuracy"
+
+    def sets(self, trial: FrozenTrial) -> tuple[Any, Any]:
+        """Return what a trial trains on and what it is scored on."""
+        return getattr(self.data, trial.user_attrs["train_on"]), getattr(self.data, trial.user_attrs["score_on"])
+
+    def member(self, fleet: Fleet, trial: FrozenTrial, seed: int) -> BaseMember:
+        """Put a network of a trial's parameters into a fleet."""
+        network, device = self.family.build(trial.params, seed), fleet.images.device
+        member = self.family.member(network.to(device), trial.params, seed, device)
+        fleet.attach(member)
+        return member
+
+
+def replayed(trial: FrozenTrial, recipe: Recipe) -> Replay:
     """Train a trial as it was trained, from its own seeds and, on a CPU, with as many threads."""
-    attrs, (train, scored) = trial.user_attrs, _sets(trial, data)
+    attrs, (train, scored), family = trial.user_attrs, recipe.sets(trial), recipe.family
     fleet = Fleet(train, attrs["order_seed"], attrs["batch"])
-    member = _join(fleet, trial, attrs["init_seed"])
+    member = recipe.member(fleet, trial, attrs["init_seed"])
     by_epoch: dict[int, float] = {}
     with using(attrs["threads"]):
         for clock, threads in _epochs(attrs):
@@ -77,8 +98,10 @@ def replayed(trial: FrozenTrial, data: Mnist) -> Replay:
             with using(threads):
                 fleet.train_epoch()
             if member.epochs_trained in trial.intermediate_values:
-                by_epoch[member.epochs_trained] = evaluate(member.network(), scored).accuracy
-        return Replay(_figures(trial, member, train, scored), by_epoch, member.network())
+                by_epoch[member.epochs_trained] = family.score(member.network(), scored).value
+        network = member.network()
+        figures = (family.score(network, train), family.score(network, scored))
+        return Replay(scores(attrs["score_on"], *figures, recipe.measure), by_epoch, network)
 
 
 def _epochs(attrs: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
@@ -91,17 +114,17 @@ def _epochs(attrs: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
             yield clock + epoch, *(threads or [attrs["threads"]])
 
 
-def compare(trial: FrozenTrial, replay: Replay, data: Mnist) -> tuple[str, tuple[float, float] | None]:
+def compare(trial: FrozenTrial, replay: Replay, recipe: Recipe) -> tuple[str, tuple[float, float] | None]:
     """Return "identical", "within seed noise" or "different", and the interval that decided between the last two.
 
     Identical means every stored figure to the last digit. Otherwise the trial is trained from fresh seeds, and the
-    stored accuracy is within seed noise if it lies in their 95 % prediction interval for one more run (Student's t).
+    stored value is within seed noise if it lies in their 95 % prediction interval for one more run (Student's t).
     """
     if replay.repeats(trial):
         return "identical", None
-    low, high = prediction_interval(_fresh_accuracies(trial, data))
-    accuracy = trial.user_attrs[_accuracy_name(trial)]
-    return ("within seed noise" if low <= accuracy <= high else "different"), (low, high)
+    low, high = prediction_interval(_fresh_values(trial, recipe))
+    stored = trial.user_attrs[f"{SHORT[trial.user_attrs['score_on']]}_{recipe.measure}"]
+    return ("within seed noise" if low <= stored <= high else "different"), (low, high)
 
 
 def otherwise(trial: FrozenTrial, here: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -121,28 +144,11 @@ def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
     return fmean(values) - reach, fmean(values) + reach
 
 
-def _fresh_accuracies(trial: FrozenTrial, data: Mnist) -> list[float]:
-    attrs, (train, scored) = trial.user_attrs, _sets(trial, data)
+def _fresh_values(trial: FrozenTrial, recipe: Recipe) -> list[float]:
+    attrs, (train, scored) = trial.user_attrs, recipe.sets(trial)
     fleet = Fleet(train, derive(attrs["order_seed"], "fresh"), attrs["batch"])
-    members = [_join(fleet, trial, derive(attrs["init_seed"], "fresh", k)) for k in range(FRESH_SEEDS)]
+    seeds = [derive(attrs["init_seed"], "fresh", k) for k in range(FRESH_SEEDS)]
+    members = [recipe.member(fleet, trial, seed) for seed in seeds]
     for _ in range(attrs["epochs"]):
         fleet.train_epoch()
-    return [evaluate(member.network(), scored).accuracy for member in members]
-
-
-def _join(fleet: Fleet, trial: FrozenTrial, seed: int) -> Member:
-    model = initialised(MLPConfig(trial.params["hidden_units"]), seed)
-    return fleet.add(model, trial.params["lr"])
-
-
-def _sets(trial: FrozenTrial, data: Mnist) -> tuple[Images, Images]:
-    return getattr(data, trial.user_attrs["train_on"]), getattr(data, trial.user_attrs["score_on"])
-
-
-def _accuracy_name(trial: FrozenTrial) -> str:
-    return f"{SHORT[trial.user_attrs['score_on']]}_accuracy"
-
-
-def _figures(trial: FrozenTrial, member: Member, train: Images, scored: Images) -> dict[str, float]:
-    network = member.network()
-    return scores(trial.user_attrs["score_on"], evaluate(network, train), evaluate(network, scored))
+    return [recipe.family.score(member.network(), scored).value for member in members]

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from model.data.mnist import Images, Mnist
 from model.device import describe
-from model.network.scoring import Score
+from model.fleet.family import Scored
 from model.network.timing import epoch_flops, epoch_seconds
 from model.seeds import derive
 from search.store.attributes import nonsense
@@ -75,8 +75,8 @@ class SeedEngine(Engine):
         except torch.OutOfMemoryError as error:
             self._shrink(error)  # the trials are given back, and fewer are taken at once
 
-    def _score(self, run: Run) -> Score:
-        """Score on the training set as well, for the gap by epoch; that of the last one is among the figures."""
+    def _score(self, run: Run) -> Scored:
+        """Scored on the training set as well, for the gap by epoch; that of the last one is among the figures."""
         score = super()._score(run)
         if run.member.epochs_trained == self.store.spec.epochs:
             return score

@@ -7,10 +7,10 @@ every step (`search/store/request.py`), so it may grow or be called off while it
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from model.data.mnist import Mnist
 from search.signals import is_worker
 from search.store.request import Request, mark_done, request_of
 from search.store.study import StudyStore
@@ -45,7 +45,7 @@ class Job:
     def __init__(  # noqa: PLR0917
         self,
         store: StudyStore,
-        data: Mnist,
+        data: Any,
         capacity: int,
         artifact_directory: Path | None,
         console: Console,
@@ -54,7 +54,9 @@ class Job:
         self.store = store
         self.data = data
         self.capacity = capacity
-        self.artifacts = Artifacts(store.storage, store.study, artifact_dir(store.storage, artifact_directory))
+        self.artifacts = Artifacts(
+            store.storage, store.study, artifact_dir(store.storage, artifact_directory), store.spec.family
+        )
         self.console = console
         self.halt = Halt(store, stop)
         store.storage.retry.stop = stop
@@ -83,5 +85,7 @@ class Job:
         return found
 
     def _confirm(self, request: Request) -> bool:
+        if self.store.spec.file is not None:
+            return False
         seeds, epochs = request.seeds, request.epochs
         return confirm_search(self.store, self.data, seeds, epochs, self.capacity, console=self.console, stop=self.halt)

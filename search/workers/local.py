@@ -9,6 +9,7 @@ from pathlib import Path
 
 from search.signals import PARENT
 from search.store.study import StudyStore, process_name
+from studies.sweet_spot import NAME
 
 
 class LocalWorker(subprocess.Popen[bytes]):
@@ -40,18 +41,34 @@ def threads_each(workers: int) -> int:
     return max(1, cores // workers)
 
 
-def worker_options(
-    store: StudyStore, device: str, data: Path | None, artifacts: Path | None, fleet_size: int | None
+def worker_options(  # noqa: PLR0917
+    store: StudyStore,
+    device: str,
+    data: Path | None,
+    artifacts: Path | None,
+    fleet_size: int | None,
+    question: str = NAME,
 ) -> list[str]:
     """Return the options of a worker: those of this command without the storage, which `ps` would show."""
     given = {"--data-dir": data, "--artifact-dir": artifacts, "--fleet-size": fleet_size}
     study = [f"--trials={store.budget()}", f"--study={store.study.study_name}", f"--device={device}"]
-    return [*study, *(f"{option}={value}" for option, value in given.items() if value is not None)]
+    return [
+        *([] if question == NAME else [question]),
+        *study,
+        *(f"{option}={value}" for option, value in given.items() if value is not None),
+    ]
 
 
 def local_workers(
-    store: StudyStore, device: str, data: Path, artifacts: Path, fleet_size: int | None, *, count: int
+    store: StudyStore,
+    device: str,
+    data: Path,
+    artifacts: Path,
+    fleet_size: int | None,
+    *,
+    count: int,
+    question: str = NAME,
 ) -> Callable[[], LocalWorker]:
     """Return what starts one of so many workers, who share this machine's cores."""
-    options = worker_options(store, device, data, artifacts, fleet_size)
+    options = worker_options(store, device, data, artifacts, fleet_size, question)
     return partial(LocalWorker, options, worker_environment(store, threads_each(count)))

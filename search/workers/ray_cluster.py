@@ -20,6 +20,7 @@ from search import __version__
 from search.errors import SearchError, UsageError
 from search.store.study import StudyStore
 from search.workers.local import LocalWorker, worker_environment, worker_options
+from studies.sweet_spot import NAME
 
 CONNECT_SECONDS = 10.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -137,11 +138,17 @@ class RayCluster:
         """Return the device that a worker is to take: Ray hides no GPU from who asked for none."""
         return "cpu" if asked == "auto" and not self.gpus else asked
 
-    def workers(
-        self, store: StudyStore, device: str, data: Path | None, artifacts: Path | None, fleet_size: int | None
+    def workers(  # noqa: PLR0917
+        self,
+        store: StudyStore,
+        device: str,
+        data: Path | None,
+        artifacts: Path | None,
+        fleet_size: int | None,
+        question: str = NAME,
     ) -> Callable[[], RayWorker]:
         """Return what asks for one more worker; each node has a device, data and files of its own."""
-        options = worker_options(store, self.device(device), data, artifacts, fleet_size)
+        options = worker_options(store, self.device(device), data, artifacts, fleet_size, question)
         environment = worker_environment(store, self.threads)
         return lambda: RayWorker(self.ray, self.actors.remote(), options, environment)
 

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 
-from model.data.mnist import Mnist
 from search.errors import NotFoundError, StorageError
 from search.signals import Stop
 from search.store.queue import GRACE_SECONDS, fail_stale
@@ -22,8 +22,8 @@ from search.store.request import ListedStudy, listed
 from search.store.retry import DATABASE_ERRORS
 from search.store.storage import Storage
 from search.store.study import HEARTBEAT_SECONDS, StudyStore, load_study, open_study, stored_epochs
+from search.workers.catalogue import Catalogue
 from search.workers.job import Job
-from studies.sweet_spot import sweet_spot
 
 POLL_SECONDS = 2.0  # between two looks at a database that has nothing to do
 FATAL = (StorageError, *DATABASE_ERRORS, torch.AcceleratorError)  # no study's fault: the next one would meet it too
@@ -35,10 +35,16 @@ class Worker:
     """Takes up studies and works on them; no study can end it."""
 
     def __init__(  # noqa: PLR0917
-        self, storage: Storage, data: Mnist, capacity: int, artifacts: Path | None, console: Console, stop: Stop
+        self,
+        storage: Storage,
+        catalogue: Catalogue,
+        capacity: int,
+        artifacts: Path | None,
+        console: Console,
+        stop: Stop,
     ) -> None:
         self.storage = storage
-        self.data = data
+        self.catalogue = catalogue
         self.capacity = capacity
         self.artifacts = artifacts
         self.console = console
@@ -88,20 +94,21 @@ class Worker:
             self.storage.retry(lambda: self.storage.optuna.set_study_user_attr(study.study_id, "trouble", why))
 
     def _work(self, study: ListedStudy) -> bool:
-        name, store = study.name, self._opened(study.name)
+        name = study.name
+        store, data = self._opened(name)
         self._say(f"study {name!r}: {store.counts().line(store.budget()).strip()}")
-        job = Job(store, self.data, self.capacity, self.artifacts, self.console, self.stop)
+        job = Job(store, data, self.capacity, self.artifacts, self.console, self.stop)
         job.search()
         if not self.stop():
             found = job.conclude()
             self._say(f"study {name!r} is {_ended(job, found is not None)}")
         return True
 
-    def _opened(self, name: str) -> StudyStore:
-        epochs = self.storage.retry(lambda: stored_epochs(self.storage, name))
-        if epochs is None:
+    def _opened(self, name: str) -> tuple[StudyStore, Any]:
+        if self.storage.retry(lambda: stored_epochs(self.storage, name)) is None:
             raise NotFoundError("it has been deleted, or was never begun")
-        return open_study(self.storage, sweet_spot(name, epochs))
+        opened = self.catalogue.stored(self.storage, name)
+        return open_study(self.storage, opened.spec), opened.data
 
     def _tidy(self) -> None:
         """Queue again what dead workers of any study have left, also of those that nobody works on any more."""

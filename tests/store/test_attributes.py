@@ -69,8 +69,8 @@ def read_all(storage: Storage) -> None:
     study = load_study(storage, "sweet-spot")
     found = read_state(storage, study)
     json.dumps([trial_json(trial, found.ends) for trial in study.get_trials()])
-    _table(found.ranked)
-    table(*found.ranked[:2])
+    _table(found.ranked, found.terms)
+    table(found)
     curve_text(width_curve(found.finished))
     for trial in study.get_trials():
         with suppress(NotFoundError):
