@@ -1,6 +1,7 @@
 """Checks a study's file on its data before anything is written: a network at each corner, two steps of training."""
 
 import math
+import time
 from collections.abc import Iterator, Mapping
 from itertools import islice, product
 from typing import Any
@@ -12,12 +13,14 @@ from model.data.dataset import Dataset
 from model.errors import NetworkError
 from model.fleet.fleet import Fleet
 from model.general.family import GeneralFamily
+from model.threads import using
 from studies.file import StudyFile
 from studies.search_spec import family_of
 from studies.study import StudyError
 
 CORNERS = 16  # at most; a space of more than four parameters has more
 SAMPLES = 256  # of the training set
+SHARE = 1 / 6  # of a full trial's epochs, that a trial trains in the mean
 
 
 def check_study_file(file: StudyFile, data: Dataset, device: torch.device) -> None:
@@ -53,3 +56,22 @@ def _two_steps(family: GeneralFamily, params: Mapping[str, Any], data: Dataset, 
     fleet = Fleet(few, 0, max(1, len(few) // 2))
     fleet.attach(member)
     fleet.train_epoch()
+
+
+def expected_minutes(file: StudyFile, data: Dataset, device: torch.device, trials: int) -> float:
+    """Return a guess of how long so many trials take here: the baseline's time for a part of an epoch, scaled.
+
+    Successive halving trains a trial for about a sixth of its epochs in the mean, and a CPU two at once.
+    """
+    family, study = family_of(file, data), file.study
+    few = data.train.first(max(SAMPLES, len(data.train) // 20))
+    fleet = Fleet(few, 0, study.batch)
+    network = family.build(study.baseline, 0).to(device)
+    fleet.attach(family.member(network, study.baseline, 0, device))
+    with using(1 if device.type == "cpu" else torch.get_num_threads()):
+        fleet.train_epoch()  # to warm up
+        start = time.perf_counter()
+        fleet.train_epoch()
+    epoch = (time.perf_counter() - start) * len(data.train) / len(few)
+    at_once = min(2, torch.get_num_threads()) if device.type == "cpu" else 1
+    return trials * study.epochs * SHARE * epoch / at_once / 60

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution, json_to_distribution
+from optuna.distributions import (
+    BaseDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+    json_to_distribution,
+)
 
 from studies.sweet_spot import SPACE
 
@@ -66,6 +72,10 @@ class Terms:
             f"{_short(name, params[name])} units" if name == "hidden_units" else f"{name} {_short(name, params[name])}"
             for name in known
         )
+
+    def space_json(self) -> dict[str, str]:
+        """Return the space as Optuna writes it."""
+        return {name: distribution_to_json(each) for name, each in self.space.items()}
 
     @property
     def numbers(self) -> dict[str, IntDistribution | FloatDistribution]:

@@ -1,0 +1,132 @@
+"""A study of one's own, from its file to its verdict, by the commands that people use."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import best, rerun, run, status, studies
+from search.store.storage import open_storage
+from search.store.study import load_study
+from tests.support.own_study import written
+
+NAME = "digits-study"
+
+
+def call(main: Any, *arguments: object) -> int:
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    return int(end.value.code or 0)
+
+
+def said(main: Any, capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    """What a command prints as JSON."""
+    capsys.readouterr()
+    assert call(main, *arguments, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a study's file and, beside it, a database in which it was searched."""
+    path = tmp_path_factory.mktemp("own study")
+    options = [f"--storage=sqlite:///{path}/study.db", "--confirm-seeds=0"]
+    assert call(run.main, written(path), "--trials=6", *options) == 0
+    return path
+
+
+@pytest.fixture
+def options(directory: Path) -> list[str]:
+    return [f"--storage=sqlite:///{directory}/study.db", f"--study={NAME}"]
+
+
+def test_it_is_searched_with_each_fixed_trial_once_and_never_pruned(directory: Path) -> None:
+    study = load_study(open_storage(f"sqlite:///{directory}/study.db", create=False), NAME)
+    baseline, fixed = study.trials[:2]
+    assert baseline.params == {"units": 25, "dropout": 0.0, "lr": 0.02}
+    assert fixed.params == {"units": 40, "dropout": 0.0, "lr": 0.02}
+    assert {baseline.state.name, fixed.state.name} == {"COMPLETE"}
+    finished = [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert len(finished) == 6
+    assert len({(t.params["units"], t.params["lr"]) for t in finished}) == 6
+    assert study.user_attrs["question"] == "Does dropout help a small network on handwritten digits?"
+    assert study.user_attrs["study_file"]["text"] == written(directory).read_text()
+
+
+def test_the_best_and_the_state_are_told(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    top = said(best.main, capsys, *options)
+    assert 0.8 < top["value"] <= 1
+    assert set(top["params"]) == {"units", "dropout", "lr"}
+    assert said(status.main, capsys, *options)["counts"]["finished"] == 6
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_trial_is_trained_again_identically(
+    number: int, options: list[str], directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = said(rerun.main, capsys, number, *options, f"--studies={directory}")
+    assert document["verdict"] == "identical"
+
+
+def test_without_its_file_nothing_is_trained_again(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(rerun.main, 0, *options, f"--studies={tmp_path}") == 1
+    assert "needs its file digits_study.py" in capsys.readouterr().err
+
+
+def test_a_file_that_has_changed_is_refused_with_the_difference(
+    directory: Path, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = written(tmp_path, "epochs=6", "epochs=7")
+    assert call(run.main, other, "--trials=9", options[0]) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "digits_study.py has changed since study 'digits-study' began" in line
+    assert "- epochs=6," in line
+    assert "+ epochs=7," in line
+    assert said(status.main, capsys, *options)["budget"] == 6
+
+
+def test_it_goes_on_where_it_was(directory: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    document = said(run.main, capsys, written(directory), "--trials=8", options[0], "--confirm-seeds=0", "--workers=2")
+    assert document["counts"]["finished"] == 8
+    assert document["parameter"] == "units"
+    assert sum(each["trials"] for each in document["curve"]) == 8
+
+
+def test_a_worker_works_on_files_of_its_own_and_on_no_others(
+    directory: Path, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], mnist_dir: Path
+) -> None:
+    url = options[0].removeprefix("--storage=")
+    assert call(run.main, written(directory), "--trials=9", options[0], "--confirm-seeds=0", "--detach") == 0
+    command = [sys.executable, "-m", "search.worker", options[0], f"--data-dir={mnist_dir}", "--poll=0.2"]
+    for studies_dir, finished in ((tmp_path, 8), (directory, 9)):
+        work = [*command, f"--studies={studies_dir}", "--timeout=12"]
+        done = subprocess.run(work, capture_output=True, text=True, check=True)
+        found = load_study(open_storage(url, create=False), NAME)
+        assert sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in found.trials) == finished, done.stderr
+    assert "left alone" not in done.stderr
+
+
+def test_the_studies_are_listed_and_a_file_is_checked(
+    directory: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = said(studies.main, capsys, f"--studies={directory}", options[0])["studies"]
+    assert [(row["study"], row["where"] == "database") for row in rows] == [
+        ("sweet-spot", False),
+        (NAME, False),
+        (NAME, True),
+    ]
+    assert set(rows[1]["space"]) == {"units", "dropout", "lr"}
+    checked = said(studies.main, capsys, "check", written(directory))
+    assert checked["minutes"] > 0
+
+
+def test_a_bad_file_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, "nn.Linear(units, 10))", "nn.Linear(units, 7))")
+    assert call(run.main, path, f"--storage=sqlite:///{tmp_path}/study.db") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(each.name for each in tmp_path.iterdir() if each.name != "__pycache__") == ["digits_study.py"]
