@@ -69,7 +69,10 @@ def _read(path: Path) -> Any:
         # In one piece, so that a column's type comes from all its values and not from those of the first megabyte.
         block = csv.ReadOptions(block_size=min(path.stat().st_size + 1, ARROW_BLOCK))
         convert = csv.ConvertOptions(strings_can_be_null=True)
-        return csv.read_csv(path, block, csv.ParseOptions(newlines_in_values=True), convert)
+        table = csv.read_csv(path, block, csv.ParseOptions(newlines_in_values=True), convert)
+        return table.rename_columns(table.column_names)  # which fails here, and not later, if the names are not UTF-8
+    except UnicodeDecodeError:
+        raise OwnDataError(f"cannot read {path}: its names are not UTF-8: save it as UTF-8") from None
     except (pyarrow.ArrowException, OSError) as error:
         raise OwnDataError(f"cannot read {path} as a table: {first_line(error)}") from error
 
@@ -105,6 +108,8 @@ def _values(table: Any, name: str, path: Path) -> Array:
     what = f'column "{name}" of {path.name}'
     if types.is_string(column.type) or types.is_large_string(column.type):
         return np.asarray(column.to_pylist(), dtype=np.str_)
+    if types.is_binary(column.type):
+        raise OwnDataError(f"{what} is not UTF-8: save the file as UTF-8")
     if not (types.is_boolean(column.type) or types.is_integer(column.type) or types.is_floating(column.type)):
         raise OwnDataError(f"{what} holds {column.type}: make numbers or text of it")
     values: Array = column.to_numpy()
