@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.memory import refuse_too_large
-from model.data.raw import Array, Encode, Raw, Target, file_hash, refuse_not_finite, standardised
+from model.data.raw import Array, Encode, Raw, Target, file_hash, refuse_not_finite, rows_in_words, standardised
 from model.errors import OwnDataError, first_line
 
 MAX_CATEGORIES = 1000  # more texts than this in one column are names of rows, not categories
-UNPACKED = {".csv": 6, ".parquet": 12}  # at most so many times the file's size in memory, for tables of numbers
-ARROW_BLOCK = 2**31 - 1  # bytes, the most that pyarrow reads in one piece
+SUFFIXES = (".csv", ".parquet")
+CSV_UNPACKED = 6  # about so many times a file's size are in memory at once, of numbers with five digits
+NUMBER_UNPACKED = 24  # bytes in memory at once for each number: as it was, as float64, and twice as float32
+ARROW_BLOCK = 1 << 24  # bytes that are read in one piece; a row has to be shorter than that
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +35,8 @@ class Column:
 
 def read_table(path: Path, target: str | None) -> Raw:
     """Return a table's columns but `target` as inputs. Raises `OwnDataError` for anything that cannot be used."""
-    size = path.stat().st_size
-    if not size:
+    if not path.stat().st_size:
         raise OwnDataError(f"{path} is empty")
-    refuse_too_large(str(path), size * UNPACKED[path.suffix.lower()])
     table = _read(path)
     _check_names(path, table.column_names, target)
     if not table.num_rows:
@@ -65,9 +65,11 @@ def _read(path: Path) -> Any:
 
     try:
         if path.suffix.lower() == ".parquet":
-            return parquet.ParquetFile(path).read()
-        # In one piece, so that a column's type comes from all its values and not from those of the first megabyte.
-        block = csv.ReadOptions(block_size=min(path.stat().st_size + 1, ARROW_BLOCK))
+            file = parquet.ParquetFile(path)
+            refuse_too_large(str(path), NUMBER_UNPACKED * file.metadata.num_rows * file.metadata.num_columns)
+            return file.read()
+        refuse_too_large(str(path), CSV_UNPACKED * path.stat().st_size)
+        block = csv.ReadOptions(block_size=ARROW_BLOCK)
         convert = csv.ConvertOptions(strings_can_be_null=True)
         table = csv.read_csv(path, block, csv.ParseOptions(newlines_in_values=True), convert)
         return table.rename_columns(table.column_names)  # which fails here, and not later, if the names are not UTF-8
@@ -100,8 +102,8 @@ def _values(table: Any, name: str, path: Path) -> Array:
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0]) + 1
         raise OwnDataError(
-            f'{path}: row {row} has no value in column "{name}" ({column.null_count} rows have none): '
-            "fill it, or leave the rows or the column out"
+            f'{path}: row {row} has no value in column "{name}" (empty, NA or null; {rows_in_words(column.null_count)} '
+            "without one): fill it, or leave the rows or the column out"
         )
     if types.is_decimal(column.type) or types.is_float16(column.type):
         column = column.cast(pyarrow.float64())
