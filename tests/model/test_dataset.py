@@ -500,7 +500,7 @@ BAD: dict[str, tuple[Make, str]] = {
     "one class": (table_with(label=["a"] * ROWS), 'should have two values or more and has one only, "a"'),
     "a rare class": (table_with(label=at(3, "z")), 'class "z" has 1 row and none in the .* part; give at least 10'),
     "few rows": (text("x,y\n" + "1,0.5\n2,1.5\n" * 2), "has 4 rows, too few: give at least 10"),
-    "four terabytes": (terabytes, r"too large for the memory: 24 TB are needed and .* GB free on cpu; give fewer"),
+    "four terabytes": (terabytes, r"too large for the memory: 4 TB are needed and .* GB free on cpu; give fewer"),
     "no npz": (text("hello", "a.npz", None), "cannot read .* as NumPy's arrays: .*numpy.savez"),
     "no y": (arrays(y=None), r"has no array y; it has: x"),
     "no arrays": (arrays(x=None, y=None, z=np.ones(3)), r"has no array x; it has: z"),
