@@ -89,7 +89,8 @@ class Dataset:
         self._sizes = {"train": len(train), "validation": len(validation)}
         self.target_scale = None if self.classes else _scale(raw.targets[train])
         self._encode = raw.fit(raw.inputs[train])
-        width = self._encode(raw.inputs[train[:1]]).shape[1]
+        # Of all rows, so that what cannot be scaled is refused now, and not when a study asks for its test part.
+        width = self._encode(np.stack([raw.inputs.min(axis=0), raw.inputs.max(axis=0)])).shape[1]
         self.shape = raw.shape or (width,)
         refuse_too_large(
             f"{raw.name}, as {len(self._rest)} rows of {width} numbers,", 8 * len(self._rest) * width, device

@@ -249,6 +249,14 @@ def test_one_rule_tells_classes_from_numbers(values: list[Any], classes: int | N
         assert dataset.class_names == tuple(str(value) for value in sorted(values))
 
 
+def test_a_number_beyond_scaling_is_refused_at_once_even_in_the_test_part(tmp_path: Path) -> None:
+    table = columns()
+    *_, test = split_of(np.unique(table["label"], return_inverse=True)[1])
+    path = write_csv(tmp_path / "rows.csv", {**table, "size": at(test[0], 1e300)(list(table["size"]))})
+    with pytest.raises(OwnDataError, match="too large to be scaled"):
+        opened(path, "label")
+
+
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
