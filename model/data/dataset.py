@@ -25,10 +25,10 @@ from model.data.arrays import read_arrays
 from model.data.folder import read_folder
 from model.data.memory import refuse_too_large
 from model.data.named import NAMES, read_named
-from model.data.raw import Array, Raw, mean_and_deviation, scaled, torch_labels
+from model.data.raw import Array, Raw, mean_and_deviation, rows_in_words, scaled, torch_labels
 from model.data.sources import Progress, reason
 from model.data.split import SPLIT_SEED, stratified_split
-from model.data.table import UNPACKED, read_table
+from model.data.table import SUFFIXES, read_table
 from model.errors import OwnDataError
 from model.seeds import derive
 
@@ -98,7 +98,8 @@ class Dataset:
         self._sizes = {"train": len(train), "validation": len(validation)}
         self.target_scale = None if self.classes else _scale(raw.targets[train])
         self._encode = raw.fit(raw.inputs[train])
-        width = self._encode(raw.inputs[train[:1]]).shape[1]
+        # Of all rows, so that what cannot be scaled is refused now, and not when a study asks for its test part.
+        width = self._encode(np.stack([raw.inputs.min(axis=0), raw.inputs.max(axis=0)])).shape[1]
         self.shape = raw.shape or (width,)
         refuse_too_large(
             f"{raw.name}, as {len(self._rest)} rows of {width} numbers,", 8 * len(self._rest) * width, device
@@ -153,20 +154,20 @@ class Dataset:
             parts = {name: rows for name, rows in parts.items() if name != "test"}
         for part, rows in parts.items():
             if not len(rows):
-                raise OwnDataError(f"{self.name} has {len(self._raw.targets)} rows, too few: give at least {ENOUGH}")
+                raise OwnDataError(
+                    f"{self.name} has {rows_in_words(len(self._raw.targets))}, too few: give at least {ENOUGH}"
+                )
             if self.class_names:
                 self._check_classes(part, self._raw.targets[rows])
 
     def _check_classes(self, part: str, labels: Array) -> None:
         names = self.class_names or ()
         for label in np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0):
-            count = int((self._raw.targets == label).sum())
+            count = rows_in_words(int((self._raw.targets == label).sum()))
             mend = f"give at least {ENOUGH} of each class, or leave it out"
             if self._raw.target.kind == "i":
                 mend += ", or write the target with a decimal point if it is a number"
-            raise OwnDataError(
-                f'{self.name}: class "{names[label]}" has {count} rows and none in the {part} part; {mend}'
-            )
+            raise OwnDataError(f'{self.name}: class "{names[label]}" has {count} and none in the {part} part; {mend}')
 
 
 def data(path: str, target: str | None = None) -> DataSource:
@@ -224,7 +225,7 @@ def _found(path: Path, directory: Path | None) -> Path:
 
 
 def _reader(path: Path, target: str | None) -> Callable[[], Raw]:
-    if path.is_file() and path.suffix.lower() in UNPACKED:
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
         return lambda: read_table(path, target)
     if target is not None:
         raise OwnDataError(f'{path} is no table and has no column "{target}": leave target out')

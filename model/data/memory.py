@@ -38,10 +38,11 @@ def in_words(size: int) -> str:
 def _limits() -> list[int]:
     """Return what the control groups of this process have left, as containers and Slurm set them on Linux."""
     own = _text(Path("/proc/self/cgroup")).rpartition("0::/")[2].strip()
-    return [left for group in {CGROUPS, CGROUPS / own} if (left := _left(group)) is not None]
+    return [left for group in {CGROUPS, CGROUPS / own} if (left := left_in(group)) is not None]
 
 
-def _left(group: Path) -> int | None:
+def left_in(group: Path) -> int | None:
+    """Return the bytes that a control group (version 2) has left; None where it has no limit."""
     limit, used = _text(group / "memory.max").strip(), _text(group / "memory.current").strip()
     if not limit.isdecimal() or not used.isdecimal():
         return None  # "max", or no such file

@@ -153,6 +153,11 @@ def torch_labels(labels: Array) -> Tensor:
     return torch.from_numpy(labels if labels.dtype == np.int64 else np.zeros(len(labels), np.int64))
 
 
+def rows_in_words(count: int) -> str:
+    """Return "1 row", "2 rows"."""
+    return f"{count} row{'s' if count != 1 else ''}"
+
+
 def content_hash(files: Iterable[tuple[str, str]]) -> str:
     """Return one SHA-256 of several files: of lines with each one's name and SHA-256."""
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in files).encode()).hexdigest()

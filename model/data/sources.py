@@ -58,7 +58,7 @@ class Mirrors:
 
     def _fetch_one(self, name: str, target: Path, say: Progress) -> None:
         reasons = []
-        for url in self.urls or _mirrors(self.dataset):
+        for url in self.urls or torchvision_mirrors(self.dataset):
             say(f"{name}: downloading from {urlsplit(url).hostname}")
             try:
                 return self._download(f"{url}{name}{'.gz' if self.unpack else ''}", target, say)
@@ -187,7 +187,8 @@ def _gunzip(packed: Path, target: Path) -> None:
         raise DataError(f"{packed.name}: {error}") from error
 
 
-def _mirrors(dataset: str) -> Sequence[str]:
+def torchvision_mirrors(dataset: str) -> Sequence[str]:
+    """Return the addresses that one of torchvision's classes downloads from, each to be followed by a file's name."""
     from torchvision import datasets  # noqa: PLC0415  # see model/__init__.py
 
     known = getattr(datasets, dataset)

@@ -6,7 +6,6 @@ study has to make itself. Rows are counted from 1, without the line of names.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.memory import refuse_too_large
-from model.data.raw import Array, Encode, Raw, Target, file_hash, refuse_not_finite, standardised
+from model.data.raw import Array, Encode, Raw, Target, file_hash, refuse_not_finite, rows_in_words, standardised
 from model.errors import OwnDataError, first_line
 
 MAX_CATEGORIES = 1000  # more texts than this in one column are names of rows, not categories
-UNPACKED = {".csv": 6, ".parquet": 12}  # at most so many times the file's size in memory, for tables of numbers
-ARROW_BLOCK = 2**31 - 1  # bytes, the most that pyarrow reads in one piece
-
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """A column of inputs: numbers, or codes of categories."""
-
-    name: str
-    values: NDArray[np.float64]  # (n,)
-    categories: int  # how many there are; 0 where the values are numbers
+SUFFIXES = (".csv", ".parquet")
+VALUE = 48  # bytes in memory at once for each value, as measured: pyarrow's, float64, and float32 of each part
+SAMPLE = 1 << 20  # bytes of a CSV file that are looked at to say how many values it has
+ARROW_BLOCK = 1 << 24  # bytes that are read in one piece; a row has to be shorter than that
 
 
 def read_table(path: Path, target: str | None) -> Raw:
     """Return a table's columns but `target` as inputs. Raises `OwnDataError` for anything that cannot be used."""
-    size = path.stat().st_size
-    if not size:
+    if not path.stat().st_size:
         raise OwnDataError(f"{path} is empty")
-    refuse_too_large(str(path), size * UNPACKED[path.suffix.lower()])
     table = _read(path)
     _check_names(path, table.column_names, target)
     if not table.num_rows:
@@ -46,14 +36,15 @@ def read_table(path: Path, target: str | None) -> Raw:
         raise OwnDataError(f'{path} has no column but "{target}": give inputs too')
     wanted = _values(table, str(target), path)
     meaning = Target.of(wanted, f'column "{target}" of {path.name}')
-    columns = [_column(name, _values(table, name, path), path) for name in others]
+    inputs = np.empty((table.num_rows, len(others)))
+    categories = [_fill(inputs[:, number], name, table, path) for number, name in enumerate(others)]
     return Raw(
         name=path.name,
         sha256=file_hash(path),
-        inputs=np.stack([column.values for column in columns], axis=1),
+        inputs=inputs,
         targets=meaning.encode(wanted, meaning.what),
         target=meaning,
-        fit=lambda training: _fitted(training, columns),
+        fit=lambda training: _fitted(training, categories),
         identity={"target": str(target)},
     )
 
@@ -65,13 +56,26 @@ def _read(path: Path) -> Any:
 
     try:
         if path.suffix.lower() == ".parquet":
-            return parquet.ParquetFile(path).read()
-        # In one piece, so that a column's type comes from all its values and not from those of the first megabyte.
-        block = csv.ReadOptions(block_size=min(path.stat().st_size + 1, ARROW_BLOCK))
+            file = parquet.ParquetFile(path)
+            refuse_too_large(str(path), VALUE * file.metadata.num_rows * file.metadata.num_columns)
+            return file.read()
+        refuse_too_large(str(path), VALUE * _count_values(path))
+        block = csv.ReadOptions(block_size=ARROW_BLOCK)
         convert = csv.ConvertOptions(strings_can_be_null=True)
-        return csv.read_csv(path, block, csv.ParseOptions(newlines_in_values=True), convert)
+        table = csv.read_csv(path, block, csv.ParseOptions(newlines_in_values=True), convert)
+        return table.rename_columns(table.column_names)  # which fails here, and not later, if the names are not UTF-8
+    except UnicodeDecodeError:
+        raise OwnDataError(f"cannot read {path}: its names are not UTF-8: save it as UTF-8") from None
     except (pyarrow.ArrowException, OSError) as error:
         raise OwnDataError(f"cannot read {path} as a table: {first_line(error)}") from error
+
+
+def _count_values(path: Path) -> int:
+    """Return about how many values a CSV file has, one at least for `VALUE` bytes."""
+    with path.open("rb") as file:
+        sample = file.read(SAMPLE)
+    size = path.stat().st_size
+    return max(size * (sample.count(b",") + sample.count(b"\n")) // len(sample), size // VALUE)
 
 
 def _check_names(path: Path, names: Sequence[str], target: str | None) -> None:
@@ -97,14 +101,16 @@ def _values(table: Any, name: str, path: Path) -> Array:
     if column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy())[0]) + 1
         raise OwnDataError(
-            f'{path}: row {row} has no value in column "{name}" ({column.null_count} rows have none): '
-            "fill it, or leave the rows or the column out"
+            f'{path}: row {row} has no value in column "{name}" (empty, NA or null; {rows_in_words(column.null_count)} '
+            "without one): fill it, or leave the rows or the column out"
         )
     if types.is_decimal(column.type) or types.is_float16(column.type):
         column = column.cast(pyarrow.float64())
     what = f'column "{name}" of {path.name}'
     if types.is_string(column.type) or types.is_large_string(column.type):
         return np.asarray(column.to_pylist(), dtype=np.str_)
+    if types.is_binary(column.type):
+        raise OwnDataError(f"{what} is not UTF-8: save the file as UTF-8")
     if not (types.is_boolean(column.type) or types.is_integer(column.type) or types.is_floating(column.type)):
         raise OwnDataError(f"{what} holds {column.type}: make numbers or text of it")
     values: Array = column.to_numpy()
@@ -112,21 +118,24 @@ def _values(table: Any, name: str, path: Path) -> Array:
     return values
 
 
-def _column(name: str, values: Array, path: Path) -> Column:
+def _fill(into: NDArray[np.float64], name: str, table: Any, path: Path) -> int:
+    """Write a column's numbers, or the codes of its categories; return how many categories, 0 for numbers."""
+    values = _values(table, name, path)
     if values.dtype.kind != "U":
-        return Column(name, values.astype(np.float64), 0)
-    found, codes = np.unique(values, return_inverse=True)
+        into[:] = values
+        return 0
+    found, into[:] = np.unique(values, return_inverse=True)
     if len(found) > MAX_CATEGORIES:
         raise OwnDataError(
             f'column "{name}" of {path.name} has {len(found)} different texts, and one-hot means an input for each: '
             "leave it out, or make fewer of them"
         )
-    return Column(name, codes.astype(np.float64), len(found))
+    return len(found)
 
 
-def _fitted(training: Array, columns: Sequence[Column]) -> Encode:
+def _fitted(training: Array, categories: Sequence[int]) -> Encode:
     """Return what makes inputs of rows: columns in their order, a category's own input for each seen in training."""
-    parts = [_fitted_one(training[:, number], column) for number, column in enumerate(columns)]
+    parts = [_fitted_one(training[:, number], bool(many)) for number, many in enumerate(categories)]
 
     def encode(inputs: Array) -> NDArray[np.float32]:
         return np.concatenate([part(inputs[:, number]) for number, part in enumerate(parts)], axis=1)
@@ -134,8 +143,8 @@ def _fitted(training: Array, columns: Sequence[Column]) -> Encode:
     return encode
 
 
-def _fitted_one(training: Array, column: Column) -> Encode:
-    if column.categories:
+def _fitted_one(training: Array, is_text: bool) -> Encode:
+    if is_text:
         seen = np.unique(training)
         return lambda codes: (codes[:, None] == seen).astype(np.float32)
     scale = standardised(training[:, None])
