@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from search.verdict.claims import MANY, RIGHT, Claim, Margins, Part
-from search.verdict.evidence import Row, Timing, gather
+from search.verdict.evidence import Row, Timing, checked
 from search.verdict.statistics import Array, Interval, mean_interval
 from search.verdict.wording import article_claims
 
@@ -142,7 +142,7 @@ def measure(truth: Truth, noise: str, seeds: int, repetitions: int, seed: int = 
     result = Result({name: Tally() for name in truth.effects()})
     for _ in range(repetitions):
         rows, timings = simulate(truth, NOISES[noise], seeds, rng)
-        claims = article_claims(gather(rows, timings), "article-lr", Margins())
+        claims = article_claims(checked(rows, timings), "article-lr", Margins())
         for claim in claims:
             result.tallies[claim.id].add(claim, truth.effects()[claim.id])
         result.any_verdict += any(claim.verdict != "undecided" for claim in claims)
