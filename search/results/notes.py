@@ -18,6 +18,7 @@ from optuna_dashboard import save_plotly_graph_object
 
 from model.data.mnist import Images, Mnist
 from search.errors import NotFoundError
+from search.results.display import Display, display_of
 from search.results.drawing import Picture
 from search.results.predictions import prediction_grid
 from search.results.search_figures import search_figures
@@ -117,37 +118,41 @@ def _marks(search: StudyState) -> list[tuple[FrozenTrial, str]]:
     marks: list[tuple[FrozenTrial, str]] = []
     if baseline is not None:
         also = " It is the best of the search as well." if baseline is best else ""
-        marks.append((baseline, f"**Baseline**: the article's own setting, 25 units and lr 0.02, never pruned.{also}"))
+        note = display_of(search.attributes).words.baseline_note
+        marks.append((baseline, f"**Baseline**: {note}, never pruned.{also}"))
     if best is not None and best is not baseline:
         marks.append((best, "**Best of the search.** Its value is flattered by luck, as every winner's is."))
     return marks
 
 
 def _summary(search: StudyState, verdict: str) -> str:
-    curve = "\n".join(curve_text(width_curve(search.finished)))
+    display = display_of(search.attributes)
+    curve = "\n".join(curve_text(width_curve(search.finished, display), display))
+    metric, data = display.asked.metric.name, display.words.data
     parts = [
         f"# {search.attributes.get('question', search.name)}",
         verdict
         or "No verdict yet: it needs runs from fresh seeds, which `python -m search.run` adds after the search.",
         "## The search",
-        _table(search.best, search.baseline),
-        f"Best validation accuracy by hidden units:\n\n```text\n{curve}\n```",
-        "Test images choose nothing here: trials are compared on validation images.",
+        _table(display, search.best, search.baseline),
+        f"Best {metric} by {display.axis(display.main)}:\n\n```text\n{curve}\n```",
+        f"Test {data} choose nothing here: trials are compared on validation {data}.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(best: FrozenTrial | None, baseline: FrozenTrial | None) -> str:
-    rows = [_row(name, trial) for name, trial in (("best", best), ("baseline", baseline)) if trial]
+def _table(display: Display, best: FrozenTrial | None, baseline: FrozenTrial | None) -> str:
+    rows = [_row(display, name, trial) for name, trial in (("best", best), ("baseline", baseline)) if trial]
+    heads = display.heads()
     if best and baseline:
-        rows.append(f"| difference | | | | {(value(best) - value(baseline)) * 100:+.2f} points |")
-    head = "| | trial | units | lr | validation accuracy |\n|---|---|---|---|---|\n"
+        rows.append(f"| difference |{' |' * (len(heads) + 1)} {display.difference(value(best) - value(baseline))} |")
+    head = f"| | trial | {' | '.join(heads)} | {display.asked.metric.name} |\n|{'---|' * (len(heads) + 3)}\n"
     return head + "\n".join(rows) if rows else "No trial has been completed yet."
 
 
-def _row(name: str, trial: FrozenTrial) -> str:
-    params = trial.params
-    return f"| {name} | {trial.number} | {params['hidden_units']} | {params['lr']:.5f} | {value(trial):.2%} |"
+def _row(display: Display, name: str, trial: FrozenTrial) -> str:
+    cells = [name, str(trial.number), *display.cells(trial.params), display.value(value(trial))]
+    return f"| {' | '.join(cells)} |"
 
 
 def _titled(picture: Picture) -> go.Figure:

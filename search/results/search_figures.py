@@ -1,17 +1,17 @@
-"""Plots of a search by itself, from its trials alone: what they tried, the best by width, how they learnt."""
+"""Plots of a search by itself, from its trials alone: what they tried, the best by parameter, how they learnt."""
 
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from search.results.drawing import COLOURS, SYMBOLS, Picture, empty, log_widths, percent
+from search.results.display import Display, display_of
+from search.results.drawing import COLOURS, SYMBOLS, Picture, empty, label_x
+from search.results.verdict_figures import colour_ends, hover_value, second
 from search.store.state import StudyState
 from search.store.trials import value
 from studies.curve_model import reports
 
-WIDTHS = (4, 8, 16, 32, 64, 128, 256)
-RATES = (1e-4, 1e-3, 1e-2, 1e-1)
 PAGE = {"pruned": COLOURS[6], "complete": COLOURS[0], "baseline": COLOURS[3], "best": COLOURS[2]}
 Marked = Sequence[tuple[str, FrozenTrial]]  # the trials that stand out, by what they are
 
@@ -19,86 +19,119 @@ Marked = Sequence[tuple[str, FrozenTrial]]  # the trials that stand out, by what
 def search_figures(search: StudyState) -> list[Picture]:
     """Return the figures; empty where no trial has been scored yet."""
     trials, marked = search.finished, _marked(search)
-    return [_tried(trials, marked), _by_width(trials, marked), _learning(trials, marked)] if trials else []
+    if not trials:
+        return []
+    display = display_of(search.attributes)
+    return [_tried(display, trials, marked), _by_main(display, trials, marked), _learning(display, trials, marked)]
 
 
-def _tried(trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
-    """Every trial at its width and learning rate."""
-    plot = empty("hidden units", "learning rate")
-    plot.update_yaxes(type="log", tickformat="", tickvals=RATES, ticktext=[f"{rate:g}" for rate in RATES])
-    values = [value(trial) for trial in trials]
-    low = sorted(values)[len(values) // 4]
-    marker = {"color": values, "size": 11, "colorscale": "Cividis", "cmin": low, "showscale": True}
-    _points(
-        plot, trials, "trial", [trial.params["lr"] for trial in trials], marker | {"colorbar": {"tickformat": ".1%"}}
-    )
+def _tried(display: Display, trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
+    """Every trial at its first two parameters."""
+    main, other, metric = display.main, display.other, display.asked.metric
+    plot = empty(display.axis(main), display.axis(other) if other else metric.name)
+    if other:
+        ticks = display.ticks(other)
+        plot.update_yaxes(tickformat="", **({"type": "log"} if display.logarithmic(other) else {}))
+        if ticks:
+            plot.update_yaxes(tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+    low, high = colour_ends([value(trial) for trial in trials], metric.sign)
+    end = {"cmin": low} if metric.sign > 0 else {"cmax": high}
+    marker = {"color": [value(trial) for trial in trials], "size": 11, "colorscale": "Cividis", "showscale": True}
+    marker |= {"colorbar": {"tickformat": display.tick_format}, **end}
+    _points(plot, display, trials, "trial", y=[second(display, trial) for trial in trials], marker=marker)
     for name, trial in marked:
-        ring = {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
-        _points(plot, [trial], name, [trial.params["lr"]], ring)
+        _points(plot, display, [trial], name, y=[second(display, trial)], marker=_ring(name))
     return Picture(
         "search",
         "What the search tried",
-        "Coloured by the last validation accuracy; pruned trials trained for fewer epochs.",
-        f"{len(trials)} trials over width and learning rate.",
-        log_widths(plot, WIDTHS),
-        ("trial", "units", "lr", "validation accuracy"),
-        [[str(t.number), str(t.params["hidden_units"]), f"{t.params['lr']:.5f}", percent(value(t))] for t in trials],
+        f"Coloured by the last {metric.name}; pruned trials trained for fewer epochs.",
+        f"{len(trials)} trials over {display.words.space}.",
+        _over_main(plot, display),
+        ("trial", *display.heads(), metric.name),
+        [[str(t.number), *display.cells(t.params), display.value(value(t))] for t in trials],
     )
 
 
-def _by_width(trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
-    """Accuracy against width, completed and pruned apart."""
-    plot = empty("hidden units", "validation accuracy")
+def _by_main(display: Display, trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
+    """The metric against the parameter of the claims, completed and pruned apart."""
+    metric, main = display.asked.metric, display.main
+    plot = empty(display.axis(main), metric.name, display.tick_format)
     for i, state in enumerate((TrialState.PRUNED, TrialState.COMPLETE)):
         name, chosen = state.name.lower(), [trial for trial in trials if trial.state == state]
         marker = {"symbol": SYMBOLS[i], "size": 10, "color": PAGE[name]}
-        _points(plot, chosen, name, [value(trial) for trial in chosen], marker)
+        _points(plot, display, chosen, name, y=[value(trial) for trial in chosen], marker=marker)
     for name, trial in marked:
-        ring = {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
-        _points(plot, [trial], name, [value(trial)], ring)
-    values = sorted(value(trial) for trial in trials)
-    plot.update_yaxes(range=[values[len(values) // 4] - 0.005, values[-1] + 0.01])  # the worst would squeeze the rest
+        _points(plot, display, [trial], name, y=[value(trial)], marker=_ring(name))
+    plot.update_yaxes(range=_frame(display, [value(trial) for trial in trials]))  # the worst would squeeze the rest
+    plain = display.metric[0].upper() + display.metric[1:]
     return Picture(
         "search-widths",
-        "Accuracy by width in the search",
-        "The worst quarter of the trials may lie below the frame.",
-        f"Validation accuracy of {len(trials)} trials against hidden units.",
-        log_widths(plot, WIDTHS),
-        ("trial", "units", "state", "validation accuracy"),
-        [[str(t.number), str(t.params["hidden_units"]), t.state.name.lower(), percent(value(t))] for t in trials],
+        f"{plain} by {display.called.one} in the search",
+        "The worst quarter of the trials may lie outside the frame."
+        if metric.sign < 0
+        else "The worst quarter of the trials may lie below the frame.",
+        f"{metric.name[0].upper() + metric.name[1:]} of {len(trials)} trials against {display.axis(main)}.",
+        _over_main(plot, display),
+        ("trial", display.label(main), "state", metric.name),
+        [
+            [str(t.number), display.write(main, t.params[main]), t.state.name.lower(), display.value(value(t))]
+            for t in trials
+        ],
     )
 
 
-def _learning(trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
+def _frame(display: Display, values: Sequence[float]) -> list[float]:
+    """Return the ends of the axis: a little beyond the values but for the worst quarter."""
+    low, high = colour_ends(values, display.asked.metric.sign)
+    if display.asked.metric.fraction:
+        return [low - 0.005, high + 0.01]
+    room = 0.05 * (high - low or 1)
+    return [low - room, high + room]
+
+
+def _learning(display: Display, trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
     """Learning curves: all trials in grey, baseline and best in colour."""
-    plot = empty("epoch", "validation accuracy")
+    metric = display.asked.metric
+    plot = empty("epoch", metric.name, display.tick_format)
     for trial in trials:
         _curve(plot, trial, f"trial {trial.number}", {"color": COLOURS[6], "width": 1}, False)
     for name, trial in marked:
         _curve(plot, trial, f"{name}: trial {trial.number}", {"color": PAGE[name], "width": 3}, True)
     plot.update_xaxes(type="log")
-    worst = min((value(trial) for _, trial in marked), default=0.9)
-    plot.update_yaxes(range=[worst - 0.1, 1.0])  # the start of the curves would squeeze their ends
+    if metric.fraction and metric.sign > 0:
+        worst = min((value(trial) for _, trial in marked), default=0.9)
+        plot.update_yaxes(range=[worst - 0.1, 1.0])  # the start of the curves would squeeze their ends
     return Picture(
         "search-curves",
         "Learning curves of the search",
         "Grey lines are all trials; those that end early were pruned.",
-        f"Validation accuracy by epoch of {len(trials)} trials.",
+        f"{metric.name[0].upper() + metric.name[1:]} by epoch of {len(trials)} trials.",
         plot,
-        ("trial", "epochs", "validation accuracy"),
-        [[str(trial.number), str(trial.last_step), percent(value(trial))] for trial in trials],
+        ("trial", "epochs", metric.name),
+        [[str(trial.number), str(trial.last_step), display.value(value(trial))] for trial in trials],
     )
 
 
-def _points(plot: go.Figure, trials: Sequence[FrozenTrial], name: str, y: Sequence[float], marker: object) -> None:
+def _ring(name: str) -> dict[str, object]:
+    return {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
+
+
+def _over_main(plot: go.Figure, display: Display) -> go.Figure:
+    ticks = display.ticks(display.main)
+    return label_x(plot, ticks, [str(tick) for tick in ticks or []], display.logarithmic(display.main))
+
+
+def _points(
+    plot: go.Figure, display: Display, trials: Sequence[FrozenTrial], name: str, *, y: Sequence[float], marker: object
+) -> None:
     plot.add_scatter(
-        x=[trial.params["hidden_units"] for trial in trials],
+        x=[trial.params[display.main] for trial in trials],
         y=y,
         mode="markers",
         name=name,
         marker=marker,
-        customdata=[[trial.number, value(trial), trial.params["lr"]] for trial in trials],
-        hovertemplate="trial %{customdata[0]}: %{x} units, lr %{customdata[2]:.5f}<br>%{customdata[1]:.2%}",
+        customdata=[[trial.number, value(trial), display.described(trial)] for trial in trials],
+        hovertemplate=f"trial %{{customdata[0]}}: %{{customdata[2]}}<br>%{{customdata[1]{hover_value(display)}}}",
     )
 
 

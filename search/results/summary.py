@@ -3,87 +3,100 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
+from search.results.display import OF_ARTICLE, Display, display_of
 from search.store.state import StudyState
 from search.store.trials import trial_json, value
+from studies.settings import short
 from studies.sweet_spot import NAME
 
-BINS = (4, 8, 16, 32, 64, 128, 257)  # edges of the width curve: a doubling each, as widths are sampled by their log
 BAR = 40  # characters
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The best of one range of widths."""
+    """The best of one range of the parameter that claims are about."""
 
-    low: int
-    high: int  # inclusive
+    low: Any
+    high: Any  # inclusive
     trials: int  # completed or pruned
     best: FrozenTrial | None  # best completed; where none is, the pruned one that was best when it was stopped
 
 
-def width_curve(finished: Sequence[FrozenTrial]) -> list[Bin]:
-    """Return the best trial of each range of widths, a completed one where there is any."""
-    bins = []
-    for low, end in pairwise(BINS):
-        inside = [trial for trial in finished if low <= trial.params["hidden_units"] < end]
-        best = max(inside, key=lambda trial: (trial.state == TrialState.COMPLETE, value(trial)), default=None)
-        bins.append(Bin(low, end - 1, len(inside), best))
+def width_curve(finished: Sequence[FrozenTrial], display: Display = OF_ARTICLE) -> list[Bin]:
+    """Return the best trial of each range of the main parameter, a completed one where there is any."""
+    bins: list[Bin] = []
+    for low, high in display.bins():
+        inside = [trial for trial in finished if _within(trial.params[display.main], low, high)]
+        inside = [trial for trial in inside if not any(trial is other.best for other in bins)]
+        best = max(inside, key=lambda trial: _merit(trial, display), default=None)
+        bins.append(Bin(low, high, len(inside), best))
     return bins
 
 
-def curve_text(bins: Sequence[Bin]) -> list[str]:
-    """Draw the width curve as bars from the worst to the best accuracy shown; light ones are of pruned trials."""
-    values = [value(b.best) for b in bins if b.best]
+def _within(own: Any, low: Any, high: Any) -> bool:
+    return bool(own == low if isinstance(low, str | bool | None) else low <= own <= high)
+
+
+def _merit(trial: FrozenTrial, display: Display) -> tuple[bool, float]:
+    return trial.state == TrialState.COMPLETE, display.asked.metric.sign * value(trial)
+
+
+def curve_text(bins: Sequence[Bin], display: Display = OF_ARTICLE) -> list[str]:
+    """Draw the curve as bars from the worst to the best value shown; light ones are of pruned trials."""
+    values = [display.asked.metric.sign * value(b.best) for b in bins if b.best]
     if not values:
         return ["no finished trial yet"]
-    return [_bar(b, min(values), max(values)) for b in bins]
+    return [_bar(b, min(values), max(values), display) for b in bins]
 
 
-def _bar(b: Bin, low: float, high: float) -> str:
-    label = f"{b.low:>4}-{b.high:<4}"
+def _bar(b: Bin, low: float, high: float, display: Display) -> str:
+    label = f"{short(b.low):>4}-{short(b.high):<4}" if b.low != b.high else f"{short(b.low):<9}"
     if b.best is None:
         return f"{label} {'-':>7}  not tried"
-    length = BAR if high == low else 1 + round((BAR - 1) * (value(b.best) - low) / (high - low))
-    units = f"{b.best.params['hidden_units']} units, best of {b.trials}"
+    merit = display.asked.metric.sign * value(b.best)
+    length = BAR if high == low else 1 + round((BAR - 1) * (merit - low) / (high - low))
+    best = f"{display.of_main(b.best.params[display.main])}, best of {b.trials}"
+    shown = f"{label} {display.value(value(b.best)):>7}"
     if b.best.state == TrialState.COMPLETE:
-        return f"{label} {value(b.best):>7.2%}  {'█' * length} {units}"
-    return f"{label} {value(b.best):>7.2%}  {'░' * length} {units}, all pruned: this one at epoch {b.best.last_step}"
+        return f"{shown}  {'█' * length} {best}"
+    return f"{shown}  {'░' * length} {best}, all pruned: this one at epoch {b.best.last_step}"
 
 
-def table(best: FrozenTrial | None, baseline: FrozenTrial | None) -> Table:
+def table(best: FrozenTrial | None, baseline: FrozenTrial | None, display: Display = OF_ARTICLE) -> Table:
     """Return best, baseline and their difference as a table."""
     result = Table(box=None, pad_edge=False)
-    for title in ("", "trial", "units", "lr", "validation accuracy", "parameters"):
+    heads = display.heads()
+    for title in ("", "trial", *heads, display.asked.metric.name, "parameters"):
         result.add_column(title, justify="left" if title == "" else "right")
+    blank = ["-"] * (len(heads) + 1)
     for name, trial in (("best", best), ("baseline", baseline)):
-        result.add_row(name, *(_cells(trial) if trial else ["-", "-", "-", "not finished", "-"]))
+        result.add_row(name, *(_cells(trial, display) if trial else [*blank, "not finished", "-"]))
     if best and baseline:
-        points = (value(best) - value(baseline)) * 100
-        result.add_row("difference", "", "", "", f"{points:+.2f} points", "")
+        told = display.difference(value(best) - value(baseline))
+        result.add_row("difference", *[""] * (len(heads) + 1), told, "")
     return result
 
 
-def _cells(trial: FrozenTrial) -> list[str]:
-    params, attrs = trial.params, trial.user_attrs
+def _cells(trial: FrozenTrial, display: Display) -> list[str]:
+    parameters = trial.user_attrs.get("parameters")
     return [
         str(trial.number),
-        str(params["hidden_units"]),
-        f"{params['lr']:.5f}",
-        f"{trial.value:.2%}",
-        f"{attrs['parameters']:,}" if "parameters" in attrs else "-",
+        *display.cells(trial.params),
+        display.value(value(trial)),
+        f"{parameters:,}" if parameters is not None else "-",
     ]
 
 
 def summary(state: StudyState) -> dict[str, Any]:
-    """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve by width."""
+    """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve."""
     best, baseline, ends = state.best, state.baseline, state.ends
+    display = display_of(state.attributes)
     return {
         "study": state.name,
         "storage": state.storage,
@@ -92,9 +105,9 @@ def summary(state: StudyState) -> dict[str, Any]:
         "best": trial_json(best, ends) if best else None,
         "baseline": trial_json(baseline, ends) if baseline else None,
         "difference": value(best) - value(baseline) if best and baseline else None,
-        "widths": [
+        display.curve_key: [
             {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best, ends) if b.best else None}
-            for b in width_curve(state.finished)
+            for b in width_curve(state.finished, display)
         ],
         "torch": torch.__version__,
     }

@@ -14,22 +14,22 @@ import pytest
 from rich.console import Console
 
 from search.results.verdict_text import show
-from search.verdict.claims import Margins
-from search.verdict.evidence import Row, Timing
+from search.verdict.evidence import Timing
 from search.verdict.findings import Findings, document, findings
-from search.verdict.judge import Verdict, judge
+from search.verdict.judge import Verdict
+from tests.support.made_up_runs import judged, of_width, run
 from tests.support.stored_study import stored_at
 
 HERE = Path(__file__).parent / "article"
 CASES = json.loads((HERE / "verdicts.json").read_text(encoding="utf-8"))
 
 
-def judged(case: dict[str, Any]) -> Verdict:
+def verdict_of(case: dict[str, Any]) -> Verdict:
     rows = [
-        Row(*row, {int(epoch): gap for epoch, gap in gaps.items()} if gaps else None) for *row, gaps in case["rows"]
+        run(*row, {int(epoch): gap for epoch, gap in gaps.items()} if gaps else None) for *row, gaps in case["rows"]
     ]
-    margins = Margins(**case["margins"]) if case["margins"] else None
-    return judge(rows, [Timing(**timing) for timing in case["timings"]], margins)
+    timings = [Timing(of_width(t["width"]), t["seconds_per_epoch"], t["flops_per_epoch"]) for t in case["timings"]]
+    return judged(rows, timings, **(case["margins"] or {}))
 
 
 def differences(found: Any, stored: Any, where: str = "") -> list[str]:
@@ -59,7 +59,7 @@ def found(tmp_path_factory) -> Findings:
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_verdict_is_what_it_was(name):
-    case, verdict = CASES[name], judged(CASES[name])
+    case, verdict = CASES[name], verdict_of(CASES[name])
     assert differences(json.loads(json.dumps(verdict.as_dict())), case["verdict"]) == []
     assert [[claim.sentence, claim.method] for claim in (*verdict.claims, *verdict.fair_claims)] == case["sentences"]
 
