@@ -6,13 +6,16 @@ from itertools import product
 
 import numpy as np
 
-from search.verdict.claims import MANY, RIGHT, Claim, Margins, Part
+from search.verdict.claims import Judgement, Part
 from search.verdict.evidence import Row, Timing, checked
 from search.verdict.statistics import Array, Interval, mean_interval
-from search.verdict.wording import article_claims
+from search.verdict.wording import judged
+from studies.settings import Setting
+from studies.sweet_spot import ARTICLE
 
 SEED = 20241121  # the day of the article
-MARGIN = Margins().accuracy
+MARGIN = 0.005
+FEW, RIGHT, MANY = 10, 25, 100  # the article's widths
 
 Noise = Callable[[np.random.Generator, tuple[int, int], Array], Array]
 
@@ -47,7 +50,7 @@ class Truth:
     def effects(self) -> dict[str, float]:
         """Return the true effect of each claim."""
         return {
-            "too-few-struggles": -self.accuracy[10] / 100,
+            "too-few-struggles": -self.accuracy[FEW] / 100,
             "too-many-slower": self.time_ratio,
             "too-many-memorizes": (self.gap.get(MANY, 0) - self.gap.get(RIGHT, 0)) / 100,
             "25-just-right": max(self.accuracy.values()) / 100,
@@ -95,14 +98,19 @@ def simulate(truth: Truth, noise: Noise, seeds: int, rng: np.random.Generator) -
 
 
 def _row(width: int, seed: int, accuracy: float, gap: float) -> Row:
-    return Row(width, 0.02, "article-lr", seed, accuracy, accuracy + gap, 0.2, 0.1, 784 * width)
+    setting = ARTICLE.baseline.put("hidden_units", width)
+    return Row(setting, setting, "article-lr", seed, accuracy, accuracy + gap, 0.2, 0.1, 784 * width)
 
 
 def _timings(ratio: float, rounds: int, rng: np.random.Generator) -> list[Timing]:
     load = rng.normal(0, 0.05, rounds)  # what else the machine does in a round
     own = rng.normal(0, 0.02, (2, rounds))
     right, many = np.exp(load + own[0]), ratio * np.exp(load + own[1])
-    return [Timing(RIGHT, right.tolist(), 1), Timing(MANY, many.tolist(), 4)]
+    return [Timing(_width(RIGHT), right.tolist(), 1), Timing(_width(MANY), many.tolist(), 4)]
+
+
+def _width(width: int) -> Setting:
+    return Setting.of({"hidden_units": width})
 
 
 @dataclass
@@ -114,7 +122,7 @@ class Tally:
     covered: int = 0  # ci95 holds the true effect
     covered_corrected: int = 0
 
-    def add(self, claim: Claim, effect: float) -> None:
+    def add(self, claim: Judgement, effect: float) -> None:
         """Count one repetition."""
         first: Part = claim.parts[0]
         self.supported += claim.verdict == "supported"
@@ -142,7 +150,7 @@ def measure(truth: Truth, noise: str, seeds: int, repetitions: int, seed: int = 
     result = Result({name: Tally() for name in truth.effects()})
     for _ in range(repetitions):
         rows, timings = simulate(truth, NOISES[noise], seeds, rng)
-        claims = article_claims(checked(rows, timings), "article-lr", Margins())
+        claims = judged(ARTICLE.claims, checked(rows, timings, ARTICLE.metric, ARTICLE.protocols), "article-lr")
         for claim in claims:
             result.tallies[claim.id].add(claim, truth.effects()[claim.id])
         result.any_verdict += any(claim.verdict != "undecided" for claim in claims)
@@ -151,9 +159,9 @@ def measure(truth: Truth, noise: str, seeds: int, repetitions: int, seed: int = 
 
 
 def _naive(rows: list[Row], seeds: int) -> bool:
-    values = {row.width: np.empty(seeds) for row in rows}
+    values = {row.setting["hidden_units"]: np.empty(seeds) for row in rows}
     for row in rows:
-        values[row.width][row.seed] = row.val_accuracy
+        values[row.setting["hidden_units"]][row.seed] = row.value
     best = max(values.values(), key=np.mean)
     return mean_interval(best - values[RIGHT]).lower > MARGIN
 

@@ -1,52 +1,110 @@
-"""The confirmation of a search: fixed widths, each from several fresh seeds, so that luck can be told from merit.
+"""The confirmation of a search: the settings that claims name, each from several fresh seeds, to tell luck from merit.
 
-A *plan* is a list of arms; an arm is a width and a learning rate under one of two protocols:
+A *plan* is a list of arms; an arm is a setting under one of two protocols (`studies.asked.Protocols`):
 
-- `article-lr`: every width at the article's 0.02, since that is what its claims speak of.
-- `best-lr`: every width at the best learning rate that the search found for it, since the article tuned none.
+- stated: every setting as the claims name it.
+- tuned: every setting with the parameters that the study sets free at the best that the search found near it.
 
-Every arm is trained from the same seeds. A seed names initial weights and the order of all batches, so arms are
-compared in pairs. Nothing is sampled, nothing is pruned.
+The winner of the search is one of them, or an arm of its own. Every arm is trained from the same seeds. A seed names
+initial weights and the order of all batches, so arms are compared in pairs. Nothing is sampled, nothing is pruned.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from optuna import Study
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from model.data.mnist import split_fingerprint
-from model.fleet.fleet import ARTICLE_BATCH
+from studies.asked import Asked
+from studies.settings import Setting, is_number
 from studies.spec import StudySpec, report_epochs
-from studies.sweet_spot import BASELINE, SPACE
+from studies.sweet_spot import ARTICLE, GRID, SPACE, sweet_spot
 
-GRID = (
-    10,
-    16,
-    25,
-    40,
-    64,
-    100,
-)  # the article's three widths and steps of a factor 1.6 between; the winner's joins them
+__all__ = [
+    "GRID",
+    "WIDTH",
+    "Arm",
+    "Plan",
+    "asked_of",
+    "best_lr_trial",
+    "best_trial",
+    "confirmation",
+    "confirmation_of",
+    "plan",
+]
+
 SEEDS, EPOCHS = 5, 10  # what fits beside a search in a few minutes
 PUBLISHED_SEEDS, PUBLISHED_EPOCHS = 20, 100  # what a verdict to quote needs
-NEAR = math.log(2) / 2  # widths within a factor of 1.41 tell of each other's learning rate
+NEAR = 1 / 12  # of a parameter's range: settings so near tell of each other's free parameters; a width's is 1.41-fold
+WIDTH = "hidden_units"  # what the time of an epoch of the article's network depends on
+WINNER = "winner"  # protocol of a winner that is no other arm, and a role
+CLAIMS = "claims"  # attribute of a study that has claims of its own; one without has the article's
+
+
+def asked_of(attributes: Mapping[str, Any]) -> Asked:
+    """Return what a stored study asks of its confirmation. Raises ValueError for claims that make no sense."""
+    return Asked.of(attributes[CLAIMS]) if CLAIMS in attributes else ARTICLE
 
 
 @dataclass(frozen=True)
 class Arm:
     """What is trained from every seed."""
 
-    protocol: str  # article-lr or best-lr
-    width: int
-    lr: float
-    lr_from: int | None  # trial of the search that the lr was taken from
+    protocol: str
+    setting: Setting  # as claims name it
+    params: Setting  # as it is trained
+    source: int | None = None  # trial of the search that the free parameters were taken from
     role: str | None = None  # "winner" or "baseline": these two are scored on the test set as well, when all is chosen
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the arm in JSON types, as it is stored in a plan."""
+        return {**vars(self), "setting": dict(self.setting), "params": dict(self.params)}
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what is stored with its trials, beside their parameters; what is None is not."""
+        return {"protocol": self.protocol, "role": self.role}
+
+    @staticmethod
+    def of(stored: Mapping[str, Any]) -> "Arm":
+        """Return the arm that `as_dict` wrote."""
+        if "width" in stored:
+            return WidthArm.of_width(stored)
+        return Arm(**{**stored, "setting": Setting.of(stored["setting"]), "params": Setting.of(stored["params"])})
+
+
+class WidthArm(Arm):
+    """An arm of the article's study, which is stored by its width and its learning rate."""
+
+    @property
+    def width(self) -> int:
+        """Units in each hidden layer."""
+        return int(self.params[WIDTH])
+
+    @property
+    def lr(self) -> float:
+        """The learning rate that is trained with."""
+        return float(self.params["lr"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the arm as it has always been stored."""
+        trained = {"width": self.width, "lr": self.lr}
+        return {"protocol": self.protocol, **trained, "lr_from": self.source, "role": self.role}
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what has always been stored with its trials."""
+        return {"protocol": self.protocol, "role": self.role, "lr_from": self.source}
+
+    @staticmethod
+    def of_width(stored: Mapping[str, Any]) -> "WidthArm":
+        """Return the arm that `as_dict` wrote."""
+        params = Setting.of({WIDTH: stored["width"], "lr": stored["lr"]})
+        setting = params.put("lr", ARTICLE.baseline["lr"])
+        return WidthArm(stored["protocol"], setting, params, stored["lr_from"], stored["role"])
 
 
 @dataclass(frozen=True)
@@ -59,18 +117,23 @@ class Plan:
     arms: tuple[Arm, ...]
 
     def trained(self, arm: Arm) -> Arm:
-        """Return the arm whose runs are this arm's: itself, or its twin at the article's lr where that is the best."""
-        twins = (other for other in self.arms if (other.width, other.lr) == (arm.width, arm.lr))
-        return next(twin for twin in twins if twin.role or not arm.role)  # the article's arms come first
+        """Return the arm whose runs are this arm's: itself, or its twin as it is stated where that is the best."""
+        twins = (other for other in self.arms if other.params == arm.params)
+        return next(twin for twin in twins if twin.role or not arm.role)  # stated arms come first
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan in JSON types, as it is stored."""
-        return {**asdict(self), "arms": [asdict(arm) for arm in self.arms]}
+        return {**vars(self), "arms": [arm.as_dict() for arm in self.arms]}
 
     @staticmethod
-    def of(stored: dict[str, Any]) -> "Plan":
+    def of(stored: Mapping[str, Any]) -> "Plan":
         """Return the plan that `as_dict` wrote."""
-        return Plan(**{**stored, "arms": tuple(Arm(**arm) for arm in stored["arms"])})
+        return Plan(**{**stored, "arms": tuple(map(Arm.of, stored["arms"]))})
+
+
+def timed(stored: Mapping[str, Any]) -> Setting:
+    """Return the setting that stored times are of: its parameters or, in the article's study, a width."""
+    return Setting.of(stored["setting"] if "setting" in stored else {WIDTH: stored["width"]})
 
 
 class NoSampler(BaseSampler):
@@ -104,52 +167,111 @@ class NoSampler(BaseSampler):
 
 
 def confirmation(search: str, epochs: int = EPOCHS) -> StudySpec:
-    """State the confirmation of the search of this name; `epochs` is the length of every trial."""
-    return StudySpec(
-        name=f"{search}/confirm",
-        question="Is 25 hidden units the sweet spot, on fresh seeds?",
-        metric="validation accuracy",
-        direction="maximize",
-        space=SPACE,
+    """State the confirmation of the article's search of this name; `epochs` is the length of every trial."""
+    return confirmation_of(sweet_spot(search), epochs)
+
+
+def confirmation_of(spec: StudySpec, epochs: int = EPOCHS) -> StudySpec:
+    """State the confirmation of a search: the same data, metric and space, of which nothing is sampled."""
+    return replace(
+        spec,
+        name=f"{spec.name}/confirm",
+        question=f"{spec.question.rstrip('?')}, on fresh seeds?",
         baseline=None,
         sampler=NoSampler,
         pruner=NopPruner(),
         epochs=epochs,
         report_epochs=report_epochs(epochs),
-        batch=ARTICLE_BATCH,
-        split=split_fingerprint(),
+        rungs=(),
+        rung_size=1,
     )
 
 
-def plan(search: str, trials: Sequence[FrozenTrial]) -> Plan:
+def plan(
+    search: str,
+    trials: Sequence[FrozenTrial],
+    asked: Asked = ARTICLE,
+    space: Mapping[str, BaseDistribution] = SPACE,
+) -> Plan:
     """Draw the arms from a search's trials, of which at least one is complete. The same trials give the same plan."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     pruned = sum(trial.state == TrialState.PRUNED for trial in trials)
-    winner = min(complete, key=_rank)
-    best_width = winner.params["hidden_units"]
-    widths = sorted({*GRID, best_width})
-    right, lr = BASELINE["hidden_units"], float(BASELINE["lr"])
-    article = [Arm("article-lr", w, lr, None, "baseline" if w == right else None) for w in widths]
-    best = [_best_arm(complete, w, "winner" if w == best_width else None) for w in widths]
-    return Plan(search, len(complete) + pruned, winner.number, (*article, *best))
+    draw = _Draw(asked, space, complete)
+    return Plan(search, len(complete) + pruned, draw.winner.number, tuple(draw.arms()))
+
+
+class _Draw:
+    """Draws the arms of one plan."""
+
+    def __init__(self, asked: Asked, space: Mapping[str, BaseDistribution], complete: Sequence[FrozenTrial]) -> None:
+        self.asked, self.space, self.complete = asked, space, complete
+        self.sign = asked.metric.sign
+        self.winner = min(complete, key=lambda trial: _rank(trial, self.sign))
+        self.make = WidthArm if asked is ARTICLE else Arm
+
+    def arms(self) -> list[Arm]:
+        """Return the stated arms, the tuned ones, and the winner's where it is none of these."""
+        won = self.winner.params
+        arms = [*map(self._stated, self.asked.stated(won)), *map(self._tuned, self.asked.tuned(won))]
+        if not any(arm.role == WINNER for arm in arms):
+            own = Setting.of(won)
+            arms.append(self.make(WINNER, own, own, self.winner.number, WINNER))
+        return arms
+
+    def _stated(self, setting: Setting) -> Arm:
+        role = "baseline" if setting == self.asked.baseline else None
+        return self.make(self.asked.protocols.stated, setting, setting, None, role)
+
+    def _tuned(self, setting: Setting) -> Arm:
+        free = self.asked.protocols.free
+        source = best_trial(self.complete, setting, free, self.space, self.sign)
+        params = Setting.of({**setting, **{name: source.params[name] for name in free}})
+        role = WINNER if source is self.winner and params == Setting.of(self.winner.params) else None
+        return self.make(self.asked.protocols.tuned, setting, params, source.number, role)
 
 
 def best_lr_trial(complete: Sequence[FrozenTrial], width: int) -> FrozenTrial:
-    """Return the completed trial whose learning rate is the best found for a width.
+    """Return the completed trial whose learning rate is the best found for a width: of those within a factor 1.41."""
+    return best_trial(complete, {WIDTH: width}, ("lr",), SPACE)
 
-    The most accurate of those within a factor of 1.41 in width, else the nearest; on a tie the lowest number. Pruned
-    trials have no say: a narrow one was stopped for being narrow, whatever its learning rate.
+
+def best_trial(
+    complete: Sequence[FrozenTrial],
+    setting: Mapping[str, Any],
+    free: Iterable[str],
+    space: Mapping[str, BaseDistribution],
+    sign: int = 1,
+) -> FrozenTrial:
+    """Return the completed trial whose free parameters are the best found for a setting.
+
+    The best of those that are near in all other parameters, else the nearest; on a tie the lowest number. Pruned trials
+    have no say: a narrow network's was stopped for being narrow, whatever its learning rate.
     """
-    distance = {trial.number: abs(math.log(trial.params["hidden_units"] / width)) for trial in complete}
-    near = [trial for trial in complete if distance[trial.number] <= NEAR]
-    return min(near, key=_rank) if near else min(complete, key=lambda trial: (distance[trial.number], _rank(trial)))
+    fixed = [name for name in setting if name not in set(free)]
+
+    def distance(trial: FrozenTrial) -> float:
+        return max((_apart(trial.params[name], setting[name], space[name]) for name in fixed), default=0.0)
+
+    def rank(trial: FrozenTrial) -> tuple[float, int]:
+        return _rank(trial, sign)
+
+    near = [trial for trial in complete if distance(trial) <= NEAR]
+    return min(near, key=rank) if near else min(complete, key=lambda trial: (distance(trial), rank(trial)))
 
 
-def _best_arm(complete: Sequence[FrozenTrial], width: int, role: str | None) -> Arm:
-    source = best_lr_trial(complete, width)
-    return Arm("best-lr", width, source.params["lr"], source.number, role)
+def _apart(one: Any, other: Any, distribution: BaseDistribution) -> float:
+    """Return how far two values lie from each other, as a share of their range; what has no size is alike or not."""
+    if isinstance(distribution, CategoricalDistribution) or not (is_number(one) and is_number(other)):
+        return 0.0 if one == other else 1.0
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    low, high = float(distribution.low), float(distribution.high)
+    if high <= low:
+        return 0.0
+    if distribution.log:
+        return abs(math.log(float(one) / float(other))) / math.log(high / low)
+    return abs(float(one) - float(other)) / (high - low)
 
 
-def _rank(trial: FrozenTrial) -> tuple[float, int]:
+def _rank(trial: FrozenTrial, sign: int = 1) -> tuple[float, int]:
     assert trial.value is not None
-    return (-trial.value, trial.number)
+    return (-sign * trial.value, trial.number)

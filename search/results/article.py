@@ -1,4 +1,4 @@
-"""The article's baseline beside ours: its lines while it trains, its figures at the end."""
+"""What is shown of the article alone: its baseline beside ours, and its words in the report."""
 
 from statistics import fmean, stdev
 from typing import Any
@@ -10,10 +10,43 @@ from rich.table import Table
 from model.data.mnist import Images, Mnist
 from model.network.mlp import MLP
 from model.network.scoring import evaluate
+from search.results.prose import Prose
 from search.training.engine import Run
 from studies.baseline import ARTICLE
+from studies.sweet_spot import ARTICLE_EPOCHS
 
 EVERY = 10  # epochs between two lines, as in the article
+
+WORDS = Prose(
+    claims="the article's claims",
+    heading="The four claims",
+    together="all four claims together",
+    intro="The article “MNIST Digit Classification using PyTorch” (2024-11-21) trains a small network on MNIST and "
+    "says that 10 hidden\nunits struggle, that 100 take longer and might memorize, and that 25 is just right. "
+    "Here each of these claims is a\nhypothesis",
+    length=f" (the article trains {ARTICLE_EPOCHS}), lr 0.02 at every width",
+    quick=f", where the article trains\n{ARTICLE_EPOCHS} epochs",
+    data="images",
+    baseline="the article's baseline",
+    baseline_note="the article's own setting, 25 units and lr 0.02",
+    protocols=("every width at the article's lr", "each width at the best lr found for it"),
+    legends=("lr 0.02, as the article", "best lr found per width"),
+    column="learning rate",
+    each_tuned="each width at its own best lr",
+    each_tuned_long="each width at its own best learning rate",
+    at=("At the article's learning rate", "At the best learning rates"),
+    captioned=", at the article's lr 0.02",
+    diverged="widths and rates",
+    diverged_short="widths",
+    network="784-h-h-10 with ReLU, PyTorch's default initialisation, Adam, cross-entropy",
+    split="MNIST, split ",
+    tuned_row="best lr at {name}",
+    labels={"hidden_units": "units"},
+    axes={"lr": "learning rate"},
+    formats={"lr": ".5f"},
+    space="width and learning rate",
+    examples="images",
+)
 
 
 class ArticlePrinter:

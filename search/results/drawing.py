@@ -3,7 +3,7 @@
 Colours are Okabe and Ito's, which all common kinds of colour vision tell apart, and never stand alone: symbols differ.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -15,7 +15,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "cross")
 PAIR = (COLOURS[0], COLOURS[3])  # of the two protocols
 Curve = dict[int, float]  # by epoch
-Point = tuple[int, float, tuple[float, float] | None]  # width, mean, 95 % interval
+Point = tuple[float, float, tuple[float, float] | None]  # place, mean, 95 % interval
 
 
 @dataclass(frozen=True)
@@ -45,68 +45,66 @@ def empty(x: str, y: str, y_format: str = ".1%") -> go.Figure:
     return plot
 
 
-def log_widths(plot: go.Figure, shown: Sequence[int]) -> go.Figure:
-    """Put the x axis on a log scale, labelled with these widths."""
-    plot.update_xaxes(type="log", tickvals=shown, ticktext=[str(width) for width in shown])
+def label_x(plot: go.Figure, ticks: Sequence[Any] | None, labels: Sequence[str], logarithmic: bool) -> go.Figure:
+    """Label the x axis at these places, if there are any, and put it on a log scale."""
+    if logarithmic:
+        plot.update_xaxes(type="log")
+    if ticks is not None:
+        plot.update_xaxes(tickvals=ticks, ticktext=labels)
     return plot
 
 
-def dots(plot: go.Figure, i: int, shift: float, points: Sequence[tuple[int, float]]) -> None:
+def dots(plot: go.Figure, i: int, points: Sequence[tuple[float, float]]) -> None:
     """Draw single seeds, beside their mean so that neither hides the other."""
     marker = {"color": PAIR[i], "size": 6, "opacity": 0.45, "symbol": SYMBOLS[i]}
-    x, y = [width * shift**1.8 for width, _ in points], [value for _, value in points]
+    x, y = [place for place, _ in points], [value for _, value in points]
     plot.add_scatter(
         x=x, y=y, mode="markers", marker=marker, showlegend=False, hovertemplate="%{y}<extra>a seed</extra>"
     )
 
 
-def means(
-    plot: go.Figure,
-    i: int,
-    label: str,
-    shift: float,
-    points: Sequence[Point],
-) -> None:
-    """Draw means with their intervals, joined by a line; `i` picks colour and symbol."""
+def means(plot: go.Figure, i: int, label: str, points: Sequence[Point], *, names: Sequence[str], joined: bool) -> None:
+    """Draw means with their intervals, joined by a line or apart; `i` picks colour and symbol."""
     colour = PAIR[i]
     bars = [(mean - ci[0], ci[1] - mean) if ci else (0.0, 0.0) for _, mean, ci in points]
     plot.add_scatter(
-        x=[width * shift for width, _, _ in points],
+        x=[place for place, _, _ in points],
         y=[mean for _, mean, _ in points],
         error_y={"array": [up for _, up in bars], "arrayminus": [down for down, _ in bars], "thickness": 1.6},
-        mode="lines+markers",
+        mode="lines+markers" if joined else "markers",
         name=label,
         line={"color": colour, "width": 1.2, "dash": ("solid", "dot")[i]},
         marker={"color": colour, "size": 10, "symbol": SYMBOLS[i]},
-        customdata=[width for width, _, _ in points],
-        hovertemplate="%{customdata} units: %{y}<extra></extra>",
+        customdata=list(names),
+        hovertemplate="%{customdata}: %{y}<extra></extra>",
     )
 
 
-def curves(curves: dict[int, Curve], y: str, y_format: str) -> go.Figure:
-    """Draw a curve for each width."""
+def curves(curves: Mapping[str, Curve], y: str, y_format: str) -> go.Figure:
+    """Draw a curve for each setting, by its name."""
     plot = empty("epoch", y, y_format)
-    for i, (width, curve) in enumerate(curves.items()):
+    for i, (name, curve) in enumerate(curves.items()):
         style = {"color": COLOURS[i % len(COLOURS)]}
         plot.add_scatter(
             x=list(curve),
             y=list(curve.values()),
             mode="lines+markers",
-            name=f"{width} units",
+            name=name,
             line=style | {"width": 2},
             marker=style | {"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 8},
         )
     return plot
 
 
-def curve_table(curves: dict[int, Curve], form: str) -> tuple[Sequence[str], list[list[str]]]:
+def curve_table(
+    head: str, curves: Mapping[str, Curve], write: Callable[[float], str]
+) -> tuple[Sequence[str], list[list[str]]]:
     """Return head and rows of the table of curves."""
     epochs = sorted({epoch for curve in curves.values() for epoch in curve})
     rows = [
-        [str(width), *(form.format(curve[epoch]) if epoch in curve else "-" for epoch in epochs)]
-        for width, curve in curves.items()
+        [name, *(write(curve[epoch]) if epoch in curve else "-" for epoch in epochs)] for name, curve in curves.items()
     ]
-    return ("units", *(f"epoch {epoch}" for epoch in epochs)), rows
+    return (head, *(f"epoch {epoch}" for epoch in epochs)), rows
 
 
 def mean_curve(runs: Sequence[Mapping[Any, float]], factor: float) -> Curve:
@@ -114,13 +112,3 @@ def mean_curve(runs: Sequence[Mapping[Any, float]], factor: float) -> Curve:
     epochs = sorted({int(epoch) for run in runs for epoch in run})
     plain = [{int(epoch): value for epoch, value in run.items()} for run in runs]
     return {epoch: factor * fmean([run[epoch] for run in plain if epoch in run]) for epoch in epochs}
-
-
-def percent(value: float) -> str:
-    """Write a fraction in percent."""
-    return f"{value:.2%}"
-
-
-def span(bounds: tuple[float, float] | None) -> str:
-    """Write an interval of fractions in percent."""
-    return f"{bounds[0]:.2%} to {bounds[1]:.2%}" if bounds else "-"

@@ -17,17 +17,16 @@ from optuna.trial import FrozenTrial
 from optuna_dashboard import save_plotly_graph_object
 
 from model.data.mnist import Images, Mnist
-from model.network.mlp import MLP
 from search.errors import NotFoundError
+from search.results.display import Display, display_of
 from search.results.drawing import Picture
 from search.results.predictions import prediction_grid
 from search.results.search_figures import search_figures
-from search.results.summary import curve_text, curve_title
+from search.results.summary import curve_text, width_curve
 from search.results.verdict_figures import verdict_figures
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.study import load_study
-from search.store.terms import Terms
 from search.store.trials import value
 from search.training.artifacts import Artifacts
 from search.verdict.findings import Findings, findings
@@ -83,7 +82,7 @@ def publish_grids(artifacts: Artifacts, images: Images, which: str) -> None:
     name = f"predictions-{which}.png"
     for trial, _ in _marks(read_state(artifacts.storage, artifacts.study)):
         model = None if artifacts.files(trial, name) else artifacts.weights(trial)
-        if not isinstance(model, MLP):  # the article's pictures are of its own networks
+        if model is None:
             continue
         with TemporaryDirectory() as scratch:
             path = Path(scratch) / name
@@ -119,44 +118,41 @@ def _marks(search: StudyState) -> list[tuple[FrozenTrial, str]]:
     marks: list[tuple[FrozenTrial, str]] = []
     if baseline is not None:
         also = " It is the best of the search as well." if baseline is best else ""
-        marks.append((baseline, f"**Baseline**: {_what(search)}, never pruned.{also}"))
+        note = display_of(search.attributes).words.baseline_note
+        marks.append((baseline, f"**Baseline**: {note}, never pruned.{also}"))
     if best is not None and best is not baseline:
         marks.append((best, "**Best of the search.** Its value is flattered by luck, as every winner's is."))
     return marks
 
 
-def _what(search: StudyState) -> str:
-    if "study_file" in search.attributes:
-        return "the study's own setting"
-    return "the article's own setting, 25 units and lr 0.02"
-
-
 def _summary(search: StudyState, verdict: str) -> str:
-    curve = "\n".join(curve_text(search))
+    display = display_of(search.attributes)
+    curve = "\n".join(curve_text(width_curve(search.finished, display), display))
+    metric, data = display.asked.metric.name, display.words.data
     parts = [
         f"# {search.attributes.get('question', search.name)}",
         verdict
         or "No verdict yet: it needs runs from fresh seeds, which `python -m search.run` adds after the search.",
         "## The search",
-        _table(search),
-        f"{curve_title(search).capitalize()}:\n\n```text\n{curve}\n```",
-        "Test images choose nothing here: trials are compared on validation images.",
+        _table(display, search.best, search.baseline),
+        f"Best {metric} by {display.axis(display.main)}:\n\n```text\n{curve}\n```",
+        f"Test {data} choose nothing here: trials are compared on validation {data}.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(search: StudyState) -> str:
-    best, baseline, terms = search.best, search.baseline, search.terms
-    rows = [_row(name, trial, terms) for name, trial in (("best", best), ("baseline", baseline)) if trial]
+def _table(display: Display, best: FrozenTrial | None, baseline: FrozenTrial | None) -> str:
+    rows = [_row(display, name, trial) for name, trial in (("best", best), ("baseline", baseline)) if trial]
+    heads = display.heads()
     if best and baseline:
-        blank = " | ".join("" for _ in terms.titles())
-        rows.append(f"| difference | | {blank} | {terms.difference(value(best) - value(baseline))} |")
-    head = f"| | trial | {' | '.join(terms.titles())} | {terms.metric} |\n|{'---|' * (3 + len(terms.titles()))}\n"
+        rows.append(f"| difference |{' |' * (len(heads) + 1)} {display.difference(value(best) - value(baseline))} |")
+    head = f"| | trial | {' | '.join(heads)} | {display.asked.metric.name} |\n|{'---|' * (len(heads) + 3)}\n"
     return head + "\n".join(rows) if rows else "No trial has been completed yet."
 
 
-def _row(name: str, trial: FrozenTrial, terms: Terms) -> str:
-    return f"| {name} | {trial.number} | {' | '.join(terms.cells(trial.params))} | {terms.value(value(trial))} |"
+def _row(display: Display, name: str, trial: FrozenTrial) -> str:
+    cells = [name, str(trial.number), *display.cells(trial.params), display.value(value(trial))]
+    return f"| {' | '.join(cells)} |"
 
 
 def _titled(picture: Picture) -> go.Figure:

@@ -2,25 +2,22 @@
 
 from collections.abc import Iterator
 from importlib.resources import files
-from itertools import zip_longest
 from typing import Any
 
 import jinja2
 from plotly.offline import get_plotlyjs
 
+from search.results.display import Display, Names, display_of
 from search.results.drawing import Picture
 from search.results.verdict_figures import verdict_figures
-from search.verdict.claims import Claim
+from search.verdict.claims import Judgement
 from search.verdict.findings import Findings, arm_summary
+from search.verdict.judge import SpotSummary
+from search.verdict.names import number, unit_of
+from studies.claims import Metric
 from studies.confirmation import PUBLISHED_EPOCHS, PUBLISHED_SEEDS
-from studies.sweet_spot import ARTICLE_EPOCHS
+from studies.settings import Setting, short
 
-QUOTES = {  # the article's words
-    "too-few-struggles": "10 “struggles to learn”",
-    "too-many-slower": "100 “takes longer to train”",
-    "too-many-memorizes": "100 “might memorize instead of learn”",
-    "25-just-right": "25 is “just right”",
-}
 SIGNS = {"supported": "✓", "refuted": "✗", "undecided": "?"}  # so that colour never stands alone
 
 MACHINE = {"device": "device", "threads": "CPU threads", "torch": "PyTorch", "sweetspot": "sweetspot"}
@@ -29,19 +26,25 @@ MACHINE = {"device": "device", "threads": "CPU threads", "torch": "PyTorch", "sw
 def page(found: Findings) -> str:
     """Return the page; everything that comes from the study is escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters["percent"] = lambda value: "-" if value is None else f"{value:.2%}"
-    environment.filters["span"] = lambda ci: "" if ci is None else f"{ci[0]:.2%} to {ci[1]:.2%}"
+    display = display_of(found.search.attributes)
+    environment.filters["figure"] = lambda value: "-" if value is None else display.value(value)
+    environment.filters["span"] = lambda ci: "" if ci is None else display.span(ci)
     template = environment.from_string((files("search.results") / "page.html").read_text(encoding="utf-8"))
     return template.render(
-        **_words(found),
+        **_words(found, display),
         plotly=get_plotlyjs(),
         pictures=[(picture, _inline(picture)) for picture in verdict_figures(found)],
-        claims=list(zip_longest(found.verdict.claims, found.verdict.fair_claims)),
-        quotes=QUOTES,
+        claims=_cards(found),
         signs=SIGNS,
         effect=_effect,
         arms=[(role, arm_summary(found, role)) for role in ("winner", "baseline")],
     )
+
+
+def _cards(found: Findings) -> list[tuple[Judgement, Judgement | None]]:
+    """Return each claim with what it is where settings are tuned, None where it is not judged so."""
+    fair = {claim.id: claim for claim in found.verdict.fair_claims}
+    return [(claim, fair.get(claim.id)) for claim in found.verdict.claims]
 
 
 def _inline(picture: Picture) -> str:
@@ -49,50 +52,97 @@ def _inline(picture: Picture) -> str:
     return str(picture.plot.to_json()).replace("<", "\\u003c")
 
 
-def _words(found: Findings) -> dict[str, Any]:
+def _words(found: Findings, display: Display) -> dict[str, Any]:
     right = found.verdict.claims[-1]
     return {
         "found": found,
+        "display": display,
+        "words": display.words,
+        "question": found.search.attributes.get("question", found.search.name),
         "answer": {"supported": "Yes", "refuted": "No", "undecided": "Not decided"}[right.verdict],
         "right": right,
-        "article_epochs": ARTICLE_EPOCHS,
+        "names": Names.of([arm.setting for arm in found.verdict.arms], found.asked.called),
+        "kinds": {claim.kind for claim in found.asked.claims},
         "quick": found.seeds < PUBLISHED_SEEDS or found.epochs < PUBLISHED_EPOCHS,
         "published": (PUBLISHED_SEEDS, PUBLISHED_EPOCHS),
-        "margins": found.verdict.margins,
-        "protocol": list(_protocol(found)),
+        "margins": _margins(found),
+        "spots": [_spot(found, display, spot) for spot in found.verdict.sweet_spot],
+        "protocol": list(_protocol(found, display)),
         "machine": list(_machine(found)),
         "command": command(found),
         "date": found.ended.date(),
     }
 
 
-def _effect(claim: Claim) -> str:
+def _effect(claim: Judgement) -> str:
     """Return a claim's effect and its interval in its own unit."""
     if claim.effect is None:
         return "not measured"
-    times = claim.parts[0].hypothesis.unit == "times"
-
-    def number(value: float) -> str:
-        return f"{value:.2f}" if times else f"{100 * value:.2f}"
-
-    unit = "times" if times else "points"
-    known = f" (95 % interval {number(claim.ci95[0])} to {number(claim.ci95[1])})" if claim.ci95 else ""
-    return f"{number(claim.effect)} {unit}{known}, n = {claim.n}"
+    unit = claim.parts[0].hypothesis.unit
+    low, high = (number(bound, unit) for bound in claim.ci95 or (0, 0))
+    known = f" (95 % interval {low} to {high})" if claim.ci95 else ""
+    return f"{number(claim.effect, unit)}{'' if unit == 'plain' else f' {unit}'}{known}, n = {claim.n}"
 
 
-def _protocol(found: Findings) -> Iterator[tuple[str, str]]:
-    stored = found.confirmation.attributes["fingerprint"]
-    split = stored["split"]
-    yield "network", "784-h-h-10 with ReLU, PyTorch's default initialisation, Adam, cross-entropy"
-    yield "images", f"MNIST, split {', '.join(f'{name} {value}' for name, value in split.items())}"
+def _margins(found: Findings) -> str:
+    """Write the margins as a sentence lists them."""
+    told = [_margin(name, size, found.asked.metric) for name, size in found.verdict.margins().items()]
+    return ", ".join(told[:-1]) + " and " + told[-1] if len(told) > 1 else told[0]
+
+
+def _margin(name: str, sizes: Any, metric: Metric) -> str:
+    known = sizes if isinstance(sizes, list) else [sizes]
+    if name == "time_ratio":
+        return f"{' or '.join(number(size, 'times') for size in known)} times the time"
+    size = " or ".join(number(each, unit_of(metric)) for each in known)
+    of = "gap" if name == "gap" else metric.name.removeprefix("validation ")
+    return f"{size}{' points' if metric.fraction else ''} of {of}"
+
+
+def _spot(found: Findings, display: Display, spot: SpotSummary) -> str:
+    """Describe where a sweet spot may lie."""
+    called, protocols = spot.claim.words.called, found.asked.protocols.names
+    one, many = (called.one, called.many) if called else (f"value of {spot.claim.parameter}",) * 2
+    has = f"has\n{spot.best} {called.unit}" if called else f"is at\n{spot.claim.parameter}={short(spot.best)}"
+    top = "highest" if found.asked.metric.sign > 0 else "lowest"
+    knee = "no " + one if spot.knee is None else short(spot.knee)
+    likely = ", ".join(map(short, spot.plausible)) or f"none of the {many} tried"
+    return (
+        f"{display.words.at[protocols.index(spot.protocol)]}: the {top} mean {has}; the smallest {one} within the "
+        f"margin of it is {short(spot.smallest_within_margin)}, within one standard error\n"
+        f"{short(spot.one_standard_error)}; "
+        f"the knee of {display.metric} over parameters lies at {knee}; not ruled out as sweet spot\n"
+        f"{'is' if len(spot.plausible) == 1 else 'are'} {likely}."
+    )
+
+
+def _protocol(found: Findings, display: Display) -> Iterator[tuple[str, str]]:
+    stored, words = found.confirmation.attributes["fingerprint"], display.words
+    names = Names.of([arm.setting for arm in found.plan.arms], found.asked.called)
+    yield "network", words.network
+    split = ", ".join(f"{name} {value}" for name, value in stored["split"].items())
+    yield words.data, f"{words.split}{split}"
     yield "batch", f"{stored['batch']}, shuffled every epoch"
     yield "epochs", f"{found.epochs} for every confirming run"
-    yield "seeds", f"{found.seeds}, the same at every width; each sets initial weights and the order of batches"
-    yield "widths", ", ".join(str(width) for width in sorted({arm.width for arm in found.plan.arms}))
+    yield (
+        "seeds",
+        f"{found.seeds}, the same at every {names.one}; each sets initial weights and the order of batches",
+    )
+    yield names.many, _listed(found, names)
     for arm in found.plan.arms:
-        if arm.lr_from is not None:
-            yield f"best lr at {arm.width} units", f"{arm.lr:.5f}, from trial {arm.lr_from} of the search"
+        if arm.source is not None and arm.protocol == found.asked.protocols.tuned:
+            free = ", ".join(display.write(name, arm.params[name]) for name in found.asked.protocols.free)
+            yield (
+                words.tuned_row.format(name=names.full(arm.setting)),
+                f"{free}, from trial {arm.source} of the search",
+            )
     yield "search", f"{found.plan.finished} finished trials, seed {found.search.attributes.get('seed')}"
+
+
+def _listed(found: Findings, names: Names) -> str:
+    settings = {arm.setting for arm in found.plan.arms if arm.protocol in found.asked.protocols.names}
+    separator = ", " if names.called or len(names.varying) == 1 else "; "
+    return separator.join(names.brief(setting) for setting in sorted(settings, key=Setting.order))
 
 
 def _machine(found: Findings) -> Iterator[tuple[str, str]]:

@@ -1,139 +1,137 @@
-"""Plots of a search by itself, from its trials alone: what they tried, the best by width, how they learnt."""
+"""Plots of a search by itself, from its trials alone: what they tried, the best by parameter, how they learnt."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from search.results.drawing import COLOURS, SYMBOLS, Picture, empty
+from search.results.display import Display, display_of
+from search.results.drawing import COLOURS, SYMBOLS, Picture, empty, label_x
+from search.results.verdict_figures import colour_ends, hover_value, second
 from search.store.state import StudyState
-from search.store.terms import SHORT, Terms
 from search.store.trials import value
 from studies.curve_model import reports
 
-WIDTHS = (4, 8, 16, 32, 64, 128, 256)
-RATES = (1e-4, 1e-3, 1e-2, 1e-1)
 PAGE = {"pruned": COLOURS[6], "complete": COLOURS[0], "baseline": COLOURS[3], "best": COLOURS[2]}
 Marked = Sequence[tuple[str, FrozenTrial]]  # the trials that stand out, by what they are
 
 
 def search_figures(search: StudyState) -> list[Picture]:
     """Return the figures; empty where no trial has been scored yet."""
-    trials, marked, terms = search.finished, _marked(search), search.terms
+    trials, marked = search.finished, _marked(search)
     if not trials:
         return []
-    axes = [*terms.numbers]
-    tried = [_tried(trials, marked, terms, *axes[:2])] if len(axes) > 1 else []
-    by_parameter = [_by_parameter(trials, marked, terms, axes[0])] if axes else []
-    return [*tried, *by_parameter, _learning(trials, marked, terms)]
+    display = display_of(search.attributes)
+    return [_tried(display, trials, marked), _by_main(display, trials, marked), _learning(display, trials, marked)]
 
 
-def _tried(trials: Sequence[FrozenTrial], marked: Marked, terms: Terms, x: str, y: str) -> Picture:
-    """Every trial at two of its parameters."""
-    plot = empty(title(x), title(y))
-    _axis(plot.update_yaxes, y, terms)
-    values = [value(trial) for trial in trials]
-    marker = {"color": values, "size": 11, "colorscale": "Cividis", "showscale": True, **_colours(values, terms)}
-    _points(plot, trials, "trial", x, [trial.params[y] for trial in trials], marker, terms)
+def _tried(display: Display, trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
+    """Every trial at its first two parameters."""
+    main, other, metric = display.main, display.other, display.asked.metric
+    plot = empty(display.axis(main), display.axis(other) if other else metric.name)
+    if other:
+        ticks = display.ticks(other)
+        plot.update_yaxes(tickformat="", **({"type": "log"} if display.logarithmic(other) else {}))
+        if ticks:
+            plot.update_yaxes(tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+    low, high = colour_ends([value(trial) for trial in trials], metric.sign)
+    end = {"cmin": low} if metric.sign > 0 else {"cmax": high}
+    marker = {"color": [value(trial) for trial in trials], "size": 11, "colorscale": "Cividis", "showscale": True}
+    marker |= {"colorbar": {"tickformat": display.tick_format}, **end}
+    _points(plot, display, trials, "trial", y=[second(display, trial) for trial in trials], marker=marker)
     for name, trial in marked:
-        ring = {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
-        _points(plot, [trial], name, x, [trial.params[y]], ring, terms)
-    _axis(plot.update_xaxes, x, terms)
+        _points(plot, display, [trial], name, y=[second(display, trial)], marker=_ring(name))
     return Picture(
         "search",
         "What the search tried",
-        f"Coloured by the last {terms.metric}; pruned trials trained for fewer epochs.",
-        f"{len(trials)} trials over {title(x)} and {title(y)}.",
-        plot,
-        ("trial", *terms.titles(), terms.metric),
-        [[str(t.number), *terms.cells(t.params), terms.value(value(t))] for t in trials],
+        f"Coloured by the last {metric.name}; pruned trials trained for fewer epochs.",
+        f"{len(trials)} trials over {display.words.space}.",
+        _over_main(plot, display),
+        ("trial", *display.heads(), metric.name),
+        [[str(t.number), *display.cells(t.params), display.value(value(t))] for t in trials],
     )
 
 
-def _colours(values: Sequence[float], terms: Terms) -> dict[str, object]:
-    """The worst quarter, far from the rest, shares a colour."""
-    ordered = sorted(values)
-    ends = {"cmin": ordered[len(ordered) // 4]} if terms.sign > 0 else {"cmax": ordered[-1 - len(ordered) // 4]}
-    return {**ends, "colorbar": {"tickformat": ".1%" if terms.is_share else ".3g"}}
-
-
-def _by_parameter(trials: Sequence[FrozenTrial], marked: Marked, terms: Terms, x: str) -> Picture:
-    """The metric against a parameter, completed and pruned apart."""
-    plot = empty(title(x), terms.metric, ".1%" if terms.is_share else "")
+def _by_main(display: Display, trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
+    """The metric against the parameter of the claims, completed and pruned apart."""
+    metric, main = display.asked.metric, display.main
+    plot = empty(display.axis(main), metric.name, display.tick_format)
     for i, state in enumerate((TrialState.PRUNED, TrialState.COMPLETE)):
         name, chosen = state.name.lower(), [trial for trial in trials if trial.state == state]
         marker = {"symbol": SYMBOLS[i], "size": 10, "color": PAGE[name]}
-        _points(plot, chosen, name, x, [value(trial) for trial in chosen], marker, terms)
+        _points(plot, display, chosen, name, y=[value(trial) for trial in chosen], marker=marker)
     for name, trial in marked:
-        ring = {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
-        _points(plot, [trial], name, x, [value(trial)], ring, terms)
-    values = sorted((value(trial) for trial in trials), key=lambda one: terms.sign * one)
-    worst, best = values[len(values) // 4], values[-1]  # the worst quarter would squeeze the rest
-    reach = max(abs(best - worst), 1e-9)
-    plot.update_yaxes(range=sorted([worst - 0.1 * terms.sign * reach, best + 0.1 * terms.sign * reach]))
-    _axis(plot.update_xaxes, x, terms)
+        _points(plot, display, [trial], name, y=[value(trial)], marker=_ring(name))
+    plot.update_yaxes(range=_frame(display, [value(trial) for trial in trials]))  # the worst would squeeze the rest
+    plain = display.metric[0].upper() + display.metric[1:]
     return Picture(
-        "search-widths" if x == "hidden_units" else "search-parameter",
-        f"{'Accuracy by width' if x == 'hidden_units' else f'By {title(x)}'} in the search",
-        "The worst quarter of the trials may lie outside the frame.",
-        f"{terms.metric.capitalize()} of {len(trials)} trials against {title(x)}.",
-        plot,
-        ("trial", SHORT.get(x, x), "state", terms.metric),
-        [[str(t.number), f"{t.params[x]:.5g}", t.state.name.lower(), terms.value(value(t))] for t in trials],
+        "search-widths",
+        f"{plain} by {display.called.one} in the search",
+        "The worst quarter of the trials may lie outside the frame."
+        if metric.sign < 0
+        else "The worst quarter of the trials may lie below the frame.",
+        f"{metric.name[0].upper() + metric.name[1:]} of {len(trials)} trials against {display.axis(main)}.",
+        _over_main(plot, display),
+        ("trial", display.label(main), "state", metric.name),
+        [
+            [str(t.number), display.write(main, t.params[main]), t.state.name.lower(), display.value(value(t))]
+            for t in trials
+        ],
     )
 
 
-def _learning(trials: Sequence[FrozenTrial], marked: Marked, terms: Terms) -> Picture:
+def _frame(display: Display, values: Sequence[float]) -> list[float]:
+    """Return the ends of the axis: a little beyond the values but for the worst quarter."""
+    low, high = colour_ends(values, display.asked.metric.sign)
+    if display.asked.metric.fraction:
+        return [low - 0.005, high + 0.01]
+    room = 0.05 * (high - low or 1)
+    return [low - room, high + room]
+
+
+def _learning(display: Display, trials: Sequence[FrozenTrial], marked: Marked) -> Picture:
     """Learning curves: all trials in grey, baseline and best in colour."""
-    plot = empty("epoch", terms.metric, ".1%" if terms.is_share else "")
+    metric = display.asked.metric
+    plot = empty("epoch", metric.name, display.tick_format)
     for trial in trials:
         _curve(plot, trial, f"trial {trial.number}", {"color": COLOURS[6], "width": 1}, False)
     for name, trial in marked:
         _curve(plot, trial, f"{name}: trial {trial.number}", {"color": PAGE[name], "width": 3}, True)
     plot.update_xaxes(type="log")
-    if terms.key == "accuracy":
+    if metric.fraction and metric.sign > 0:
         worst = min((value(trial) for _, trial in marked), default=0.9)
         plot.update_yaxes(range=[worst - 0.1, 1.0])  # the start of the curves would squeeze their ends
     return Picture(
         "search-curves",
         "Learning curves of the search",
         "Grey lines are all trials; those that end early were pruned.",
-        f"{terms.metric.capitalize()} by epoch of {len(trials)} trials.",
+        f"{metric.name[0].upper() + metric.name[1:]} by epoch of {len(trials)} trials.",
         plot,
-        ("trial", "epochs", terms.metric),
-        [[str(trial.number), str(trial.last_step), terms.value(value(trial))] for trial in trials],
+        ("trial", "epochs", metric.name),
+        [[str(trial.number), str(trial.last_step), display.value(value(trial))] for trial in trials],
     )
 
 
-def title(name: str) -> str:
-    """Return a parameter's name as an axis has it."""
-    return {"lr": "learning rate"}.get(name, name.replace("_", " "))
+def _ring(name: str) -> dict[str, object]:
+    return {"symbol": "circle-open", "size": 20, "color": PAGE[name], "line": {"width": 3}}
 
 
-def _axis(update: Callable[..., object], name: str, terms: Terms) -> None:
-    ticks = {"hidden_units": WIDTHS, "lr": RATES}.get(name)
-    update(type="log" if terms.numbers[name].log else "linear", tickformat="")
-    if ticks:
-        update(tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+def _over_main(plot: go.Figure, display: Display) -> go.Figure:
+    ticks = display.ticks(display.main)
+    return label_x(plot, ticks, [str(tick) for tick in ticks or []], display.logarithmic(display.main))
 
 
-def _points(  # noqa: PLR0917
-    plot: go.Figure,
-    trials: Sequence[FrozenTrial],
-    name: str,
-    x: str,
-    y: Sequence[float],
-    marker: object,
-    terms: Terms,
+def _points(
+    plot: go.Figure, display: Display, trials: Sequence[FrozenTrial], name: str, *, y: Sequence[float], marker: object
 ) -> None:
     plot.add_scatter(
-        x=[trial.params[x] for trial in trials],
+        x=[trial.params[display.main] for trial in trials],
         y=y,
         mode="markers",
         name=name,
         marker=marker,
-        customdata=[[trial.number, terms.value(value(trial)), terms.setting(trial.params)] for trial in trials],
-        hovertemplate="trial %{customdata[0]}: %{customdata[2]}<br>%{customdata[1]}",
+        customdata=[[trial.number, value(trial), display.described(trial)] for trial in trials],
+        hovertemplate=f"trial %{{customdata[0]}}: %{{customdata[2]}}<br>%{{customdata[1]{hover_value(display)}}}",
     )
 
 

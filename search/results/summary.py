@@ -1,124 +1,102 @@
 """What a search has found so far, as JSON and as text, made of its state."""
 
-import math
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
-from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
+from search.results.display import OF_ARTICLE, Display, display_of
 from search.store.state import StudyState
-from search.store.terms import Terms
 from search.store.trials import trial_json, value
+from studies.settings import short
 from studies.sweet_spot import NAME
 
-BINS = (4, 8, 16, 32, 64, 128, 257)  # of hidden units: a doubling each, as widths are sampled by their log
-PARTS = 6  # of another parameter's range, each as wide on its scale
 BAR = 40  # characters
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The best of one range of a parameter."""
+    """The best of one range of the parameter that claims are about."""
 
-    low: float
-    high: float  # inclusive for whole numbers
+    low: Any
+    high: Any  # inclusive
     trials: int  # completed or pruned
     best: FrozenTrial | None  # best completed; where none is, the pruned one that was best when it was stopped
 
 
-def parameter_of(state: StudyState) -> str | None:
-    """Return the parameter that the curve is drawn over: the first that is a number, whole ones before others."""
-    return next(iter(state.terms.numbers), None)
+def width_curve(finished: Sequence[FrozenTrial], display: Display = OF_ARTICLE) -> list[Bin]:
+    """Return the best trial of each range of the main parameter, a completed one where there is any."""
+    bins: list[Bin] = []
+    for low, high in display.bins():
+        inside = [trial for trial in finished if _within(trial.params[display.main], low, high)]
+        inside = [trial for trial in inside if not any(trial is other.best for other in bins)]
+        best = max(inside, key=lambda trial: _merit(trial, display), default=None)
+        bins.append(Bin(low, high, len(inside), best))
+    return bins
 
 
-def parameter_curve(state: StudyState) -> list[Bin]:
-    """Return the best trial of each range of a parameter, a completed one where there is any."""
-    name = parameter_of(state)
-    return [] if name is None else [_bin(state, name, low, end) for low, end in pairwise(_edges(state, name))]
+def _within(own: Any, low: Any, high: Any) -> bool:
+    return bool(own == low if isinstance(low, str | bool | None) else low <= own <= high)
 
 
-def _edges(state: StudyState, name: str) -> list[float]:
-    if name == "hidden_units":
-        return [*BINS]
-    distribution = state.terms.numbers[name]
-    whole = isinstance(distribution, IntDistribution)
-    scale, back = (math.log, math.exp) if distribution.log else (float, float)
-    low, high = scale(distribution.low), scale(distribution.high)
-    inner = [back(low + (high - low) * k / PARTS) for k in range(1, PARTS)]
-    last = distribution.high + 1 if whole else math.nextafter(distribution.high, math.inf)
-    return sorted({distribution.low, *(map(round, inner) if whole else inner), last})
+def _merit(trial: FrozenTrial, display: Display) -> tuple[bool, float]:
+    return trial.state == TrialState.COMPLETE, display.asked.metric.sign * value(trial)
 
 
-def _bin(state: StudyState, name: str, low: float, end: float) -> Bin:
-    inside = [trial for trial in state.finished if low <= trial.params[name] < end]
-    sign = state.terms.sign
-    best = max(inside, key=lambda trial: (trial.state == TrialState.COMPLETE, sign * value(trial)), default=None)
-    whole = isinstance(state.terms.numbers[name], IntDistribution)
-    return Bin(low, end - 1 if whole else end, len(inside), best)
-
-
-def curve_text(state: StudyState) -> list[str]:
+def curve_text(bins: Sequence[Bin], display: Display = OF_ARTICLE) -> list[str]:
     """Draw the curve as bars from the worst to the best value shown; light ones are of pruned trials."""
-    bins = parameter_curve(state)
-    values = [state.terms.sign * value(b.best) for b in bins if b.best]
+    values = [display.asked.metric.sign * value(b.best) for b in bins if b.best]
     if not values:
         return ["no finished trial yet"]
-    return [_bar(b, state, min(values), max(values)) for b in bins]
+    return [_bar(b, min(values), max(values), display) for b in bins]
 
 
-def curve_title(state: StudyState) -> str:
-    """Return what the curve shows."""
-    return f"best {state.terms.metric} by {(parameter_of(state) or 'parameter').replace('_', ' ')}"
-
-
-def _bar(b: Bin, state: StudyState, low: float, high: float) -> str:
-    terms, name = state.terms, parameter_of(state)
-    label = f"{b.low:>4}-{b.high:<4}" if name == "hidden_units" else f"{b.low:>8.4g}-{b.high:<8.4g}"
-    if b.best is None or name is None:
+def _bar(b: Bin, low: float, high: float, display: Display) -> str:
+    label = f"{short(b.low):>4}-{short(b.high):<4}" if b.low != b.high else f"{short(b.low):<9}"
+    if b.best is None:
         return f"{label} {'-':>7}  not tried"
-    length = BAR if high == low else 1 + round((BAR - 1) * (terms.sign * value(b.best) - low) / (high - low))
-    which = f"{terms.setting({name: b.best.params[name]})}, best of {b.trials}"
+    merit = display.asked.metric.sign * value(b.best)
+    length = BAR if high == low else 1 + round((BAR - 1) * (merit - low) / (high - low))
+    best = f"{display.of_main(b.best.params[display.main])}, best of {b.trials}"
+    shown = f"{label} {display.value(value(b.best)):>7}"
     if b.best.state == TrialState.COMPLETE:
-        return f"{label} {terms.value(value(b.best)):>7}  {'█' * length} {which}"
-    pruned = f"all pruned: this one at epoch {b.best.last_step}"
-    return f"{label} {terms.value(value(b.best)):>7}  {'░' * length} {which}, {pruned}"
+        return f"{shown}  {'█' * length} {best}"
+    return f"{shown}  {'░' * length} {best}, all pruned: this one at epoch {b.best.last_step}"
 
 
-def table(state: StudyState) -> Table:
+def table(best: FrozenTrial | None, baseline: FrozenTrial | None, display: Display = OF_ARTICLE) -> Table:
     """Return best, baseline and their difference as a table."""
-    terms, best, baseline = state.terms, state.best, state.baseline
-    result, titles = Table(box=None, pad_edge=False), terms.titles()
-    for title in ("", "trial", *titles, terms.metric, "parameters"):
+    result = Table(box=None, pad_edge=False)
+    heads = display.heads()
+    for title in ("", "trial", *heads, display.asked.metric.name, "parameters"):
         result.add_column(title, justify="left" if title == "" else "right")
+    blank = ["-"] * (len(heads) + 1)
     for name, trial in (("best", best), ("baseline", baseline)):
-        result.add_row(name, *(_cells(trial, terms) if trial else ["-", *("-" for _ in titles), "not finished", "-"]))
+        result.add_row(name, *(_cells(trial, display) if trial else [*blank, "not finished", "-"]))
     if best and baseline:
-        result.add_row("difference", "", *("" for _ in titles), terms.difference(value(best) - value(baseline)), "")
+        told = display.difference(value(best) - value(baseline))
+        result.add_row("difference", *[""] * (len(heads) + 1), told, "")
     return result
 
 
-def _cells(trial: FrozenTrial, terms: Terms) -> list[str]:
-    attrs = trial.user_attrs
-    parameters = f"{attrs['parameters']:,}" if "parameters" in attrs else "-"
-    return [str(trial.number), *terms.cells(trial.params), terms.value(value(trial)), parameters]
+def _cells(trial: FrozenTrial, display: Display) -> list[str]:
+    parameters = trial.user_attrs.get("parameters")
+    return [
+        str(trial.number),
+        *display.cells(trial.params),
+        display.value(value(trial)),
+        f"{parameters:,}" if parameters is not None else "-",
+    ]
 
 
 def summary(state: StudyState) -> dict[str, Any]:
-    """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve by a parameter.
-
-    The curve is called `widths` where the parameter is `hidden_units`, else `curve`, beside its `parameter`.
-    """
+    """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve."""
     best, baseline, ends = state.best, state.baseline, state.ends
-    bins = [
-        {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best, ends) if b.best else None}
-        for b in parameter_curve(state)
-    ]
-    name = parameter_of(state)
+    display = display_of(state.attributes)
     return {
         "study": state.name,
         "storage": state.storage,
@@ -127,7 +105,10 @@ def summary(state: StudyState) -> dict[str, Any]:
         "best": trial_json(best, ends) if best else None,
         "baseline": trial_json(baseline, ends) if baseline else None,
         "difference": value(best) - value(baseline) if best and baseline else None,
-        **({"widths": bins} if name == "hidden_units" else {"parameter": name, "curve": bins}),
+        display.curve_key: [
+            {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best, ends) if b.best else None}
+            for b in width_curve(state.finished, display)
+        ],
         "torch": torch.__version__,
     }
 

@@ -6,105 +6,119 @@ from typing import Any
 
 from rich.console import Console
 
-from search.verdict.claims import Claim
+from search.results.display import Display, Names, display_of
+from search.verdict.claims import Judgement
 from search.verdict.findings import Findings, arm_summary
-from search.verdict.judge import WidthSummary
+from search.verdict.judge import ArmSummary
 from studies.confirmation import PUBLISHED_EPOCHS, PUBLISHED_SEEDS
-from studies.sweet_spot import ARTICLE_EPOCHS
 
 COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
-PROTOCOLS = {"article-lr": "every width at the article's lr", "best-lr": "each width at the best lr found for it"}
 PLOT, TEXT = 44, 96  # characters
 
 
 def show(found: Findings, console: Console) -> None:
-    """Print the claims with their verdicts, accuracy by width, and the winner beside the baseline."""
-    console.print(f"\n{_headline(found)}", markup=False)
+    """Print the claims with their verdicts, the metric by setting, and the winner beside the baseline."""
+    display = display_of(found.search.attributes)
+    console.print(f"\n{_headline(found, display)}", markup=False)
     _claims(found.verdict.claims, console)
-    for line in short(found.verdict.fair_claims):
+    for line in short(found.verdict.fair_claims, display):
         console.print(line, markup=False)
-    for protocol, words in PROTOCOLS.items():
-        console.print(
-            f"\nvalidation accuracy by hidden units, {words} (mean and 95 % interval over seeds)", markup=False
-        )
-        for line in curve([width for width in found.verdict.widths if width.protocol == protocol]):
+    names = Names.of([arm.setting for arm in found.verdict.arms], found.asked.called)
+    axis = names.called.axis if names.called else names.one
+    for protocol, words in zip(found.asked.protocols.names, display.words.protocols, strict=False):
+        metric = found.asked.metric.name
+        console.print(f"\n{metric} by {axis}, {words} (mean and 95 % interval over seeds)", markup=False)
+        for line in curve([arm for arm in found.verdict.arms if arm.protocol == protocol], display, names):
             console.print(line, markup=False)
     console.print()
-    for line in (*arm_summaries(found), *caveats(found)):
+    for line in (*arm_summaries(found, display), *caveats(found, display)):
         console.print(line, markup=False)
 
 
-def _headline(found: Findings) -> str:
-    return (
-        f"verdict on the article's claims: {found.seeds} fresh seeds, {found.epochs} epochs "
-        f"(the article trains {ARTICLE_EPOCHS}), lr 0.02 at every width"
-    )
+def _headline(found: Findings, display: Display) -> str:
+    words = display.words
+    return f"verdict on {words.claims}: {found.seeds} fresh seeds, {found.epochs} epochs{words.length}"
 
 
-def _claims(claims: Sequence[Claim], console: Console) -> None:
+def _claims(claims: Sequence[Judgement], console: Console) -> None:
     for claim in claims:
         colour = COLOURS[claim.verdict]
-        console.print(f"  [{colour}]{claim.verdict:<10}[/{colour}] {claim.id}")
+        console.print(f"  [{colour}]{claim.verdict:<10}[/{colour}] ", end="")
+        console.print(claim.id, markup=False)
         console.print(textwrap.indent(textwrap.fill(claim.sentence, TEXT), " " * 13), markup=False)
 
 
-def short(claims: Sequence[Claim]) -> list[str]:
-    """Return the verdicts alone, for the claims with each width at its best learning rate."""
+def short(claims: Sequence[Judgement], display: Display) -> list[str]:
+    """Return the verdicts alone, for the claims with the free parameters at their best."""
     listed = ", ".join(f"{claim.id} {claim.verdict}" for claim in claims)
-    return [f"with each width at its own best lr: {listed}"] if claims else []
+    return [f"with {display.words.each_tuned}: {listed}"] if claims else []
 
 
-def curve(widths: Sequence[WidthSummary]) -> list[str]:
-    """Draw a line for each width: its mean as a dot within its interval."""
-    low = min(((width.ci95 or (width.mean, 0))[0] for width in widths), default=0.0)
-    high = max(((width.ci95 or (0, width.mean))[1] for width in widths), default=1.0)
-    return [_line(width, low, high) for width in widths]
+def curve(arms: Sequence[ArmSummary], display: Display, names: Names) -> list[str]:
+    """Draw a line for each setting: its mean as a dot within its interval."""
+    low = min(((arm.ci95 or (arm.mean, 0))[0] for arm in arms), default=0.0)
+    high = max(((arm.ci95 or (0, arm.mean))[1] for arm in arms), default=1.0)
+    width = max([5, *(len(names.brief(arm.setting)) for arm in arms)])
+    return [_line(arm, low, high, display, f"{names.brief(arm.setting):>{width}}") for arm in arms]
 
 
-def _line(width: WidthSummary, low: float, high: float) -> str:
+def _line(arm: ArmSummary, low: float, high: float, display: Display, name: str) -> str:
     def column(value: float) -> int:
         return round((value - low) / (high - low or 1) * (PLOT - 1))
 
-    start, end = width.ci95 or (width.mean, width.mean)
+    start, end = arm.ci95 or (arm.mean, arm.mean)
     cells = ["─" if column(start) <= i <= column(end) else " " for i in range(PLOT)]
-    cells[column(start)], cells[column(end)], cells[column(width.mean)] = "├", "┤", "●"
-    return f"{width.width:>5} {width.mean:>7.2%} {_span(width.ci95):14} {''.join(cells)} lr {width.lr:.5f}"
+    cells[column(start)], cells[column(end)], cells[column(arm.mean)] = "├", "┤", "●"
+    free = [f"{name} {display.write(name, arm.params[name])}" for name in display.asked.protocols.free]
+    drawn = f"{name} {display.value(arm.mean):>7} {_span(arm.ci95, display):14} {''.join(cells)} {' '.join(free)}"
+    return drawn.rstrip()
 
 
-def _span(bounds: Sequence[float] | None) -> str:
-    return f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f}" if bounds else ""
+def _span(bounds: Sequence[float] | None, display: Display) -> str:
+    if not bounds:
+        return ""
+    if display.asked.metric.fraction:
+        return f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f}"
+    return f"{bounds[0]:.4g} to {bounds[1]:.4g}"
 
 
-def arm_summaries(found: Findings) -> list[str]:
+def arm_summaries(found: Findings, display: Display) -> list[str]:
     """Return a line each for winner and baseline: the search's figure, and beside it that of fresh seeds."""
-    head = f"{'':8} {'trial':>5} {'units':>5} {'lr':>8} {'search':>7}  {'fresh seeds':<26}{'test images':<26}"
-    return [head.rstrip(), *(_arm_line(role, arm_summary(found, role)) for role in ("winner", "baseline"))]
+    who = {role: arm_summary(found, role) for role in ("winner", "baseline")}
+    table = [display.heads(), *(display.cells(one["params"]) for one in who.values())]
+    least = [5 if name == display.main else 8 for name in display.space]
+    sizes = [max(size, *map(len, column)) for size, *column in zip(least, *table, strict=True)]
+    titles, *params = [" ".join(f"{cell:>{size}}" for cell, size in zip(cells, sizes, strict=True)) for cells in table]
+    test = f"test {display.words.data}"
+    head = f"{'':8} {'trial':>5} {titles} {'search':>7}  {'fresh seeds':<26}{test}"
+    return [head, *(_arm_line(role, who[role], own, display) for role, own in zip(who, params, strict=True))]
 
 
-def _arm_line(role: str, who: dict[str, Any]) -> str:
+def _arm_line(role: str, who: dict[str, Any], params: str, display: Display) -> str:
+    name = display.asked.metric.short
     number = "-" if who["number"] is None else who["number"]
-    search = "-" if who["search_accuracy"] is None else f"{who['search_accuracy']:.2%}"
-    fresh, test = (_mean(who[figure]) for figure in ("validation_accuracy", "test_accuracy"))
-    params = who["params"]
-    line = f"{role:8} {number:>5} {params['hidden_units']:>5} {params['lr']:8.5f} {search:>7}  {fresh:<26}{test}"
-    return line.rstrip()
+    search = "-" if who[f"search_{name}"] is None else display.value(who[f"search_{name}"])
+    fresh, test = (_mean(who[f"{part}_{name}"], display) for part in ("validation", "test"))
+    return f"{role:8} {number:>5} {params} {search:>7}  {fresh:<26}{test}".rstrip()
 
 
-def _mean(spread: dict[str, Any]) -> str:
+def _mean(spread: dict[str, Any], display: Display) -> str:
     if spread["mean"] is None:
         return "-"
-    return f"{spread['mean']:.2%}" + (f" ({_span(spread['ci95'])})" if spread["ci95"] else "")
+    return display.value(spread["mean"]) + (f" ({_span(spread['ci95'], display)})" if spread["ci95"] else "")
 
 
-def caveats(found: Findings) -> list[str]:
+def caveats(found: Findings, display: Display) -> list[str]:
     """Return what a reader must know before quoting the verdict."""
+    data, flattered = display.words.data, display.words.diverged_short
     lines = [
-        f"search: one trial's validation accuracy after {found.search.epochs} epochs, for a winner lifted by its luck",
+        f"search: one trial's {found.asked.metric.name} after {found.search.epochs} epochs, "
+        "for a winner lifted by its luck",
         f"fresh seeds: mean of {found.seeds} after {found.epochs} epochs, with its 95 % interval",
-        "test images: the same runs; these images have chosen nothing",
+        f"test {data}: the same runs; these {data} have chosen nothing",
     ]
     if found.diverged:
-        lines.append(f"{found.diverged} runs diverged and are missing, which flatters their widths")
+        lines.append(f"{found.diverged} runs diverged and are missing, which flatters their {flattered}")
     if found.seeds < PUBLISHED_SEEDS or found.epochs < PUBLISHED_EPOCHS:
         lines.append(f"a quick look; for a verdict to quote: {published_command()}")
     return lines

@@ -1,21 +1,22 @@
-"""The article's four claims as hypotheses that numbers can hold or refuse.
+"""Claims as hypotheses that numbers can hold or refuse, by their kind (`studies/claims.py`).
 
 A claim consists of parts, each an estimand on one side of a threshold. A part is decided when its interval lies
 entirely on one side. A claim is *supported* when every part is, *refuted* when one part is, else *undecided*.
 
-How often may that err? A claim is wrongly supported with a probability of at most 0.625 %, and wrongly refuted with at
-most 0.625 %. Over all four claims that makes at most 5 % for any wrong verdict:
+How often may that err? Of the claims of a study together, any is wrongly supported or refuted in at most 5 % of
+studies. Each may be wrongly supported with a probability of 2.5 % divided by their number, and wrongly refuted with as
+much; of the article's four that is 0.625 %:
 
-- Four claims: Bonferroni, 5 % / 4 for each. Holm would decide slightly more, but no interval that could be shown
-  matches its verdicts; and that it controls wrong *directions* too is proven for independent tests only (Shaffer,
-  1980, Ann. Statist. 8), while three claims here share the runs of 25 units.
+- Several claims: Bonferroni, 5 % / 4 for each of four. Holm would decide slightly more, but no interval that could be
+  shown matches its verdicts; and that it controls wrong *directions* too is proven for independent tests only (Shaffer,
+  1980, Ann. Statist. 8), while claims share runs: of the article's, three share those of 25 units.
 - Two sides: half for each, as in any two-sided interval, which makes it stricter than the usual two one-sided tests
   against a margin (Schuirmann, 1987, J. Pharmacokinet. Biopharm. 15).
 - Several parts: "all hold" needs no correction (intersection-union test; Berger, 1982, Technometrics 24). "One fails"
   has as many chances to err as there are parts, so the tail is divided among them: the two tails of an interval differ.
 
-These limits hold for near normal differences. Where some seeds go badly wrong at one width only, a claim on its margin
-was wrongly supported in up to 5 % of simulated cases (`docs/calibration.md`): look at the single runs too.
+These limits hold for near normal differences. Where some seeds go badly wrong in one setting only, a claim on its
+margin was wrongly supported in up to 5 % of simulated cases (`docs/calibration.md`): look at the single runs too.
 
 ``ci95`` is the ordinary 95 % interval of the first part, not corrected, for comparing with other work. The corrected
 one decides; ``method`` names it, and ``sentence`` does so where the two seem to disagree.
@@ -25,33 +26,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from search.verdict.evidence import Evidence, Protocol, accuracy, gap, gap_growth
+from search.verdict.evidence import Evidence, gap, gap_growth, value
+from search.verdict.names import Unit, amount, called, named, unit_of, value_of
 from search.verdict.statistics import MIN_PAIRS, POINTWISE_TAIL, Interval, Rivals, mean_interval
+from studies.claims import AsGoodAs, Better, Claim, Memorizes, Metric, Slower, SweetSpot
+from studies.settings import Setting
 
 Decision = Literal["supported", "refuted", "undecided"]
-Unit = Literal["points", "times"]
 Bounds = Callable[[float, float], Interval]  # (lower tail, upper tail) -> interval
 
-FEW, RIGHT, MANY = 10, 25, 100  # the article's widths
-FAMILY = 4  # claims judged together
-CLAIM_TAIL = POINTWISE_TAIL / FAMILY
 ROUNDING = 1e-9  # an interval without spread may sit on its margin; float error must not decide then
 
 
-@dataclass(frozen=True)
-class Margins:
-    """How large a difference has to be to count. Raises ValueError when negative, or a time ratio below 1."""
-
-    # Half a point: the article prints whole percents, so less would not show in its figures. And an accuracy near 95 %
-    # over 10,000 images has a standard error of 0.2 points: less could be owed to which images happen to be held out.
-    accuracy: float = 0.005
-    gap: float = 0.005  # a difference of two accuracies, read on the same scale
-    # 10 %: half a minute of the article's five. Below that nobody would choose a smaller network for its speed.
-    time_ratio: float = 1.10
-
-    def __post_init__(self) -> None:
-        if not (self.accuracy >= 0 and self.gap >= 0 and self.time_ratio >= 1):
-            raise ValueError(f"margins are not negative and the time ratio is 1 or more, not so in {self}")
+def claim_tail(count: int) -> float:
+    """Return how often each of so many claims may be wrongly supported, and how often wrongly refuted."""
+    return POINTWISE_TAIL / count
 
 
 @dataclass(frozen=True)
@@ -64,19 +53,23 @@ class Hypothesis:
     above: bool = True
     unit: Unit = "points"
 
-    def weigh(self, bounds: Bounds, share: float) -> "Part":
+    def weigh(self, bounds: Bounds, tail: float, share: float = 1) -> "Part":
         """Return the part after the data, with its share of the claim's probability of being wrongly refuted."""
-        supporting, refuting = CLAIM_TAIL, CLAIM_TAIL * share
+        supporting, refuting = tail, tail * share
         tails = (supporting, refuting) if self.above else (refuting, supporting)
         return Part(self, bounds(POINTWISE_TAIL, POINTWISE_TAIL), bounds(*tails), tails)
 
     def decide(self, interval: Interval) -> Decision:
         """Return what an interval says: which side of the threshold it lies on, or neither."""
-        if interval.lower > self.threshold + ROUNDING:
+        if interval.lower > self.threshold + self._slack(interval.lower):
             return "supported" if self.above else "refuted"
-        if interval.upper < self.threshold - ROUNDING:
+        if interval.upper < self.threshold - self._slack(interval.upper):
             return "refuted" if self.above else "supported"
         return "undecided"
+
+    def _slack(self, bound: float) -> float:
+        """Fractions and ratios are near 1, of other metrics nothing is known."""
+        return ROUNDING * max(abs(bound), abs(self.threshold)) if self.unit == "plain" else ROUNDING
 
 
 @dataclass(frozen=True)
@@ -108,18 +101,23 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Judgement:
     """A claim and what the data say of it; ``effect`` and ``ci95`` are its first part's, None where unknown."""
 
-    id: str
+    claim: Claim
     statement: str
     verdict: Decision
-    effect: float | None  # a difference of fractions, or for too-many-slower a ratio
+    effect: float | None  # a difference in the metric's unit, or of times a ratio
     ci95: tuple[float, float] | None
     n: int  # pairs: seeds, or rounds of timing
     method: str
     sentence: str
     parts: tuple[Part, ...]
+
+    @property
+    def id(self) -> str:
+        """The claim's."""
+        return self.claim.id
 
     def as_dict(self) -> dict[str, object]:
         """Return the eight fields that the report's JSON promises."""
@@ -137,89 +135,131 @@ def combine(parts: Sequence[Part]) -> Decision:
     return "supported" if verdicts == {"supported"} else "undecided"
 
 
-def few_parts(evidence: Evidence, protocol: Protocol, margins: Margins) -> list[Part]:
-    """10 units struggle: the validation accuracy of 25 exceeds theirs by more than the margin."""
-    differences = evidence.differences(protocol, RIGHT, FEW, accuracy)
-    margin = points(margins.accuracy)
+def parts_of(claim: Claim, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
+    """Return the parts of a claim under a protocol; `tail` is its probability of being wrongly supported."""
+    if isinstance(claim, Better):
+        return _better(claim, evidence, protocol, tail)
+    if isinstance(claim, AsGoodAs):
+        return _as_good_as(claim, evidence, protocol, tail)
+    if isinstance(claim, Slower):
+        return _slower(claim, evidence, tail)
+    if isinstance(claim, Memorizes):
+        return _memorizes(claim, evidence, protocol, tail)
+    assert isinstance(claim, SweetSpot)
+    line = claim.line(evidence.settings(protocol))
+    return spot_parts(claim, claim.spot, distances_from_best(evidence, protocol, line), evidence.metric, tail)
+
+
+def _better(claim: Better, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
+    """a is better: what it is ahead of b exceeds the margin."""
+    ahead = evidence.advantages(protocol, claim.a, claim.b, value)
+    one, other = named(claim.b, claim.a, claim.words) if claim.told_of_b else named(claim.a, claim.b, claim.words)
+    word, margin = "worse" if claim.told_of_b else "better", amount(claim.by, evidence.metric)
     question = Hypothesis(
-        holds=f"10 units are more than {margin} worse than 25",
-        fails=f"10 units are not {margin} worse than 25",
-        threshold=margins.accuracy,
+        holds=f"{one.text} are more than {margin} {word} than {other.brief}",
+        fails=f"{one.text} are not {margin} {word} than {other.brief}",
+        threshold=claim.by,
+        unit=unit_of(evidence.metric),
     )
-    return [question.weigh(lambda low, high: mean_interval(differences, low, high), share=1)]
+    return [question.weigh(lambda low, high: mean_interval(ahead, low, high), tail)]
 
 
-def slower_parts(evidence: Evidence, margins: Margins) -> list[Part]:
-    """100 units take longer: the ratio of the times per epoch, averaged on the log scale, exceeds the margin."""
-    ratios = evidence.log_time_ratios(MANY, RIGHT)
-    margin = f"{margins.time_ratio:.2f} times"
+def _as_good_as(claim: AsGoodAs, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
+    """a is as good as b: what b is ahead of it stays below the margin."""
+    behind = evidence.advantages(protocol, claim.b, claim.a, value)
+    one, other = named(claim.a, claim.b, claim.words)
+    margin = amount(claim.within, evidence.metric)
     question = Hypothesis(
-        holds=f"an epoch of 100 units takes more than {margin} as long as one of 25",
-        fails=f"an epoch of 100 units does not take {margin} as long as one of 25",
-        threshold=margins.time_ratio,
+        holds=f"{one.text} are not {margin} worse than {other.brief}",
+        fails=f"{one.text} are more than {margin} worse than {other.brief}",
+        threshold=claim.within,
+        above=False,
+        unit=unit_of(evidence.metric),
+    )
+    return [question.weigh(lambda low, high: mean_interval(behind, low, high), tail)]
+
+
+def _slower(claim: Slower, evidence: Evidence, tail: float) -> list[Part]:
+    """a takes longer: the ratio of the times per epoch, averaged on the log scale, exceeds the margin."""
+    ratios = evidence.log_time_ratios(claim.a, claim.b)
+    one, other = named(claim.a, claim.b, claim.words)
+    margin = f"{claim.by:.2f} times"
+    question = Hypothesis(
+        holds=f"an epoch of {one.text} takes more than {margin} as long as one of {other.brief}",
+        fails=f"an epoch of {one.text} does not take {margin} as long as one of {other.brief}",
+        threshold=claim.by,
         unit="times",
     )
-    return [question.weigh(lambda low, high: mean_interval(ratios, low, high).exp(), share=1)]
+    return [question.weigh(lambda low, high: mean_interval(ratios, low, high).exp(), tail)]
 
 
-def memorizes_parts(evidence: Evidence, protocol: Protocol, margins: Margins) -> list[Part]:
-    """100 units memorize *instead of* learning: a wider gap by more than the margin, and no gain in accuracy beyond it.
+def _memorizes(claim: Memorizes, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
+    """a memorizes *instead of* learning: a wider gap by more than its margin, and not better by more than the other.
 
-    The second part takes the article at its word: a network that learns more and memorizes more does not do one
-    instead of the other.
+    The second part takes "instead" at its word: a network that learns more and memorizes more does not do one instead
+    of the other.
     """
-    gaps = evidence.differences(protocol, MANY, RIGHT, gap)
-    gains = evidence.differences(protocol, MANY, RIGHT, accuracy)
-    wide, gain = points(margins.gap), points(margins.accuracy)
+    gaps = evidence.advantages(protocol, claim.a, claim.b, gap)
+    gains = evidence.advantages(protocol, claim.a, claim.b, value)
+    (one, other), unit = named(claim.a, claim.b, claim.words), unit_of(evidence.metric)
+    wide, gain = amount(claim.gap, evidence.metric), amount(claim.by, evidence.metric)
     memorizes = Hypothesis(
-        holds=f"the gap of 100 units is more than {wide} wider than that of 25",
-        fails=f"the gap of 100 units is not {wide} wider than that of 25",
-        threshold=margins.gap,
+        holds=f"the gap of {one.text} is more than {wide} wider than that of {other.brief}",
+        fails=f"the gap of {one.text} is not {wide} wider than that of {other.brief}",
+        threshold=claim.gap,
+        unit=unit,
     )
     instead = Hypothesis(
-        holds=f"100 units do not generalise {gain} better than 25",
-        fails=f"100 units generalise more than {gain} better than 25, so they do not memorize instead of learning",
-        threshold=margins.accuracy,
+        holds=f"{one.text} do not generalise {gain} better than {other.brief}",
+        fails=f"{one.text} generalise more than {gain} better than {other.brief}, "
+        "so they do not memorize instead of learning",
+        threshold=claim.by,
         above=False,
+        unit=unit,
     )
     return [
-        memorizes.weigh(lambda low, high: mean_interval(gaps, low, high), share=1 / 2),
-        instead.weigh(lambda low, high: mean_interval(gains, low, high), share=1 / 2),
+        memorizes.weigh(lambda low, high: mean_interval(gaps, low, high), tail, share=1 / 2),
+        instead.weigh(lambda low, high: mean_interval(gains, low, high), tail, share=1 / 2),
     ]
 
 
-def just_right_parts(distances: Mapping[int, Rivals], width: int, margins: Margins) -> list[Part]:
-    """A width is just right: not worse than the best by more than the margin, and every smaller width tried is."""
-    smaller = [other for other in sorted(distances) if other < width]
-    margin = points(margins.accuracy)
-    near, far = f"units are within {margin} of the best width", f"units are more than {margin} below the best width"
-    own = Hypothesis(f"{width} {near}", f"{width} {far}", margins.accuracy, above=False)
-    others = [Hypothesis(f"{other} {far}", f"{other} {near}", margins.accuracy) for other in smaller]
-    # Half of the tail for "25 is too small", half for "25 is needlessly large", however many smaller widths were tried.
+def spot_parts(
+    claim: SweetSpot, spot: Setting, distances: Mapping[Setting, Rivals], metric: Metric, tail: float
+) -> list[Part]:
+    """A value is the sweet spot: not worse than the best by more than the margin, and every smaller value tried is.
+
+    `spot` is the setting that is asked about, the claim's or another on its line; `distances` are those of the line.
+    """
+    line = claim.line([spot, *(each for each in distances if each != spot)])
+    smaller = line[: line.index(spot)]
+    margin, one = amount(claim.within, metric), called(claim).one
+    side = "below" if metric.sign > 0 else "above"
+    near, far = f"are within {margin} of the best {one}", f"are more than {margin} {side} the best {one}"
+
+    def question(setting: Setting, own: bool) -> Hypothesis:
+        text = value_of(claim, setting)
+        held, failed = (near, far) if own else (far, near)
+        return Hypothesis(f"{text} {held}", f"{text} {failed}", claim.within, above=not own, unit=unit_of(metric))
+
+    # Half of the tail for "it is too small", half for "needlessly large", however many smaller values were tried.
     shares = [0.5] + [0.5 / len(smaller)] * len(smaller) if smaller else [1.0]
-    questions = zip([own, *others], [width, *smaller], shares, strict=True)
     return [
-        question.weigh(distances.get(tried, Rivals.of([])).shortfall, share) for question, tried, share in questions
+        question(setting, setting == spot).weigh(distances.get(setting, Rivals.of([])).shortfall, tail, share)
+        for setting, share in zip([spot, *smaller], shares, strict=True)
     ]
 
 
-def distances_from_best(evidence: Evidence, protocol: Protocol) -> dict[int, Rivals]:
-    """Return, for each width tried, its paired differences in validation accuracy from all the others."""
-    widths = evidence.widths(protocol)
+def distances_from_best(evidence: Evidence, protocol: str, settings: Sequence[Setting]) -> dict[Setting, Rivals]:
+    """Return, for each of these settings, how far each of the others is ahead of it, paired by seed."""
     return {
-        width: Rivals.of([evidence.differences(protocol, other, width, accuracy) for other in widths if other != width])
-        for width in widths
+        own: Rivals.of([evidence.advantages(protocol, other, own, value) for other in settings if other != own])
+        for own in settings
     }
 
 
-def growth_difference(evidence: Evidence, protocol: Protocol) -> Interval:
-    """Return how much faster the gap of 100 units grows per 10 epochs than that of 25, with its 95 % interval."""
-    return mean_interval(evidence.differences(protocol, MANY, RIGHT, gap_growth))
-
-
-def points(fraction: float) -> str:
-    """Write a fraction in percentage points."""
-    return f"{100 * fraction:.2f} points"
+def growth_difference(claim: Memorizes, evidence: Evidence, protocol: str) -> Interval:
+    """Return how much faster the gap of a grows per 10 epochs than that of b, with its 95 % interval."""
+    return mean_interval(evidence.advantages(protocol, claim.a, claim.b, gap_growth))
 
 
 def enough(parts: Sequence[Part]) -> bool:

@@ -7,7 +7,7 @@ paired on initialisation and batches alike, whichever process trains them, and i
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import optuna
@@ -26,8 +26,9 @@ from search.store.study import StudyStore, open_study, stored_epochs
 from search.store.trials import ranking, usable
 from search.training.display import Lines, watch
 from search.training.engine import POLL_SECONDS, Engine, Listener, Run
-from studies.confirmation import EPOCHS, Arm, Plan, confirmation, plan
+from studies.confirmation import EPOCHS, WIDTH, Arm, Plan, asked_of, confirmation_of, plan
 from studies.foreign import excluded
+from studies.settings import Setting
 
 ROUNDS = 7  # of timing, each width once a round
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
@@ -55,7 +56,7 @@ class ConfirmationStore(StudyStore):
     def _waiting(self) -> list[FrozenTrial]:
         """Return those that are ours: others' would be waited for, and never acquired."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return [trial for trial in trials if not excluded(self.study, trial, _unplanned(trial))]
+        return [trial for trial in trials if not excluded(self.study, trial, _unplanned(trial, self.spec.space))]
 
 
 class SeedEngine(Engine):
@@ -110,7 +111,7 @@ def confirm_search(
     """
     if not seeds or stop() or not ranking(search.study):
         return False
-    stored = stored_epochs(search.storage, confirmation(search.study.study_name).name)
+    stored = stored_epochs(search.storage, confirmation_of(search.spec).name)
     length = epochs or stored or min(EPOCHS, search.spec.epochs)
     return confirm(open_confirmation(search, seeds, length), data, capacity, console, stop)
 
@@ -120,9 +121,11 @@ def open_confirmation(search: StudyStore, seeds: int, epochs: int) -> Confirmati
 
     Any number of processes may do this at once. Raises `StudyMismatchError` where it was begun with other epochs.
     """
-    opened = open_study(search.storage, confirmation(search.study.study_name, epochs), search.seed)
+    asked = asked_of(search.study.user_attrs)
+    opened = open_study(search.storage, confirmation_of(search.spec, epochs), search.seed)
     store = ConfirmationStore(opened.storage, opened.study, opened.spec, opened.seed)
-    drawn = plan(search.study.study_name, usable(search.study, TrialState.COMPLETE, TrialState.PRUNED))
+    trials = usable(search.study, TrialState.COMPLETE, TrialState.PRUNED)
+    drawn = plan(search.study.study_name, trials, asked, search.spec.space)
     with store.storage.lock(store.study.study_name):
         if store.study.user_attrs.get(PLAN) != drawn.as_dict():
             store.study.set_user_attr(PLAN, drawn.as_dict())
@@ -140,27 +143,28 @@ def _write_down(store: StudyStore, drawn: Plan, seeds: int) -> None:
         init_seed = derive(store.seed, "confirm", "trial", index)
         for arm in dict.fromkeys(drawn.trained(arm) for arm in drawn.arms):
             if (*arm_key(arm), index) not in there:
-                params = {"hidden_units": arm.width, "lr": arm.lr}
-                attrs = {"protocol": arm.protocol, "role": arm.role, "lr_from": arm.lr_from}
-                known = {name: value for name, value in attrs.items() if value is not None}
-                enqueue(store.study, store.spec.space, params, **known, seed_index=index, init_seed=init_seed)
+                known = {name: value for name, value in arm.attributes().items() if value is not None}
+                enqueue(store.study, store.spec.space, dict(arm.params), **known, seed_index=index, init_seed=init_seed)
 
 
 def arm_key(arm: Arm) -> tuple[Any, ...]:
     """Return what tells an arm from all others, also those of an earlier plan."""
-    return (arm.protocol, arm.width, arm.lr, arm.role)
+    return (arm.protocol, arm.params, arm.role)
 
 
 def arm_of(trial: FrozenTrial) -> tuple[Any, ...]:
     """Return the key of a trial's arm, whether it has started or still waits."""
-    params = trial.params or trial.system_attrs.get("fixed_params", {})
-    attrs = trial.user_attrs
-    return (attrs.get("protocol"), params.get("hidden_units"), params.get("lr"), attrs.get("role"))
+    return (trial.user_attrs.get("protocol"), Setting.of(_params(trial)), trial.user_attrs.get("role"))
 
 
-def _unplanned(trial: FrozenTrial) -> str | None:
+def _params(trial: FrozenTrial) -> dict[str, Any]:
+    return trial.params or trial.system_attrs.get("fixed_params", {})
+
+
+def _unplanned(trial: FrozenTrial, space: Collection[str]) -> str | None:
     """Return why a waiting trial is none of a confirmation's, None if it is."""
-    return None if SEED in trial.user_attrs and None not in arm_of(trial)[:3] else "no arm and seed are given"
+    known = SEED in trial.user_attrs and "protocol" in trial.user_attrs and set(space) <= _params(trial).keys()
+    return None if known else "no arm and seed are given"
 
 
 def _key(trial: FrozenTrial) -> tuple[Any, ...]:
@@ -205,7 +209,8 @@ def _train_all(store: ConfirmationStore, data: Mnist, capacity: int, listener: L
 
 def _time(store: StudyStore, images: Images, console: Console) -> None:
     """Time every width alone, unless that was done; the lock keeps other processes of the study from competing."""
-    widths = sorted({arm["width"] for arm in store.study.user_attrs[PLAN]["arms"]})
+    drawn = Plan.of(store.study.user_attrs[PLAN])
+    widths = sorted({arm.params[WIDTH] for arm in drawn.arms})
     with store.storage.lock(store.study.study_name):
         stored = store.study.user_attrs.get(TIMING, {"widths": []})
         if [row["width"] for row in stored["widths"]] == widths:

@@ -20,14 +20,14 @@ from search.verdict.confirmation import OPEN, PLAN, TIMING, arm_key, arm_of
 from search.verdict.evidence import Row, Timing
 from search.verdict.judge import Verdict, judge
 from search.verdict.statistics import mean_interval, standard_deviation
-from studies.confirmation import Arm, Plan
+from studies.asked import Asked
+from studies.claims import Metric
+from studies.confirmation import Arm, Plan, asked_of, timed
 from studies.foreign import excluded
 from studies.optuna_private import trial_key
+from studies.settings import Setting
 
-FIGURES = (
-    *("seed_index", "parameters", "seconds", "gap", "gap_by_epoch"),
-    *("val_accuracy", "train_accuracy", "val_loss", "train_loss"),
-)
+FIGURES = ("seed_index", "parameters", "seconds", "gap", "gap_by_epoch", "val_loss", "train_loss")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Findings:
 
     search: StudyState
     confirmation: StudyState
+    asked: Asked
     plan: Plan
     trials: Sequence[FrozenTrial]  # completed runs of the plan's arms
     diverged: int  # runs of them that failed, and so are missing
@@ -76,18 +77,32 @@ def findings(storage: Storage, name: str) -> Findings:
     search = read_state(storage, load_study(storage, name))
     study = _confirmation(storage, search)
     confirmation = read_state(storage, study)
-    drawn = Plan.of(confirmation.attributes[PLAN])
+    asked, drawn = _asked(search), Plan.of(confirmation.attributes[PLAN])
     trials = [trial for trial in confirmation.trials if _planned(study, trial, drawn)]
     ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    complete = [trial for trial in ended if not excluded(study, trial, _lack(trial))]
+    complete = [trial for trial in ended if not excluded(study, trial, _lack(trial, asked.metric))]
     _check_finished(search.name, trials, complete)
     timing = confirmation.attributes.get(TIMING, {})
     try:
-        verdict = judge(_rows(drawn, complete), [Timing(**row) for row in timing.get("widths", [])])
+        verdict = judge(
+            asked.claims,
+            _rows(asked, drawn, complete),
+            [Timing(timed(row), row["seconds_per_epoch"], row["flops_per_epoch"]) for row in timing.get("widths", [])],
+            metric=asked.metric,
+            protocols=asked.protocols,
+            layout=asked.layout,
+        )
     except ValueError as error:  # rows that no confirmation writes
         raise StoredError(f"study {confirmation.name!r} makes no sense: {error}") from error
     diverged = sum("diverged" in trial.user_attrs.get("reason", "") for trial in trials)
-    return Findings(search, confirmation, drawn, complete, diverged, timing, verdict)
+    return Findings(search, confirmation, asked, drawn, complete, diverged, timing, verdict)
+
+
+def _asked(search: StudyState) -> Asked:
+    try:
+        return asked_of(search.attributes)
+    except ValueError as error:
+        raise StoredError(f"study {search.name!r} makes no sense: {error}") from error
 
 
 def _confirmation(storage: Storage, search: StudyState) -> optuna.Study:
@@ -108,9 +123,10 @@ def _planned(study: optuna.Study, trial: FrozenTrial, drawn: Plan) -> bool:
     return arm_of(trial) in {arm_key(drawn.trained(arm)) for arm in drawn.arms}
 
 
-def _lack(trial: FrozenTrial) -> str | None:
+def _lack(trial: FrozenTrial, metric: Metric) -> str | None:
     """Return why a completed run of an arm is no evidence, None if it is; ours have all figures."""
-    needed = (*FIGURES, "test_accuracy") if trial.user_attrs.get("role") else FIGURES
+    parts = ("val", "train", "test") if trial.user_attrs.get("role") else ("val", "train")
+    needed = (*FIGURES, *(f"{part}_{metric.short}" for part in parts))
     figures = {name: trial.user_attrs.get(name) for name in needed}
     return next((f"its {name} is {figure}" for name, figure in figures.items() if not _finite(figure)), None)
 
@@ -129,20 +145,21 @@ def _check_finished(name: str, trials: Sequence[FrozenTrial], complete: Sequence
         )
 
 
-def _rows(drawn: Plan, complete: Sequence[FrozenTrial]) -> list[Row]:
-    runs = [(arm, arm_key(drawn.trained(arm))) for arm in drawn.arms]
-    return [_row(arm, trial) for arm, key in runs for trial in complete if arm_of(trial) == key]
+def _rows(asked: Asked, drawn: Plan, complete: Sequence[FrozenTrial]) -> list[Row]:
+    """Return the runs of the arms that claims are judged on; a winner that is an arm of its own is none of them."""
+    runs = [(arm, arm_key(drawn.trained(arm))) for arm in drawn.arms if arm.protocol in asked.protocols.names]
+    return [_row(asked.metric, arm, trial) for arm, key in runs for trial in complete if arm_of(trial) == key]
 
 
-def _row(arm: Arm, trial: FrozenTrial) -> Row:
+def _row(metric: Metric, arm: Arm, trial: FrozenTrial) -> Row:
     attrs = trial.user_attrs
     return Row(
-        width=trial.params["hidden_units"],
-        lr=trial.params["lr"],
-        protocol="article-lr" if arm.protocol == "article-lr" else "best-lr",
+        setting=arm.setting,
+        params=Setting.of(trial.params),
+        protocol=arm.protocol,
         seed=attrs["seed_index"],
-        val_accuracy=attrs["val_accuracy"],
-        train_accuracy=attrs["train_accuracy"],
+        value=attrs[f"val_{metric.short}"],
+        train_value=attrs[f"train_{metric.short}"],
         val_loss=attrs["val_loss"],
         train_loss=attrs["train_loss"],
         parameters=attrs["parameters"],
@@ -154,7 +171,7 @@ def document(found: Findings) -> dict[str, Any]:
     """Return the verdict in JSON types, as `search.report --json` prints it."""
     return {
         "claims": [claim.as_dict() for claim in found.verdict.claims],
-        "widths": [width.as_dict() for width in found.verdict.widths],
+        found.asked.layout.arms: found.verdict.arms_json(),
         "winner": arm_summary(found, "winner"),
         "baseline": arm_summary(found, "baseline"),
     }
@@ -162,18 +179,18 @@ def document(found: Findings) -> dict[str, Any]:
 
 def arm_summary(found: Findings, role: str) -> dict[str, Any]:
     """Return the search's figure of the winner or the baseline, and beside it that of fresh seeds."""
-    arm = found.arm(role)
+    arm, short = found.arm(role), found.asked.metric.short
     original = _original(found, role)
     runs = found.of(arm)
     return {
         "number": original.number if original else None,  # trial of the search
-        "params": {"hidden_units": arm.width, "lr": arm.lr},
+        "params": dict(arm.params),
         "protocol": arm.protocol,
-        "search_accuracy": original.value if original else None,  # optimistic for a winner, which luck helped to win
+        f"search_{short}": original.value if original else None,  # optimistic for a winner, which luck helped to win
         "search_epochs": original.last_step if original else None,
         "epochs": found.epochs,  # of the confirming runs
-        "validation_accuracy": spread([trial.user_attrs["val_accuracy"] for trial in runs]),
-        "test_accuracy": spread([trial.user_attrs["test_accuracy"] for trial in runs]),
+        f"validation_{short}": spread([trial.user_attrs[f"val_{short}"] for trial in runs]),
+        f"test_{short}": spread([trial.user_attrs[f"test_{short}"] for trial in runs]),
     }
 
 

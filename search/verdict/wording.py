@@ -1,135 +1,179 @@
-"""The four claims in words: a statement, a method and one sentence each, from parts that numbers have decided."""
+"""Claims in words, by their kind: a statement, a method and one sentence each, from parts that numbers have decided."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from search.verdict.claims import (
-    FAMILY,
-    MANY,
-    RIGHT,
-    Claim,
     Decision,
-    Margins,
+    Judgement,
     Part,
+    claim_tail,
     combine,
-    distances_from_best,
     enough,
-    few_parts,
     growth_difference,
-    just_right_parts,
-    memorizes_parts,
-    points,
-    slower_parts,
+    parts_of,
 )
-from search.verdict.evidence import Evidence, Protocol, accuracy
+from search.verdict.evidence import Evidence, value
+from search.verdict.names import called, named, number, unit_of, value_of
 from search.verdict.statistics import MIN_PAIRS, Interval
+from studies.claims import AsGoodAs, Better, Claim, Memorizes, Pair, Slower, SweetSpot, apart
 
 
-def article_claims(evidence: Evidence, protocol: Protocol, margins: Margins) -> tuple[Claim, ...]:
-    """Judge the four claims under one protocol. The times per epoch are the same under both."""
-    return (
-        _few(evidence, protocol, margins),
-        _slower(evidence, margins),
-        _memorizes(evidence, protocol, margins),
-        _just_right(evidence, protocol, margins),
+def judged(claims: Sequence[Claim], evidence: Evidence, protocol: str) -> tuple[Judgement, ...]:
+    """Judge claims together under one protocol. Times per epoch are the same under all."""
+    tail = claim_tail(len(claims)) if claims else 0.0
+    return tuple(
+        _judgement(claim, _told(claim, evidence, protocol, parts), parts, len(claims))
+        for claim, parts in ((claim, parts_of(claim, evidence, protocol, tail)) for claim in claims)
     )
 
 
-def _few(evidence: Evidence, protocol: Protocol, margins: Margins) -> Claim:
-    parts = few_parts(evidence, protocol, margins)
-    statement = f"10 hidden units struggle to learn: {parts[0].hypothesis.holds} in validation accuracy."
-    finding = f"10 units end {_difference(parts[0], 'lower', 'higher')} in validation accuracy than 25"
-    return _claim("too-few-struggles", statement, finding, _T_SEEDS, parts)
+@dataclass(frozen=True)
+class _Told:
+    """A claim in words."""
+
+    statement: str
+    finding: str  # where anything was measured
+    method: str
 
 
-def _slower(evidence: Evidence, margins: Margins) -> Claim:
-    parts = slower_parts(evidence, margins)
-    statement = f"100 hidden units take longer to train: {parts[0].hypothesis.holds}."
-    finding = f"an epoch takes 100 units {_amount(parts[0])} as long as 25{_arithmetic(evidence)}"
-    return _claim("too-many-slower", statement, finding, _T_ROUNDS, parts)
+def _told(claim: Claim, evidence: Evidence, protocol: str, parts: Sequence[Part]) -> _Told:
+    if isinstance(claim, Better | AsGoodAs):
+        return _told_compared(claim, evidence, parts)
+    if isinstance(claim, Slower):
+        return _told_slower(claim, evidence, parts)
+    if isinstance(claim, Memorizes):
+        return _told_memorizes(claim, evidence, protocol, parts)
+    assert isinstance(claim, SweetSpot)
+    return _told_spot(claim, evidence, protocol, parts)
 
 
-def _memorizes(evidence: Evidence, protocol: Protocol, margins: Margins) -> Claim:
-    parts = memorizes_parts(evidence, protocol, margins)
-    held = [part.hypothesis.holds for part in parts]
-    statement = f"100 hidden units might memorize instead of learn: {held[0]}, and {held[1]}."
+def _told_compared(claim: Better | AsGoodAs, evidence: Evidence, parts: Sequence[Part]) -> _Told:
+    # The interval is of a's lead over b in `better`, of b's over a in `as_good_as`.
+    of_b = isinstance(claim, Better) and claim.told_of_b
+    one, other = named(claim.b, claim.a, claim.words) if of_b else named(claim.a, claim.b, claim.words)
+    behind = of_b or isinstance(claim, AsGoodAs)  # a positive estimate then says that the subject is worse
+    higher = (evidence.metric.sign < 0) == behind
+    words = ("higher", "lower") if higher else ("lower", "higher")
+    metric = evidence.metric.name
+    statement = _stated(claim, f"{parts[0].hypothesis.holds} in {metric}")
+    finding = f"{one.text} end {_difference(parts[0], *words)} in {metric} than {other.brief}"
+    return _Told(statement, finding, _T_SEEDS)
+
+
+def _told_slower(claim: Slower, evidence: Evidence, parts: Sequence[Part]) -> _Told:
+    one, other = named(claim.a, claim.b, claim.words)
+    each = claim.words.called.one if claim.words.called else "setting"
+    finding = f"an epoch takes {one.text} {_amount(parts[0])} as long as {other.brief}{_arithmetic(claim, evidence)}"
+    return _Told(_stated(claim, parts[0].hypothesis.holds), finding, _T_ROUNDS.format(each=each))
+
+
+def _told_memorizes(claim: Memorizes, evidence: Evidence, protocol: str, parts: Sequence[Part]) -> _Told:
+    one, other = named(claim.a, claim.b, claim.words)
+    held, metric = [part.hypothesis.holds for part in parts], evidence.metric.name
+    words = ("higher", "lower") if evidence.metric.sign > 0 else ("lower", "higher")
     finding = (
-        f"the gap between training and validation accuracy is {_difference(parts[0], 'wider', 'narrower')} "
-        f"with 100 units than with 25{_growth(evidence, protocol)}, "
-        f"and validation accuracy is {_difference(parts[1], 'higher', 'lower')}"
+        f"the gap between training and {metric} is {_difference(parts[0], 'wider', 'narrower')} "
+        f"with {one.text} than with {other.brief}{_growth(claim, evidence, protocol)}, "
+        f"and {metric} is {_difference(parts[1], *words)}"
     )
-    return _claim("too-many-memorizes", statement, finding, _T_SEEDS, parts)
+    return _Told(_stated(claim, f"{held[0]}, and {held[1]}"), finding, _T_SEEDS)
 
 
-def _just_right(evidence: Evidence, protocol: Protocol, margins: Margins) -> Claim:
-    parts = just_right_parts(distances_from_best(evidence, protocol), RIGHT, margins)
-    widths = evidence.widths(protocol)
-    statement = (
-        f"25 hidden units are just right: {parts[0].hypothesis.holds} in validation accuracy, and no smaller width is."
-    )
+def _told_spot(claim: SweetSpot, evidence: Evidence, protocol: str, parts: Sequence[Part]) -> _Told:
+    names, metric = called(claim), evidence.metric
+    line = claim.line(evidence.settings(protocol))
+    words = ("below", "above") if metric.sign > 0 else ("above", "below")
+    statement = _stated(claim, f"{parts[0].hypothesis.holds} in {metric.name}, and no smaller {names.one} is")
     finding = (
-        f"25 units end {_difference(parts[0], 'below', 'above')} the best of {len(widths)} widths tried"
-        f"{_leader(evidence, protocol)}"
+        f"{value_of(claim, claim.spot)} end {_difference(parts[0], *words)} the best of {len(line)} {names.many} tried"
+        f"{_leader(claim, evidence, protocol)}"
     )
-    return _claim("25-just-right", statement, finding, _SHORTFALL, parts)
+    return _Told(statement, finding, _SHORTFALL.format(one=names.one, many=names.many))
+
+
+def _stated(claim: Claim, hypothesis: str) -> str:
+    """Write a statement: the claim's own words, what they mean in figures, and what its settings share."""
+    headline = claim.words.headline
+    return f"{headline}: {hypothesis}." if headline else f"{_capital(hypothesis)}{_shared(claim)}."
+
+
+def _shared(claim: Claim) -> str:
+    if claim.words.called:
+        return ""
+    at = claim.at if isinstance(claim, SweetSpot) else None
+    if isinstance(claim, Pair):
+        at = claim.a.without(apart(claim.a, claim.b)[0])
+    return f" (all with {at})" if at else ""
 
 
 _T_SEEDS = "paired t interval over seeds"
-_T_ROUNDS = "paired t interval of the log ratio over rounds of timing, each width alone"
+_T_ROUNDS = "paired t interval of the log ratio over rounds of timing, each {each} alone"
 _SHORTFALL = (
-    "distance from the best width, whichever it is: largest upper t bound and Simes lower bound over all other widths, "
+    "distance from the best {one}, whichever it is: largest upper t bound and Simes lower bound over all other {many}, "
     "paired by seed, so that no winner is picked by its luck"
 )
 
 
-def _claim(name: str, statement: str, finding: str, method: str, parts: Sequence[Part]) -> Claim:
+def _judgement(claim: Claim, told: _Told, parts: Sequence[Part], count: int) -> Judgement:
     first, verdict = parts[0].shown, combine(parts)
     known = first.n > 0
-    sentence = f"{finding if known else 'nothing was measured'}; {_conclusion(verdict, parts)}."
-    return Claim(
-        id=name,
-        statement=statement,
+    sentence = f"{told.finding if known else 'nothing was measured'}; {_conclusion(verdict, parts, count)}."
+    return Judgement(
+        claim=claim,
+        statement=told.statement,
         verdict=verdict,
         effect=first.estimate if known else None,
         ci95=first.bounds(),
         n=first.n,
-        method=f"{method}; {_correction(parts)}",
-        sentence=sentence[0].upper() + sentence[1:],
+        method=f"{told.method}; {_correction(parts, count)}",
+        sentence=_capital(sentence),
         parts=tuple(parts),
     )
 
 
-def _conclusion(verdict: Decision, parts: Sequence[Part]) -> str:
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _conclusion(verdict: Decision, parts: Sequence[Part], count: int) -> str:
     if not enough(parts):
         return f"undecided: fewer than {MIN_PAIRS} paired measurements"
     if verdict == "supported":
         return f"supported: {_listed([part.hypothesis.holds for part in parts])}"
     if verdict == "refuted":
         return f"refuted: {_listed([part.hypothesis.fails for part in parts if part.verdict == 'refuted'])}"
-    return f"undecided: open is whether {_listed([_open(part) for part in parts if part.verdict == 'undecided'])}"
+    still = [_open(part, count) for part in parts if part.verdict == "undecided"]
+    return f"undecided: open is whether {_listed(still)}"
 
 
-def _open(part: Part) -> str:
+def _open(part: Part, count: int) -> str:
     # Only here can the uncorrected interval seem to contradict the verdict, so only here the sentence names both.
     seems_decided = part.hypothesis.decide(part.shown) != "undecided"
-    note = f" (corrected for {FAMILY} claims, the interval is {_span(part, part.deciding)})" if seems_decided else ""
+    note = f" (corrected for {_claims(count)}, the interval is {_span(part, part.deciding)})" if seems_decided else ""
     return part.hypothesis.holds + note
 
 
-def _correction(parts: Sequence[Part]) -> str:
+def _claims(count: int) -> str:
+    return f"{count} claim{'s' if count != 1 else ''}"
+
+
+def _correction(parts: Sequence[Part], count: int) -> str:
     first = parts[0]
     low, high = (f"{100 * tail:.3g} %" for tail in first.tails)
     tails = f"tails {low} and {high}" if low != high else f"tails {low}"
     others = f", and {len(parts) - 1} more such" if len(parts) > 1 else ""
     limit = _number(first, first.hypothesis.threshold)
     return (
-        f"ci95 is not corrected; the verdict is from the interval corrected for {FAMILY} claims (Bonferroni, {tails}), "
-        f"{_span(first, first.deciding)}, against {limit}{others}"
+        f"ci95 is not corrected; the verdict is from the interval corrected for {_claims(count)} "
+        f"(Bonferroni, {tails}), {_span(first, first.deciding)}, against {limit}{others}"
     )
 
 
 def _amount(part: Part, shown: Interval | None = None) -> str:
-    unit, interval = "points" if part.hypothesis.unit == "points" else "times", shown or part.shown
-    return f"{_number(part, interval.estimate)} {unit} (95 % interval {_span(part, interval)})"
+    interval, unit = shown or part.shown, part.hypothesis.unit
+    told = "" if unit == "plain" else f" {unit}"
+    return f"{_number(part, interval.estimate)}{told} (95 % interval {_span(part, interval)})"
 
 
 def _difference(part: Part, above: str, below: str) -> str:
@@ -142,29 +186,32 @@ def _span(part: Part, interval: Interval) -> str:
     return f"{_number(part, known[0])} to {_number(part, known[1])}" if known else "unknown"
 
 
-def _number(part: Part, value: float) -> str:
-    return f"{100 * value:.2f}" if part.hypothesis.unit == "points" else f"{value:.2f}"
+def _number(part: Part, figure: float) -> str:
+    return number(figure, part.hypothesis.unit)
 
 
-def _arithmetic(evidence: Evidence) -> str:
-    many, right = evidence.timings.get(MANY), evidence.timings.get(RIGHT)
-    if many is None or right is None:
+def _arithmetic(claim: Slower, evidence: Evidence) -> str:
+    ours, theirs = evidence.timing(claim.a), evidence.timing(claim.b)
+    if ours is None or theirs is None or not ours.flops_per_epoch or not theirs.flops_per_epoch:
         return ""
-    return f" for {many.flops_per_epoch / right.flops_per_epoch:.2f} times the arithmetic"
+    return f" for {ours.flops_per_epoch / theirs.flops_per_epoch:.2f} times the arithmetic"
 
 
-def _growth(evidence: Evidence, protocol: Protocol) -> str:
-    growth = growth_difference(evidence, protocol)
+def _growth(claim: Memorizes, evidence: Evidence, protocol: str) -> str:
+    growth, unit = growth_difference(claim, evidence, protocol), unit_of(evidence.metric)
     word, growth = ("slower", -growth) if growth.estimate < 0 else ("faster", growth)
     known = growth.bounds()
     if known is None:
         return ""
-    return f" and grows {points(growth.estimate)} {word} per 10 epochs ({100 * known[0]:.2f} to {100 * known[1]:.2f})"
+    told = "" if unit == "plain" else f" {unit}"
+    span = f"{number(known[0], unit)} to {number(known[1], unit)}"
+    return f" and grows {number(growth.estimate, unit)}{told} {word} per 10 epochs ({span})"
 
 
-def _leader(evidence: Evidence, protocol: Protocol) -> str:
-    means = {width: evidence.values(protocol, width, accuracy).mean() for width in evidence.widths(protocol)}
-    return f", {max(means, key=lambda width: means[width])} units leading" if means else ""
+def _leader(claim: SweetSpot, evidence: Evidence, protocol: str) -> str:
+    line, sign = claim.line(evidence.settings(protocol)), evidence.metric.sign
+    means = {setting: sign * evidence.values(protocol, setting, value).mean() for setting in line}
+    return f", {value_of(claim, max(means, key=lambda each: means[each]))} leading" if means else ""
 
 
 def _listed(phrases: Sequence[str]) -> str:

@@ -8,10 +8,11 @@ from types import ModuleType
 import pytest
 from scipy import stats
 
-from search.verdict.claims import CLAIM_TAIL, POINTWISE_TAIL
+from search.verdict.claims import POINTWISE_TAIL, claim_tail
 
 ROOT = Path(__file__).parents[2]
 REPETITIONS = 200
+CLAIM_TAIL = claim_tail(4)
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.verdict.judge import Verdict, judge
-from tests.support.made_up_runs import WIDTHS, claims, runs, timings
+from search.verdict.judge import Verdict
+from tests.support.made_up_runs import WIDTHS, claims, judged, runs, timings
 
 REPORTS = [runs(), runs({10: 0.0, 25: 0.0, 100: 0.03}), runs({**WIDTHS, 16: 0.0}, noise=0.004)]
 
@@ -27,29 +27,26 @@ def test_the_order_of_rows_changes_nothing(rows, random):
     shuffled, timed = list(rows), timings()
     random.shuffle(shuffled)
     random.shuffle(timed)
-    assert judge(shuffled, timed) == judge(rows, timings())
+    assert judged(shuffled, timed) == judged(rows, timings())
 
 
 @settings(deadline=None, max_examples=8)
 @given(st.sampled_from(REPORTS), st.permutations(range(100, 110)))
 def test_the_names_of_seeds_change_nothing(rows, names):
     renamed = [replace(row, seed=names[row.seed]) for row in rows]
-    assert essence(judge(renamed, timings())) == essence(judge(rows, timings()))
+    assert essence(judged(renamed, timings())) == essence(judged(rows, timings()))
 
 
 @settings(deadline=None, max_examples=8)
 @given(st.sampled_from(REPORTS), st.floats(-0.8, 0.0))
 def test_a_constant_on_all_accuracies_moves_the_means_only(rows, constant):
-    moved = [
-        replace(row, val_accuracy=row.val_accuracy + constant, train_accuracy=row.train_accuracy + constant)
-        for row in rows
-    ]
-    before, after = judge(rows, timings()), judge(moved, timings())
+    moved = [replace(row, value=row.value + constant, train_value=row.train_value + constant) for row in rows]
+    before, after = judged(rows, timings()), judged(moved, timings())
     assert after.sweet_spot == before.sweet_spot
     for old, new in zip(before.claims, after.claims, strict=True):
         assert (new.verdict, new.n) == (old.verdict, old.n)
         assert (new.effect, new.ci95) == (pytest.approx(old.effect), pytest.approx(old.ci95))
-    for was, now in zip(before.widths, after.widths, strict=True):
+    for was, now in zip(before.arms, after.arms, strict=True):
         assert now.mean == pytest.approx(was.mean + constant)
         assert (now.gap, now.sd, now.shortfall) == pytest.approx((was.gap, was.sd, was.shortfall), abs=1e-12)
 
@@ -58,5 +55,5 @@ def test_a_constant_on_all_accuracies_moves_the_means_only(rows, constant):
 @given(st.floats(0.001, 1000))
 def test_the_speed_of_the_machine_changes_nothing(factor):
     slower = [replace(timing, seconds_per_epoch=[factor * s for s in timing.seconds_per_epoch]) for timing in timings()]
-    old, new = (claims(judge([], timed))["too-many-slower"] for timed in (timings(), slower))
+    old, new = (claims(judged([], timed))["too-many-slower"] for timed in (timings(), slower))
     assert (new.verdict, new.effect, new.ci95) == (old.verdict, pytest.approx(old.effect), pytest.approx(old.ci95))

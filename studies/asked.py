@@ -1,0 +1,119 @@
+"""What a study asks of its confirmation: its claims, complete, and how they are judged and told."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from studies import claims as kinds
+from studies.claims import ACCURACY, Called, Claim, Metric, Pair, SweetSpot
+from studies.settings import Setting, is_number
+
+
+@dataclass(frozen=True)
+class Protocols:
+    """How the settings of claims are trained: as they are stated and, if `free` names parameters, tuned as well.
+
+    Tuned: each setting takes these parameters from the best trial that the search has found near it. Claims are judged
+    under each protocol as a family of their own.
+    """
+
+    free: tuple[str, ...] = ()
+    stated: str = "stated"  # as stored
+    tuned: str = "tuned"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of those that are used."""
+        return (self.stated, self.tuned) if self.free else (self.stated,)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names in the JSON of a verdict: of the list of arms and, where they stand among its figures, of parameters."""
+
+    arms: str = "arms"
+    parameters: tuple[tuple[str, str], ...] = ()  # (parameter, its name); if none, they stand under `params`
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Claims whose settings are complete, and what is needed to judge them; made by `Asked.of_study`."""
+
+    claims: tuple[Claim, ...]
+    baseline: Setting
+    metric: Metric = ACCURACY
+    protocols: Protocols = Protocols()
+    layout: Layout = Layout()
+
+    @classmethod
+    def of_study(
+        cls, claims: Iterable[Claim], baseline: Mapping[str, Any], metric: Metric, free: tuple[str, ...] = ()
+    ) -> Self:
+        """Return what a study of these claims asks; `free` names the parameters that are tuned for the second family.
+
+        Raises ValueError for claims that do not go together (`studies.claims.completed`) and for settings with
+        parameters that the baseline lacks.
+        """
+        complete = kinds.completed(claims, baseline)
+        for claim in complete:
+            _check_known(claim, baseline)
+        return cls(complete, Setting.of(baseline), metric, Protocols(free))
+
+    @property
+    def spots(self) -> tuple[SweetSpot, ...]:
+        """The claims about a sweet spot."""
+        return tuple(claim for claim in self.claims if isinstance(claim, SweetSpot))
+
+    @property
+    def called(self) -> Called | None:
+        """How settings are called, by the first claim that says so."""
+        return next((claim.words.called for claim in self.claims if claim.words.called), None)
+
+    def stated(self, winner: Mapping[str, Any]) -> list[Setting]:
+        """Return every setting that is trained as it is stated, each once, in order: the baseline's and the claims'."""
+        return sorted({self.baseline, *_needed(self.claims, winner)}, key=Setting.order)
+
+    def tuned(self, winner: Mapping[str, Any]) -> list[Setting]:
+        """Return the settings that are trained with the free parameters at their best as well, in order."""
+        free = self.protocols.free
+        again = [claim for claim in self.claims if tunable(claim, free)] if free else []
+        return sorted(_needed(again, winner), key=Setting.order)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it in JSON types, as it is stored with a study."""
+        return {
+            "claims": [claim.as_dict() for claim in self.claims],
+            "baseline": dict(self.baseline),
+            "metric": asdict(self.metric),
+            "free": list(self.protocols.free),
+        }
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """Return what `as_dict` wrote. Raises ValueError for what it has not."""
+        try:
+            claims = [kinds.of(claim) for claim in stored["claims"]]
+            return cls.of_study(claims, stored["baseline"], Metric(**stored["metric"]), tuple(stored["free"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"the claims make no sense: {error}") from None
+
+
+def tunable(claim: Claim, free: Iterable[str]) -> bool:
+    """Say whether a claim is one still when these parameters are tuned: it is not about them."""
+    names = set(free)
+    if isinstance(claim, Pair):
+        return claim.a.without(names) != claim.b.without(names)
+    return not (isinstance(claim, SweetSpot) and claim.parameter in names)
+
+
+def _needed(claims: Sequence[Claim], winner: Mapping[str, Any]) -> set[Setting]:
+    """Return the claims' settings; the winner's number joins those of a sweet spot, since it may be the best."""
+    found = {setting for claim in claims for setting in claim.settings()}
+    spots = [claim for claim in claims if isinstance(claim, SweetSpot) and is_number(winner.get(claim.parameter))]
+    return found | {claim.at.put(claim.parameter, winner[claim.parameter]) for claim in spots}
+
+
+def _check_known(claim: Claim, baseline: Mapping[str, Any]) -> None:
+    for setting in claim.settings():
+        if unknown := sorted(set(setting) - set(baseline)):
+            raise ValueError(f"the claim {claim.id!r} names {unknown[0]}, which is no parameter of the baseline")
