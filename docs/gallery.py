@@ -21,7 +21,7 @@ from rich.console import Console
 from search.cli import STORAGE, STUDY
 from search.errors import NotFoundError
 from search.results.page import page
-from search.results.summary import curve_text, table
+from search.results.summary import curve_text, table, width_curve
 from search.results.verdict_text import show
 from search.store.state import read_state
 from search.store.storage import open_storage
@@ -65,9 +65,9 @@ def _findings(artifact_store: Artifacts) -> Findings | None:
 def _terminal(browser: Browser, artifact_store: Artifacts, found: Findings | None) -> None:
     console = Console(record=True, width=WIDTH, highlight=False, file=io.StringIO())
     state = read_state(artifact_store.storage, artifact_store.study)
-    console.print(table(state))
+    console.print(table(state.best, state.baseline))
     console.print("\nbest validation accuracy by hidden units")
-    for line in curve_text(state):
+    for line in curve_text(width_curve(state.finished)):
         console.print(line, markup=False)
     if found is not None:
         show(found, console)

@@ -10,7 +10,8 @@ from model.data.mnist import default_data_dir
 from model.device import choose_device, describe
 from search import cli
 from search.errors import UsageError
-from search.results.summary import curve_text, curve_title, next_commands, study_options, summary, table
+from search.results.display import display_of
+from search.results.summary import curve_text, next_commands, study_options, summary, table, width_curve
 from search.results.verdict_text import show
 from search.signals import Stop, is_worker
 from search.store.request import Request, submit
@@ -194,9 +195,10 @@ def _report(state: StudyState, why: str | None) -> None:
     )
     if why:
         cli.out.print(f"{why}: {counts.waiting} open trials given back; run the same command to go on")
-    cli.out.print(table(state))
-    cli.out.print(f"\n{curve_title(state)}", markup=False)
-    for line in curve_text(state):
+    display = display_of(state.attributes)
+    cli.out.print(table(state.best, state.baseline, display))
+    cli.out.print(f"\nbest {display.asked.metric.name} by {display.axis(display.main)}", markup=False)
+    for line in curve_text(width_curve(state.finished, display), display):
         cli.out.print(line, markup=False)
 
 

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from studies.asked import Asked
 from studies.settings import Setting, is_number
-from studies.spec import StudySpec, report_epochs
+from studies.spec import CLAIMS, StudySpec, report_epochs
 from studies.sweet_spot import ARTICLE, GRID, SPACE, sweet_spot
 
 __all__ = [
@@ -43,7 +43,6 @@ PUBLISHED_SEEDS, PUBLISHED_EPOCHS = 20, 100  # what a verdict to quote needs
 NEAR = 1 / 12  # of a parameter's range: settings so near tell of each other's free parameters; a width's is 1.41-fold
 WIDTH = "hidden_units"  # what the time of an epoch of the article's network depends on
 WINNER = "winner"  # protocol of a winner that is no other arm, and a role
-CLAIMS = "claims"  # attribute of a study that has claims of its own; one without has the article's
 
 
 def asked_of(attributes: Mapping[str, Any]) -> Asked:

@@ -10,6 +10,8 @@ from optuna.samplers import BaseSampler, TPESampler
 
 from model.data.dataset import Dataset
 from model.general.family import GeneralFamily
+from studies.asked import Asked
+from studies.claims import Metric
 from studies.curve_model import CurveModel
 from studies.file import StudyFile
 from studies.pruner import CurvePruner
@@ -31,11 +33,13 @@ def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = 
     """State the search of a study's file on its data; `epochs` is a full trial's length, None for the file's."""
     study, family = file.study, family_of(file, data)
     length = epochs or study.epochs
+    metric = metric_of(family)
+    asked = Asked.of_study(study.claims, study.baseline, metric, tuple(study.tuned))
     modelled = uses_curve_model(family.measure.name, study.space)
     return StudySpec(
         name=name,
         question=study.question,
-        metric=f"validation {family.measure.name.replace('_', ' ')}",
+        metric=metric.name,
         direction=family.measure.direction,
         space=study.space,
         baseline=study.baseline,
@@ -50,8 +54,14 @@ def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = 
         rungs=[rung for rung in RUNGS if rung < length] if modelled else (),
         rung_size=RUNG_SIZE if modelled else 1,
         file={"name": file.path.name, "sha256": file.sha256, "text": file.text},
-        measure=family.measure.name,
+        measure=metric.short,
+        claims=asked.as_dict(),
     )
+
+
+def metric_of(family: GeneralFamily) -> Metric:
+    """Return what trials are compared by, as claims tell it."""
+    return Metric.named(f"validation {family.measure.name.replace('_', ' ')}", family.measure.direction)
 
 
 def uses_curve_model(metric: str, space: Mapping[str, BaseDistribution]) -> bool:

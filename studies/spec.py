@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler
 from model.fleet.family import MLPS, Family
 
 Params = Mapping[str, Any]
+CLAIMS = "claims"  # attribute of a study that has claims of its own; one without has the article's
 
 
 def report_epochs(epochs: int) -> list[int]:
@@ -40,6 +41,7 @@ class StudySpec:
     family: Family = MLPS  # how its networks are built, trained and scored
     fixed: Sequence[Params] = ()  # other trials that are enqueued once each, and never pruned
     measure: str = "accuracy"  # the metric in the names of a trial's figures: val_accuracy
+    claims: Mapping[str, Any] | None = None  # of a study with claims of its own, as `Asked.as_dict` writes them
     file: Mapping[str, str] | None = None  # name, hash and text of the file that states it; None for a built-in study
     rungs: Sequence[int] = ()  # epochs where trials wait for each other and are judged; if none, at each report
     rung_size: int = 1  # trials that are judged together at a rung

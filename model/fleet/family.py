@@ -11,6 +11,7 @@ from model.fleet.fleet import mlp_member
 from model.network.member import BaseMember, Member
 from model.network.mlp import MLP, MLPConfig, initialised
 from model.network.scoring import Score, evaluate
+from model.network.timing import epoch_flops, epoch_seconds
 
 Params = Mapping[str, Any]
 
@@ -42,6 +43,12 @@ class Family(Protocol):
     def restored(self, params: Params, weights: Mapping[str, Tensor]) -> nn.Module:
         """Return the network of these weights, as it is when it does not train."""
 
+    def epoch_seconds(self, params: Params, samples: Any, batch: int) -> float:
+        """Train a fresh network alone for an epoch, and return the seconds it took."""
+
+    def epoch_flops(self, params: Params, samples: int) -> int:
+        """Return the floating-point operations of the products in an epoch of so many samples."""
+
 
 class MLPs:
     """The article's networks, 784-h-h-10 with Adam; parameters `hidden_units` and `lr`."""
@@ -63,6 +70,14 @@ class MLPs:
         network = self.build(params, 0)
         network.load_state_dict(dict(weights))
         return network.eval()
+
+    def epoch_seconds(self, params: Params, samples: Images, batch: int) -> float:
+        """Train a network of this width, by the article's loop less its `DataLoader`."""
+        return epoch_seconds(params["hidden_units"], samples, batch)
+
+    def epoch_flops(self, params: Params, samples: int) -> int:
+        """Return those of the matrix products."""
+        return epoch_flops(params["hidden_units"], samples)
 
 
 MLPS = MLPs()

@@ -9,6 +9,7 @@ family.score(member.network(), samples)
 
 import copy
 import inspect
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +25,7 @@ from model.general.look import look
 from model.general.member import GeneralMember, parameters
 from model.general.memory import memory_errors
 from model.general.scoring import score
+from model.general.sequential import Sequential
 from model.generator import seeded
 from model.network.scoring import Score
 from model.seeds import derive
@@ -110,6 +112,21 @@ class GeneralFamily:
     def parameters(self, network: nn.Module) -> int:
         """Return the number of a network's trainable parameters."""
         return parameters(network)
+
+    def epoch_seconds(self, params: Mapping[str, Any], samples: Samples, batch: int) -> float:
+        """Train a fresh network alone for an epoch, by the plain loop, and return the seconds it took."""
+        device = samples.device
+        member = self.member(self.build(params, 0).to(device), params, 0, device)
+        program = Sequential([member], samples, batch)
+        start = time.perf_counter()
+        program.train(torch.arange(len(samples)))
+        program.figures()
+        return time.perf_counter() - start
+
+    def epoch_flops(self, params: Mapping[str, Any], samples: int) -> int:
+        """Return the floating-point operations of the products and convolutions in an epoch of so many samples."""
+        seen = look(self.build(params, 0), self.inputs, torch.device("cpu"), self._made_up_loss)
+        return seen.flops * samples
 
     def restored(self, params: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
         """Return the network of these weights and buffers, by name, as it is when it does not train.

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 from optuna_dashboard import save_plotly_graph_object
 
 from model.data.mnist import Images, Mnist
+from model.network.mlp import MLP
 from search.errors import NotFoundError
 from search.results.display import Display, display_of
 from search.results.drawing import Picture
@@ -82,7 +83,7 @@ def publish_grids(artifacts: Artifacts, images: Images, which: str) -> None:
     name = f"predictions-{which}.png"
     for trial, _ in _marks(read_state(artifacts.storage, artifacts.study)):
         model = None if artifacts.files(trial, name) else artifacts.weights(trial)
-        if model is None:
+        if not isinstance(model, MLP):  # the article's pictures are of its own networks
             continue
         with TemporaryDirectory() as scratch:
             path = Path(scratch) / name

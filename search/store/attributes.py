@@ -36,6 +36,10 @@ def _optional(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
+def _either(one: Check, other: Check) -> Check:
+    return lambda value: one(value) or other(value)
+
+
 def _list(check: Check) -> Check:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
@@ -54,14 +58,20 @@ def _by_epoch(value: Any) -> bool:
     return isinstance(value, dict) and all(epoch.isdecimal() and _number(gap) for epoch, gap in value.items())
 
 
-_arm = _only(protocol=_text, width=_whole, lr=_number, lr_from=_optional(_whole), role=_optional(_text))
-_width = _only(width=_whole, seconds_per_epoch=_list(_number), flops_per_epoch=_whole)
+_arm = _either(
+    _only(protocol=_text, width=_whole, lr=_number, lr_from=_optional(_whole), role=_optional(_text)),
+    _only(protocol=_text, setting=_record(), params=_record(), source=_optional(_whole), role=_optional(_text)),
+)
+_timed = _either(
+    _only(width=_whole, seconds_per_epoch=_list(_number), flops_per_epoch=_whole),
+    _only(setting=_record(), seconds_per_epoch=_list(_number), flops_per_epoch=_whole),
+)
 
 STUDY: Mapping[str, Check] = {
     "fingerprint": _record(space=_record(), epochs=_whole),
     "seed": _whole,
     "question": _text,
-    "metric": _text,
+    "claims": _record(claims=_list(_record(kind=_text, id=_text)), metric=_record(name=_text), free=_list(_text)),
     "study_file": _record(name=_text, sha256=_text, text=_text),
     "budget": _whole,
     "confirm": _record(seeds=_whole, epochs=_optional(_whole)),
@@ -72,7 +82,7 @@ STUDY: Mapping[str, Check] = {
     "confirmation": _text,
     "search": _text,
     "plan": _only(search=_text, finished=_whole, winner=_whole, arms=_list(_arm)),
-    "timing": _record(device=_text, widths=_list(_width)),
+    "timing": _record(device=_text, widths=_list(_timed)),
 }
 TRIAL: Mapping[str, Check] = {
     **dict.fromkeys(("baseline",), _truth),

@@ -29,7 +29,7 @@ from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.url import redacted
 from studies.optuna_private import study_key, trial_key
-from studies.spec import StudySpec
+from studies.spec import CLAIMS, StudySpec
 
 _log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 10.0  # between two heartbeats of a worker's trials, and between two looks for stale ones
@@ -316,9 +316,9 @@ def _state(study: optuna.Study, spec: StudySpec, seed: int) -> None:
         raise StudyMismatchError(f"study {spec.name!r} was not made by sweetspot; choose another --study name")
     study.set_metric_names([spec.metric])
     study.set_user_attr("question", spec.question)
-    study.set_user_attr("metric", spec.measure)
     if spec.file is not None:
         study.set_user_attr("study_file", dict(spec.file))
+        study.set_user_attr(CLAIMS, dict(spec.claims or {}))
     study.set_user_attr("seed", seed)
     study.set_user_attr("fingerprint", spec.fingerprint())  # last: with it the study is stated
 

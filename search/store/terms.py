@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from optuna.distributions import (
     BaseDistribution,
@@ -13,9 +13,9 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
+from studies.claims import ACCURACY, Metric
 from studies.sweet_spot import SPACE
 
-SHARES = ("accuracy", "f1", "auroc")  # metrics that are shares of 1, written in per cent
 SHORT = {"hidden_units": "units"}  # what a column is headed with, where that is not the parameter's name
 
 
@@ -23,8 +23,7 @@ SHORT = {"hidden_units": "units"}  # what a column is headed with, where that is
 class Terms:
     """The words and forms of one study."""
 
-    key: str = "accuracy"  # of the metric, in the names of a trial's figures: val_accuracy
-    direction: Literal["maximize", "minimize"] = "maximize"
+    told: Metric = ACCURACY
     space: Mapping[str, BaseDistribution] = field(default_factory=lambda: SPACE)
 
     @staticmethod
@@ -32,22 +31,28 @@ class Terms:
         """Return the terms that a study's attributes tell; those of studies before there were others by default."""
         stated = attributes.get("fingerprint", {})
         space = {name: json_to_distribution(json.dumps(each)) for name, each in stated.get("space", {}).items()}
-        return Terms(attributes.get("metric", "accuracy"), stated.get("direction", "maximize"), space or SPACE)
+        claims = attributes.get("claims")
+        return Terms(Metric(**claims["metric"]) if claims else ACCURACY, space or SPACE)
+
+    @property
+    def key(self) -> str:
+        """The metric's name in those of a trial's figures: val_accuracy."""
+        return self.told.short
 
     @property
     def metric(self) -> str:
         """The metric on the images or rows that the search is scored on."""
-        return f"validation {self.key.replace('_', ' ')}"
+        return self.told.name
 
     @property
     def is_share(self) -> bool:
         """Whether values are written in per cent, and differences in points."""
-        return self.key in SHARES
+        return self.told.fraction
 
     @property
     def sign(self) -> int:
         """1 where higher is better, else -1."""
-        return 1 if self.direction == "maximize" else -1
+        return self.told.sign
 
     def value(self, number: float) -> str:
         """Write a value."""

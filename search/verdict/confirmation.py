@@ -7,7 +7,7 @@ paired on initialisation and batches alike, whichever process trains them, and i
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -15,10 +15,8 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from model.data.mnist import Images, Mnist
 from model.device import describe
-from model.fleet.family import Scored
-from model.network.timing import epoch_flops, epoch_seconds
+from model.fleet.family import MLPS, Family, Scored
 from model.seeds import derive
 from search.store.attributes import nonsense
 from search.store.queue import enqueue
@@ -26,9 +24,12 @@ from search.store.study import StudyStore, open_study, stored_epochs
 from search.store.trials import ranking, usable
 from search.training.display import Lines, watch
 from search.training.engine import POLL_SECONDS, Engine, Listener, Run
-from studies.confirmation import EPOCHS, WIDTH, Arm, Plan, asked_of, confirmation_of, plan
+from studies.asked import Asked
+from studies.claims import Slower
+from studies.confirmation import EPOCHS, WIDTH, Arm, Plan, asked_of, confirmation_of, plan, timed
 from studies.foreign import excluded
 from studies.settings import Setting
+from studies.sweet_spot import ARTICLE
 
 ROUNDS = 7  # of timing, each width once a round
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
@@ -62,7 +63,7 @@ class ConfirmationStore(StudyStore):
 class SeedEngine(Engine):
     """Trains trials of one seed, all from the first batch on; ends when they have ended."""
 
-    def __init__(self, store: ConfirmationStore, data: Mnist, capacity: int, listener: Listener) -> None:
+    def __init__(self, store: ConfirmationStore, data: Any, capacity: int, listener: Listener) -> None:
         super().__init__(store, data, capacity, listener, order=("confirm", "order", store.seed_index))
         self.data = data
         self.gaps: dict[int, dict[int, float]] = {}  # by trial number, then epoch
@@ -91,13 +92,13 @@ class SeedEngine(Engine):
         figures["gap_by_epoch"] = {**self.gaps.get(run.trial.number, {}), run.member.epochs_trained: figures["gap"]}
         if run.trial.user_attrs.get("role"):
             test = self.family.score(run.member.network(), self.data.test)
-            figures |= {"test_accuracy": test.value, "test_loss": test.loss}
+            figures |= {f"test_{self.store.spec.measure}": test.value, "test_loss": test.loss}
         return figures
 
 
 def confirm_search(
     search: StudyStore,
-    data: Mnist,
+    data: Any,
     seeds: int,
     epochs: int | None,
     capacity: int,
@@ -113,7 +114,8 @@ def confirm_search(
         return False
     stored = stored_epochs(search.storage, confirmation_of(search.spec).name)
     length = epochs or stored or min(EPOCHS, search.spec.epochs)
-    return confirm(open_confirmation(search, seeds, length), data, capacity, console, stop)
+    asked = asked_of(search.study.user_attrs)
+    return confirm(open_confirmation(search, seeds, length), data, capacity, console, stop, asked)
 
 
 def open_confirmation(search: StudyStore, seeds: int, epochs: int) -> ConfirmationStore:
@@ -171,7 +173,14 @@ def _key(trial: FrozenTrial) -> tuple[Any, ...]:
     return (*arm_of(trial), trial.user_attrs.get(SEED))
 
 
-def confirm(store: ConfirmationStore, data: Mnist, capacity: int, console: Console, stop: Callable[[], bool]) -> bool:
+def confirm(  # noqa: PLR0917
+    store: ConfirmationStore,
+    data: Any,
+    capacity: int,
+    console: Console,
+    stop: Callable[[], bool],
+    asked: Asked = ARTICLE,
+) -> bool:
     """Train all that is written down, then time every width; return whether everything is done.
 
     Several processes share the work; each returns when no trial is left, and the last one times.
@@ -188,11 +197,11 @@ def confirm(store: ConfirmationStore, data: Mnist, capacity: int, console: Conso
             _train_all(store, data, capacity, listener, stop)
     if stop():
         return False
-    _time(store, data.train, console)
+    _time(store, data.train, console, asked)
     return True
 
 
-def _train_all(store: ConfirmationStore, data: Mnist, capacity: int, listener: Lines, stop: Callable[[], bool]) -> None:
+def _train_all(store: ConfirmationStore, data: Any, capacity: int, listener: Lines, stop: Callable[[], bool]) -> None:
     while not stop():
         seed_index = store.next_seed()
         if seed_index is not None:
@@ -207,33 +216,56 @@ def _train_all(store: ConfirmationStore, data: Mnist, capacity: int, listener: L
             return
 
 
-def _time(store: StudyStore, images: Images, console: Console) -> None:
-    """Time every width alone, unless that was done; the lock keeps other processes of the study from competing."""
-    drawn = Plan.of(store.study.user_attrs[PLAN])
-    widths = sorted({arm.params[WIDTH] for arm in drawn.arms})
+def _time(store: StudyStore, images: Any, console: Console, asked: Asked) -> None:
+    """Time every setting of a claim about time alone, unless that was done; the article's widths all.
+
+    The lock keeps other processes of the study from competing.
+    """
+    wanted = _to_time(asked, Plan.of(store.study.user_attrs[PLAN]))
+    if not wanted:
+        return
     with store.storage.lock(store.study.study_name):
         stored = store.study.user_attrs.get(TIMING, {"widths": []})
-        if [row["width"] for row in stored["widths"]] == widths:
+        if [timed(row) for row in stored["widths"]] == [timed(row) for row, _ in wanted]:
             return
-        console.print(f"timing {', '.join(map(str, widths))} units, each alone, {ROUNDS} rounds")
-        store.study.set_user_attr(TIMING, measure(widths, images, store.spec.batch))
+        named = ", ".join(str(row.get("width") or Setting.of(row["setting"])) for row, _ in wanted)
+        console.print(
+            f"timing {named}{' units' if asked is ARTICLE else ''}, each alone, {ROUNDS} rounds", markup=False
+        )
+        store.study.set_user_attr(TIMING, measure(wanted, images, store.spec.batch, store.spec.family))
 
 
-def measure(widths: Sequence[int], images: Images, batch: int, rounds: int = ROUNDS) -> dict[str, Any]:
-    """Return seconds per epoch of each width alone, in interleaved rounds after one to warm up, in JSON types."""
-    seconds: dict[int, list[float]] = {width: [] for width in widths}
+def _to_time(asked: Asked, drawn: Plan) -> list[tuple[dict[str, Any], Setting]]:
+    """Return what is to be timed: how it is stored, and its parameters."""
+    if asked is ARTICLE:
+        return [
+            ({"width": width}, Setting.of({WIDTH: width})) for width in sorted({a.params[WIDTH] for a in drawn.arms})
+        ]
+    settings = {setting for claim in asked.claims if isinstance(claim, Slower) for setting in claim.settings()}
+    return [({"setting": dict(each)}, each) for each in sorted(settings, key=Setting.order)]
+
+
+def measure(
+    wanted: Sequence[tuple[Mapping[str, Any], Setting]],
+    images: Any,
+    batch: int,
+    family: Family = MLPS,
+    rounds: int = ROUNDS,
+) -> dict[str, Any]:
+    """Return seconds per epoch of each setting alone, in interleaved rounds after one to warm up, in JSON types."""
+    seconds: list[list[float]] = [[] for _ in wanted]
     for turn in range(rounds + 1):
-        for width in widths:
-            taken = epoch_seconds(width, images, batch)
+        for (_, params), taken in zip(wanted, seconds, strict=True):
+            once = family.epoch_seconds(params, images, batch)
             if turn:  # the first one pays for page faults and for choosing kernels
-                seconds[width].append(taken)
+                taken.append(once)
     return {
-        "device": describe(images.pixels.device),
+        "device": describe(images.device),
         "torch": torch.__version__,
         "images": len(images),
         "batch": batch,
         "widths": [
-            {"width": width, "seconds_per_epoch": taken, "flops_per_epoch": epoch_flops(width, len(images))}
-            for width, taken in seconds.items()
+            {**row, "seconds_per_epoch": taken, "flops_per_epoch": family.epoch_flops(params, len(images))}
+            for (row, params), taken in zip(wanted, seconds, strict=True)
         ],
     }

@@ -85,7 +85,5 @@ class Job:
         return found
 
     def _confirm(self, request: Request) -> bool:
-        if self.store.spec.file is not None:
-            return False
         seeds, epochs = request.seeds, request.epochs
         return confirm_search(self.store, self.data, seeds, epochs, self.capacity, console=self.console, stop=self.halt)

@@ -10,6 +10,7 @@ from search.errors import StudyMismatchError
 from search.store.study import StudyStore, open_study
 from search.verdict.confirmation import PLAN, ConfirmationStore, confirm, confirm_search, measure, open_confirmation
 from studies.confirmation import GRID, Plan, best_lr_trial, plan
+from studies.settings import Setting
 from studies.sweet_spot import SPACE, sweet_spot
 from tests.support.tiny_study import CAPACITY, EPOCHS, confirmed_once, copy_of, quiet, search_at, storage_at, tiny_mnist
 
@@ -206,7 +207,8 @@ def test_zero_seeds_and_an_empty_search_ask_for_nothing(tmp_path, searched):
 
 
 def test_timing_pairs_rounds_and_counts_arithmetic():
-    timed = measure([10, 25], tiny_mnist().train, 64, rounds=2)
+    wanted = [({"width": width}, Setting.of({"hidden_units": width})) for width in (10, 25)]
+    timed = measure(wanted, tiny_mnist().train, 64, rounds=2)
     assert [row["width"] for row in timed["widths"]] == [10, 25]
     assert all(len(row["seconds_per_epoch"]) == 2 and min(row["seconds_per_epoch"]) > 0 for row in timed["widths"])
     ten, right = (row["flops_per_epoch"] for row in timed["widths"])
