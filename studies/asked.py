@@ -51,12 +51,14 @@ class Asked:
     ) -> Self:
         """Return what a study of these claims asks; `free` names the parameters that are tuned for the second family.
 
-        Raises ValueError for claims that do not go together (`studies.claims.completed`) and for settings with
-        parameters that the baseline lacks.
+        Without claims, the winner of the search and the baseline are confirmed alone. Raises ValueError for claims that
+        do not go together (`studies.claims.completed`) and for parameters that the baseline lacks.
         """
         complete = kinds.completed(claims, baseline)
         for claim in complete:
             _check_known(claim, baseline)
+        if unknown := sorted(set(free) - set(baseline)):
+            raise ValueError(f"{unknown[0]} is set free, which is no parameter of the baseline")
         return cls(complete, Setting.of(baseline), metric, Protocols(free))
 
     @property

@@ -82,6 +82,11 @@ class Claim(ABC):
     id: str
     words: Words = Words()
 
+    @property
+    def title(self) -> str:
+        """What stands over it."""
+        return self.words.title or self.words.headline or self.id
+
     @abstractmethod
     def settings(self) -> tuple[Setting, ...]:
         """Return the settings that must be trained for it."""
@@ -181,8 +186,8 @@ class Memorizes(Pair):
 class SweetSpot(Claim):
     """A value of a parameter is within the margin of the best one, and no smaller value is.
 
-    It is compared with all values of `among` and with the value of the search's winner, at the setting `at`. Numbers
-    are ordered by size, words as in `among`.
+    It is compared with all values of `among`, with the value of the search's winner, and with whatever else the study's
+    claims have trained at the setting `at`. Numbers are ordered by size, words as in `among`.
     """
 
     kind = "sweet_spot"
@@ -340,7 +345,7 @@ def _check_apart(name: str, a: Setting, b: Setting) -> None:
 
 def _named(a: Setting, kind: str, b: Setting) -> str:
     one, other = apart(a, b)
-    return _slug(f"{one} {kind} {other}")
+    return _slug(f"{str(one) or 'baseline'} {kind} {str(other) or 'baseline'}")
 
 
 def apart(a: Setting, b: Setting) -> tuple[Setting, Setting]:

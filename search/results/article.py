@@ -18,6 +18,7 @@ from studies.sweet_spot import ARTICLE_EPOCHS
 EVERY = 10  # epochs between two lines, as in the article
 
 WORDS = Prose(
+    last_answers=True,
     claims="the article's claims",
     heading="The four claims",
     together="all four claims together",

@@ -1,6 +1,7 @@
 """The report as one HTML page that needs nothing else: figures, plotly.js, style and words are all inside."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -18,6 +19,7 @@ from studies.claims import Metric
 from studies.confirmation import PUBLISHED_EPOCHS, PUBLISHED_SEEDS
 from studies.settings import Setting, short
 
+ANSWERS = {"supported": "Yes", "refuted": "No", "undecided": "Not decided"}
 SIGNS = {"supported": "✓", "refuted": "✗", "undecided": "?"}  # so that colour never stands alone
 
 MACHINE = {"device": "device", "threads": "CPU threads", "torch": "PyTorch", "sweetspot": "sweetspot"}
@@ -53,13 +55,14 @@ def _inline(picture: Picture) -> str:
 
 
 def _words(found: Findings, display: Display) -> dict[str, Any]:
-    right = found.verdict.claims[-1]
+    claims = found.verdict.claims
+    right = claims[-1] if display.words.last_answers or len(claims) == 1 else None
     return {
         "found": found,
         "display": display,
         "words": display.words,
         "question": found.search.attributes.get("question", found.search.name),
-        "answer": {"supported": "Yes", "refuted": "No", "undecided": "Not decided"}[right.verdict],
+        "answer": ANSWERS[right.verdict] if right else _counted(claims),
         "right": right,
         "names": Names.of([arm.setting for arm in found.verdict.arms], found.asked.called),
         "kinds": {claim.kind for claim in found.asked.claims},
@@ -72,6 +75,14 @@ def _words(found: Findings, display: Display) -> dict[str, Any]:
         "command": command(found),
         "date": found.ended.date(),
     }
+
+
+def _counted(claims: Sequence[Judgement]) -> str:
+    """Say how many of several claims hold."""
+    counts = Counter[str](claim.verdict for claim in claims)
+    if not claims:
+        return "This study claims nothing"
+    return f"Of {len(claims)} claims, " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in ANSWERS)
 
 
 def _effect(claim: Judgement) -> str:
@@ -87,7 +98,7 @@ def _effect(claim: Judgement) -> str:
 def _margins(found: Findings) -> str:
     """Write the margins as a sentence lists them."""
     told = [_margin(name, size, found.asked.metric) for name, size in found.verdict.margins().items()]
-    return ", ".join(told[:-1]) + " and " + told[-1] if len(told) > 1 else told[0]
+    return ", ".join(told[:-1]) + " and " + told[-1] if len(told) > 1 else "".join(told)
 
 
 def _margin(name: str, sizes: Any, metric: Metric) -> str:

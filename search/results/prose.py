@@ -11,6 +11,7 @@ from studies.settings import short
 class Prose:
     """Words about a study; each pair is of the stated and of the tuned protocol."""
 
+    last_answers: bool = False  # the last claim is what the study's question asks
     claims: str = "the claims"  # what the verdict is on
     heading: str = "The claims"
     together: str = "all claims together"

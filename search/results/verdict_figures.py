@@ -155,7 +155,7 @@ class View:
             rows += [[label, self.names.brief(each), self.gap(gap), self._gap_span(ci)] for each, gap, ci in scaled]
         return Picture(
             "gap",
-            f"Does {self.names.one} memorize? The gap by {self.names.one}",
+            f"{f'Does {self.names.one} memorize? ' if self.names.called else ''}The gap by {self.names.one}",
             f"Training minus {self.metric.name} after {self.found.epochs} epochs; "
             "a network that memorizes has a wide one.",
             f"Generalisation gap against {self.axis.title}: {self._range()}.",

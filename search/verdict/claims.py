@@ -185,8 +185,8 @@ def _slower(claim: Slower, evidence: Evidence, tail: float) -> list[Part]:
     one, other = named(claim.a, claim.b, claim.words)
     margin = f"{claim.by:.2f} times"
     question = Hypothesis(
-        holds=f"an epoch of {one.text} takes more than {margin} as long as one of {other.brief}",
-        fails=f"an epoch of {one.text} does not take {margin} as long as one of {other.brief}",
+        holds=f"an epoch {one.of} takes more than {margin} as long as one {other.of_brief}",
+        fails=f"an epoch {one.of} does not take {margin} as long as one {other.of_brief}",
         threshold=claim.by,
         unit="times",
     )
@@ -204,8 +204,8 @@ def _memorizes(claim: Memorizes, evidence: Evidence, protocol: str, tail: float)
     (one, other), unit = named(claim.a, claim.b, claim.words), unit_of(evidence.metric)
     wide, gain = amount(claim.gap, evidence.metric), amount(claim.by, evidence.metric)
     memorizes = Hypothesis(
-        holds=f"the gap of {one.text} is more than {wide} wider than that of {other.brief}",
-        fails=f"the gap of {one.text} is not {wide} wider than that of {other.brief}",
+        holds=f"the gap {one.of} is more than {wide} wider than that {other.of_brief}",
+        fails=f"the gap {one.of} is not {wide} wider than that {other.of_brief}",
         threshold=claim.gap,
         unit=unit,
     )

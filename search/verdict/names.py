@@ -11,10 +11,14 @@ Unit = Literal["points", "times", "plain"]  # plain: the metric's own
 
 @dataclass(frozen=True)
 class Name:
-    """What a setting is called in a sentence."""
+    """What a setting is called in a sentence, at its first mention and in a comparison."""
 
-    text: str  # "25 units": the subject of a sentence, in the plural
-    brief: str  # "25": after a comparison
+    text: str  # "25 units", "runs with dropout=0.2": the subject of a sentence, in the plural
+    brief: str  # "25", "with dropout=0.2": after "than"
+    of: str  # "of 25 units", "with dropout=0.2"
+    of_brief: str  # "of 25", "with dropout=0.2"
+    beside: str  # "with 25 units", "with dropout=0.2"
+    beside_brief: str  # "with 25", "with dropout=0.2"
 
 
 def named(a: Setting, b: Setting, words: Words) -> tuple[Name, Name]:
@@ -22,12 +26,18 @@ def named(a: Setting, b: Setting, words: Words) -> tuple[Name, Name]:
     if words.called:
         return _called(a, words.called), _called(b, words.called)
     one, other = apart(a, b)
-    return Name(f"runs with {one}", f"runs with {one}"), Name(f"runs with {other}", f"runs with {other}")
+    return _told(one), _told(other)
 
 
 def _called(setting: Setting, called: Called) -> Name:
     own = short(setting[called.parameter])
-    return Name(f"{own} {called.unit}", own)
+    text = f"{own} {called.unit}"
+    return Name(text, own, f"of {text}", f"of {own}", f"with {text}", f"with {own}")
+
+
+def _told(values: Setting) -> Name:
+    text = f"with {values}"
+    return Name(f"runs {text}", text, text, text, text, text)
 
 
 def called(claim: SweetSpot) -> Called:

@@ -64,7 +64,10 @@ def _told_compared(claim: Better | AsGoodAs, evidence: Evidence, parts: Sequence
 def _told_slower(claim: Slower, evidence: Evidence, parts: Sequence[Part]) -> _Told:
     one, other = named(claim.a, claim.b, claim.words)
     each = claim.words.called.one if claim.words.called else "setting"
-    finding = f"an epoch takes {one.text} {_amount(parts[0])} as long as {other.brief}{_arithmetic(claim, evidence)}"
+    ratio, work = _amount(parts[0]), _arithmetic(claim, evidence)
+    finding = f"an epoch {one.of} takes {ratio} as long as one {other.of}{work}"
+    if claim.words.called:
+        finding = f"an epoch takes {one.text} {ratio} as long as {other.brief}{work}"
     return _Told(_stated(claim, parts[0].hypothesis.holds), finding, _T_ROUNDS.format(each=each))
 
 
@@ -74,7 +77,7 @@ def _told_memorizes(claim: Memorizes, evidence: Evidence, protocol: str, parts: 
     words = ("higher", "lower") if evidence.metric.sign > 0 else ("lower", "higher")
     finding = (
         f"the gap between training and {metric} is {_difference(parts[0], 'wider', 'narrower')} "
-        f"with {one.text} than with {other.brief}{_growth(claim, evidence, protocol)}, "
+        f"{one.beside} than {other.beside_brief}{_growth(claim, evidence, protocol)}, "
         f"and {metric} is {_difference(parts[1], *words)}"
     )
     return _Told(_stated(claim, f"{held[0]}, and {held[1]}"), finding, _T_SEEDS)

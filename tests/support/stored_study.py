@@ -24,11 +24,12 @@ def stored_at(path: Path, studies: Mapping[str, Any]) -> Storage:
             study.set_metric_names(content["metric_names"])
         for key, value in content["attrs"].items():
             study.set_user_attr(key, value)
-        study.add_trials([_trial(number, stored) for number, stored in enumerate(content["trials"])])
+        study.add_trials([trial_of(number, stored) for number, stored in enumerate(content["trials"])])
     return storage
 
 
-def _trial(number: int, stored: Mapping[str, Any]) -> FrozenTrial:
+def trial_of(number: int, stored: Mapping[str, Any]) -> FrozenTrial:
+    """Return a trial as it was stored."""
     return FrozenTrial(
         number=number,
         trial_id=number,
