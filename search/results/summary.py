@@ -119,7 +119,7 @@ def next_commands(state: StudyState) -> list[str]:
     rerun = [f"python -m search.rerun {state.best.number}{options}"] if state.best else []
     return [
         f"python -m search.best{options}",
-        f"python -m search.baseline{options}",
+        *([] if "study_file" in state.attributes else [f"python -m search.baseline{options}"]),
         *rerun,
         f"python -m search.report --html report.html{options}",
         f"python -m search.dashboard{options}",
