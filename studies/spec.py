@@ -5,14 +5,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.distributions import BaseDistribution, CategoricalDistribution, distribution_to_json
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from model.fleet.family import MLPS, Family
+from studies.optuna_private import contains
 
 Params = Mapping[str, Any]
 CLAIMS = "claims"  # attribute of a study that has claims of its own; one without has the article's
+
+
+def inside(distribution: BaseDistribution, value: Any) -> bool:
+    """Return whether a value may be drawn from a distribution. Optuna would read True and texts as numbers."""
+    if not isinstance(distribution, CategoricalDistribution) and isinstance(value, (bool, str)):
+        return False
+    try:
+        return contains(distribution, value)
+    except (TypeError, ValueError):
+        return False
 
 
 def report_epochs(epochs: int) -> list[int]:

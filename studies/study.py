@@ -26,7 +26,7 @@ from model.data.dataset import DataSource
 from model.errors import SweetspotError
 from model.general.choices import Loss, Metric, Optimizer
 from studies.claims import Claim
-from studies.optuna_private import contains
+from studies.spec import inside
 
 Params = Mapping[str, Any]
 
@@ -87,17 +87,8 @@ class Study:
         for name, value in params.items():
             if name not in self.space:
                 raise StudyError(f"the {what} has {name}, which the space has not: {', '.join(self.space)}")
-            if not _inside(self.space[name], value):
+            if not inside(self.space[name], value):
                 raise StudyError(f"the {what} has {name} = {value!r}, which is outside {self.space[name]}")
         missing = [name for name in self.space if name not in params]
         if whole and missing:
             raise StudyError(f"the {what} has no {missing[0]}: it names every parameter of the space")
-
-
-def _inside(distribution: BaseDistribution, value: Any) -> bool:
-    if isinstance(distribution, IntDistribution | FloatDistribution) and type(value) not in (int, float):
-        return False
-    try:
-        return contains(distribution, value)
-    except (TypeError, ValueError):
-        return False

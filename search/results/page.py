@@ -16,7 +16,6 @@ from search.verdict.findings import Findings, arm_summary
 from search.verdict.judge import SpotSummary
 from search.verdict.names import number, unit_of
 from studies.claims import Metric
-from studies.confirmation import PUBLISHED_EPOCHS, PUBLISHED_SEEDS
 from studies.settings import Setting, short
 
 ANSWERS = {"supported": "Yes", "refuted": "No", "undecided": "Not decided"}
@@ -66,8 +65,8 @@ def _words(found: Findings, display: Display) -> dict[str, Any]:
         "right": right,
         "names": Names.of([arm.setting for arm in found.verdict.arms], found.asked.called),
         "kinds": {claim.kind for claim in found.asked.claims},
-        "quick": found.seeds < PUBLISHED_SEEDS or found.epochs < PUBLISHED_EPOCHS,
-        "published": (PUBLISHED_SEEDS, PUBLISHED_EPOCHS),
+        "quick": found.quick,
+        "published": found.quotable,
         "margins": _margins(found),
         "spots": [_spot(found, display, spot) for spot in found.verdict.sweet_spot],
         "protocol": list(_protocol(found, display)),

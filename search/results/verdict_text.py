@@ -10,7 +10,6 @@ from search.results.display import Display, Names, display_of
 from search.verdict.claims import Judgement
 from search.verdict.findings import Findings, arm_summary
 from search.verdict.judge import ArmSummary
-from studies.confirmation import PUBLISHED_EPOCHS, PUBLISHED_SEEDS
 
 COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
 PLOT, TEXT = 44, 96  # characters
@@ -119,13 +118,14 @@ def caveats(found: Findings, display: Display) -> list[str]:
     ]
     if found.diverged:
         lines.append(f"{found.diverged} runs diverged and are missing, which flatters their {flattered}")
-    if found.seeds < PUBLISHED_SEEDS or found.epochs < PUBLISHED_EPOCHS:
-        lines.append(f"a quick look; for a verdict to quote: {published_command()}")
+    if found.quick:
+        lines.append(f"a quick look; for a verdict to quote: {published_command(found)}")
     return lines
 
 
-def published_command() -> str:
+def published_command(found: Findings) -> str:
     """Return the command behind a verdict to quote."""
-    return (
-        f"python -m search.run --study published --confirm-seeds {PUBLISHED_SEEDS} --confirm-epochs {PUBLISHED_EPOCHS}"
-    )
+    file = found.search.attributes.get("study_file")
+    question, name = (f" {file['name']}", f"{found.search.name}-published") if file else ("", "published")
+    seeds, epochs = found.quotable
+    return f"python -m search.run{question} --study {name} --confirm-seeds {seeds} --confirm-epochs {epochs}"

@@ -9,8 +9,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.store.storage import Storage
-from studies.optuna_private import contains, study_key, trial_key
-from studies.spec import Params
+from studies.optuna_private import study_key, trial_key
+from studies.spec import Params, inside
 
 GRACE_SECONDS = 60.0  # without a heartbeat until a trial counts as stale
 MAX_RETRIES = 3  # times a trial is run again after its worker died
@@ -43,18 +43,9 @@ def invalid_params(space: Mapping[str, BaseDistribution], params: Params) -> str
     for name, value in params.items():
         if name not in space:
             return f"parameter {name!r} is unknown; the space has {', '.join(space)}"
-        if not _contains(space[name], value):
+        if not inside(space[name], value):
             return f"{name} = {value!r} is outside {space[name]}"
     return ""
-
-
-def _contains(distribution: BaseDistribution, value: Any) -> bool:
-    if isinstance(value, (bool, str)):  # Optuna would read them as numbers
-        return False
-    try:
-        return contains(distribution, value)
-    except (TypeError, ValueError):
-        return False
 
 
 def fail_stale(

@@ -22,10 +22,11 @@ from search.verdict.judge import Verdict, judge
 from search.verdict.statistics import mean_interval, standard_deviation
 from studies.asked import Asked
 from studies.claims import Metric
-from studies.confirmation import Arm, Plan, asked_of, timed
+from studies.confirmation import PUBLISHED_EPOCHS, PUBLISHED_SEEDS, Arm, Plan, asked_of, timed
 from studies.foreign import excluded
 from studies.optuna_private import trial_key
 from studies.settings import Setting
+from studies.sweet_spot import ARTICLE
 
 FIGURES = ("seed_index", "parameters", "seconds", "gap", "gap_by_epoch", "val_loss", "train_loss")
 
@@ -57,6 +58,16 @@ class Findings:
     def seeds(self) -> int:
         """Number of seeds that every arm was trained from."""
         return len({trial.user_attrs["seed_index"] for trial in self.trials})
+
+    @property
+    def quotable(self) -> tuple[int, int]:
+        """Seeds and epochs of a verdict to quote: those of the article, or of the study's own full trials."""
+        return PUBLISHED_SEEDS, PUBLISHED_EPOCHS if self.asked is ARTICLE else self.search.epochs
+
+    @property
+    def quick(self) -> bool:
+        """Whether it is a quick look, with fewer seeds or epochs than that."""
+        return self.seeds < self.quotable[0] or self.epochs < self.quotable[1]
 
     def of(self, arm: Arm) -> list[FrozenTrial]:
         """Return the completed runs of an arm in order of their seeds."""
