@@ -29,6 +29,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "whole-job": ("The whole job", "benchmarks.whole_job"),
     "outlook": ("What a trial would reach", "benchmarks.curve_model"),
     "splits": ("How the peers share out the cores", "benchmarks.peers.splits"),
+    "own-study": ("A study of one's own", "benchmarks.own_study"),
     "sql-share": ("The share of SQL and sampler", "benchmarks.sql_share"),
     "scaling": ("A trial's cost in SQL as the study grows", "benchmarks.scaling"),
     "scale": ("Workers by the hundred", "benchmarks.scale"),
