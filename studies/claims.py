@@ -82,6 +82,10 @@ class Claim(ABC):
     id: str
     words: Words = Words()
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.=+-]+", self.id):
+            raise ValueError(f"the id of a claim has letters, digits and . = + - _ only, not so {self.id!r}")
+
     @property
     def title(self) -> str:
         """What stands over it."""

@@ -51,5 +51,5 @@ def prose_of(asked: Asked, parameters: Mapping[str, object]) -> Prose:
         at=("As the claims are stated", f"At the best {free} found for each"),
         captioned=", as stated" if free else "",
         baseline_note=f"the study's own setting, {', '.join(f'{k} {short(v)}' for k, v in asked.baseline.items())}",
-        space=", ".join(parameters),
+        space=" and ".join(parameters),
     )

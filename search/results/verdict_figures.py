@@ -90,12 +90,12 @@ class View:
     def spots(self) -> list[Picture]:
         """Return a curve for each claim of a sweet spot on whose line not all settings lie."""
         spots = [spot for spot in self.found.asked.spots if spot is not self.line]
-        return [self._curve(spot) for spot in spots if spot.line(self.settings)]
+        return [self._curve(f"spot-{at}", spot) for at, spot in enumerate(spots) if spot.line(self.settings)]
 
-    def _curve(self, spot: SweetSpot) -> Picture:
+    def _curve(self, name: str, spot: SweetSpot) -> Picture:
         line = spot.line(self.settings)
         one = spot.words.called.one if spot.words.called else f"value of {spot.parameter}"
-        return self._values(f"spot-{spot.id}", self._axis(spot, line), one, lambda setting: setting in line, True)
+        return self._values(name, self._axis(spot, line), one, lambda setting: setting in line, True)
 
     def _values(self, name: str, axis: Axis, one: str, chosen: Callable[[Setting], bool], joined: bool) -> Picture:
         plot, rows, shown = empty(axis.title, self.metric.name, self.display.tick_format), [], []

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from search.verdict.claims import Judgement, claim_tail, combine, distances_from_best, spot_parts
+from search.verdict.claims import ROUNDING, Judgement, claim_tail, combine, distances_from_best, spot_parts
 from search.verdict.evidence import Evidence, Measure, Row, Timing, checked, gap, gap_growth, value
 from search.verdict.statistics import Interval, Rivals, knee, mean_interval, pareto_front, standard_deviation
 from search.verdict.wording import judged
@@ -233,16 +233,17 @@ def _spot(evidence: Evidence, protocol: str, claim: SweetSpot, tail: float) -> S
         claim=claim,
         protocol=protocol,
         best=values[top],
-        smallest_within_margin=values[_smallest(gains, gains[top] - claim.within)],
-        one_standard_error=values[_smallest(gains, gains[top] - error)],
+        smallest_within_margin=values[_smallest(gains, gains[top] - claim.within, evidence.metric)],
+        one_standard_error=values[_smallest(gains, gains[top] - error, evidence.metric)],
         knee=None if bend is None else values[bend],
         pareto=tuple(each for each, on_front in zip(values, front, strict=True) if on_front),
         plausible=tuple(each for each, found in zip(values, likely, strict=True) if found),
     )
 
 
-def _smallest(gains: Sequence[float], bar: float) -> int:
-    return next(at for at, gain in enumerate(gains) if gain >= bar - 1e-9)
+def _smallest(gains: Sequence[float], bar: float, metric: Metric) -> int:
+    slack = ROUNDING if metric.fraction else ROUNDING * max(map(abs, gains))
+    return next(at for at, gain in enumerate(gains) if gain >= bar - slack)
 
 
 def _plausible(

@@ -89,6 +89,7 @@ def test_the_articles_claims_are_of_its_settings():
         (lambda: claims.as_good_as(WIDE, than={}, within=math.nan), "margins are numbers"),
         (lambda: claims.slower(WIDE, than={}, by=0.9), "margins are numbers of 1 or more"),
         (lambda: claims.memorizes(WIDE, than={}, gap=True), "margins are numbers"),
+        (lambda: claims.better(WIDE, than={}, id="a b"), "the id of a claim"),
         (lambda: claims.sweet_spot("units", 25, among=[10, 100]), "one of at least two"),
         (lambda: claims.sweet_spot("units", 25, among=[25]), "one of at least two"),
         (lambda: claims.sweet_spot("units", 25, among=[25, 25]), "one of at least two"),

@@ -27,6 +27,16 @@ def asked(free: tuple[str, ...] = ("lr",)) -> Asked:
     return Asked.of_study(claims, BASELINE, ACCURACY, free)
 
 
+def mixed() -> Asked:
+    """Return claims about widths and about a learning rate."""
+    slow = {"hidden_units": 64, "lr": 0.0021380633289061787}
+    claims = [
+        better(slow, than={"hidden_units": 64}, id="slow-is-better"),
+        sweet_spot("hidden_units", 25, among=[10, 25, 64]),
+    ]
+    return Asked.of_study(claims, BASELINE, ACCURACY)
+
+
 def own_study_at(path: Path, own: Asked) -> Storage:
     """Store the search with these claims, and the runs of the arms that follow from them."""
     stored = json.loads(STORED.read_text(encoding="utf-8"))

@@ -1,0 +1,109 @@
+"""Plans drawn from the claims of any study, and the article's as it has always been stored."""
+
+import json
+from pathlib import Path
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from studies.asked import Asked
+from studies.claims import ACCURACY, Metric, better, sweet_spot
+from studies.confirmation import Plan, asked_of, best_trial, confirmation, confirmation_of, plan
+from studies.sweet_spot import ARTICLE
+from studies.sweet_spot import sweet_spot as search_of
+
+SPACE = {
+    "units": IntDistribution(4, 256, log=True),
+    "dropout": FloatDistribution(0, 0.6),
+    "kind": CategoricalDistribution(["relu", "tanh"]),
+    "lr": FloatDistribution(1e-4, 1e-1, log=True),
+}
+BASELINE = {"units": 25, "dropout": 0.0, "kind": "relu", "lr": 0.02}
+LOSS = Metric("validation loss", "minimize", fraction=False)
+STORED = json.loads((Path(__file__).parents[1] / "verdict" / "article" / "stored.json").read_text(encoding="utf-8"))
+
+
+def trial(number: int, value: float, **params) -> FrozenTrial:
+    made = create_trial(state=TrialState.COMPLETE, value=value, params=BASELINE | params, distributions=SPACE)
+    made.number = number
+    return made
+
+
+TRIALS = [
+    trial(0, 0.95),
+    trial(1, 0.96, lr=0.005),
+    trial(2, 0.97, lr=0.001, kind="tanh"),
+    trial(3, 0.98, lr=0.003, units=200, dropout=0.4),
+]
+DROPOUT = better({"units": 100, "dropout": 0.2}, than={"units": 100})
+SPOT = sweet_spot("units", 25, among=[10, 25, 100])
+
+
+def test_a_plan_holds_the_settings_of_the_claims_the_baseline_and_the_winner():
+    drawn = plan("s", TRIALS, Asked.of_study([DROPOUT], BASELINE, ACCURACY), SPACE)
+    told = [(arm.protocol, arm.params["units"], arm.params["dropout"], arm.role) for arm in drawn.arms]
+    assert told == [
+        ("stated", 25, 0.0, "baseline"),
+        ("stated", 100, 0.0, None),
+        ("stated", 100, 0.2, None),
+        ("winner", 200, 0.4, "winner"),
+    ]
+    assert Plan.of(json.loads(json.dumps(drawn.as_dict()))) == drawn
+
+
+def test_the_winners_value_joins_a_sweet_spots():
+    drawn = plan("s", TRIALS, Asked.of_study([SPOT], BASELINE, ACCURACY), SPACE)
+    assert [arm.params["units"] for arm in drawn.arms if arm.protocol == "stated"] == [10, 25, 100, 200]
+
+
+def test_tuned_settings_take_what_is_free_from_the_best_trial_that_is_near_in_all_else():
+    drawn = plan("s", TRIALS, Asked.of_study([SPOT], BASELINE, ACCURACY, ("lr",)), SPACE)
+    tuned = [(arm.params["units"], arm.params["lr"], arm.source) for arm in drawn.arms if arm.protocol == "tuned"]
+    # 200 units without dropout: none is near, and trial 3, whose dropout differs, is farther than 25 units are.
+    assert tuned == [(10, 0.005, 1), (25, 0.005, 1), (100, 0.005, 1), (200, 0.005, 1)]
+    assert [arm.role for arm in drawn.arms if arm.role] == ["baseline", "winner"]
+
+
+def test_a_category_is_alike_or_not():
+    assert best_trial(TRIALS, BASELINE, ("lr",), SPACE).number == 1
+    assert best_trial(TRIALS, BASELINE | {"kind": "tanh"}, ("lr",), SPACE).number == 2
+    assert best_trial(TRIALS, BASELINE, ("lr", "kind"), SPACE).number == 2
+
+
+def test_where_less_is_better_the_winner_is_the_lowest():
+    asked = Asked.of_study([SPOT], BASELINE, LOSS, ("lr",))
+    drawn = plan("s", TRIALS, asked, SPACE)
+    assert drawn.winner == 0
+    baseline, winner = (next(arm for arm in drawn.arms if arm.role == role) for role in ("baseline", "winner"))
+    assert winner.params == baseline.params
+    assert drawn.trained(winner) == baseline  # once is enough
+
+
+def test_the_winner_is_trained_once_where_it_is_the_baseline():
+    drawn = plan("s", TRIALS[:1], Asked.of_study([SPOT], BASELINE, ACCURACY), SPACE)
+    winner = next(arm for arm in drawn.arms if arm.role == "winner")
+    assert drawn.trained(winner).role == "baseline"
+
+
+def test_the_articles_plan_is_read_and_written_as_it_was_stored():
+    stored = STORED["sweet-spot/confirm"]["attrs"]["plan"]
+    assert json.dumps(Plan.of(stored).as_dict()) == json.dumps(stored)
+    attributes = STORED["sweet-spot/confirm"]["trials"][-1]["attrs"]
+    arm = Plan.of(stored).arms[-1]
+    assert {"protocol", "lr_from"} <= arm.attributes().keys()
+    assert {name: attributes[name] for name in ("protocol", "lr_from")} == {"protocol": arm.protocol, "lr_from": 1}
+
+
+def test_the_articles_confirmation_is_stated_as_it_was():
+    stored = STORED["sweet-spot/confirm"]["attrs"]["fingerprint"]
+    assert confirmation("sweet-spot", 2).fingerprint() == stored
+    assert confirmation_of(search_of("sweet-spot", 2), 2).fingerprint() == stored
+
+
+def test_a_study_without_claims_of_its_own_asks_what_the_article_does():
+    assert asked_of(STORED["sweet-spot"]["attrs"]) is ARTICLE
+    own = Asked.of_study([DROPOUT], BASELINE, ACCURACY)
+    assert asked_of({"claims": own.as_dict()}) == own
+    with pytest.raises(ValueError, match="make no sense"):
+        asked_of({"claims": {}})
