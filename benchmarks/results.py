@@ -24,6 +24,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "model-epoch": ("What a model-epoch costs", "benchmarks.model_epoch"),
     "curve": ("Fleet size and width", "benchmarks.curve"),
     "abreast": ("Two fleets or one", "benchmarks.abreast"),
+    "general": ("Any network", "benchmarks.general"),
     "strict": ("What bits that depend on nothing cost", "benchmarks.strict"),
     "room": ("Padding and idle room of a search", "benchmarks.capacity"),
     "whole-job": ("The whole job", "benchmarks.whole_job"),

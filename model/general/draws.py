@@ -1,23 +1,44 @@
 """Random draws inside a network, as dropout makes them, from a generator of the trial's own.
 
 `nn.Dropout` and the like draw from PyTorch's global generator, which all threads of a process share: a mask would
-depend on who else draws, and when. Here every random operation of ATen is given the generator of the network that runs.
-That is done by a dispatch mode, which sees each operation, also those inside an LSTM or an attention layer, and costs
-8 us for each. So it is entered for those calls only that drew when the network was looked at (`model/general/look.py`);
-which call it is a function mode tells for 1.5 us. Both modes belong to the thread that enters them.
+depend on who else draws, and when. Here whatever draws in a network is given the network's generator, in two ways.
+
+Each `nn.Dropout` has its `forward` replaced while its network trains; that costs 1 % of a small MLP's step. For all
+else a dispatch mode gives the generator to every random operation of ATen, also to those inside an LSTM or an attention
+layer. It belongs to the thread that enters it, and costs 8 us for each operation, random or not: a quarter of that
+step. So it is entered for those networks only that drew when they were looked at (`model/general/look.py`). To enter it
+just for the calls that draw, which a function mode would tell, saved nothing.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._ops import OpOverload
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-Call = Callable[..., Any]
+
+@contextmanager
+def own_dropout(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
+    """Have a network's `nn.Dropout` layers draw from a generator, to the bits that PyTorch makes of the same draws."""
+    layers = [layer for layer in network.modules() if type(layer) is nn.Dropout]
+    for layer in layers:
+        layer.forward = partial(_dropout, layer, generator)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _dropout(layer: nn.Dropout, generator: torch.Generator, inputs: Tensor) -> Tensor:
+    if not layer.training or layer.p in {0, 1} or layer.inplace or inputs.device.type != "cpu":
+        return nn.Dropout.forward(layer, inputs)
+    kept = 1 - layer.p
+    return inputs * torch.empty_like(inputs).bernoulli_(kept, generator=generator).div_(kept)
 
 
 class OwnGenerator(TorchDispatchMode):
@@ -38,34 +59,17 @@ class OwnGenerator(TorchDispatchMode):
         return own(*args, **{**kwargs, "generator": self.generator})
 
 
-class OwnDraws(TorchFunctionMode):
-    """Runs these calls so that all they draw comes from a generator."""
-
-    def __init__(self, calls: Collection[Call], generator: torch.Generator) -> None:
-        super().__init__()
-        self.calls = calls
-        self.own = OwnGenerator(generator)
-
-    def __torch_function__(self, func: Call, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
-        """Run a call of PyTorch's."""
-        if func not in self.calls:
-            return func(*args, **(kwargs or {}))
-        with self.own:
-            return func(*args, **(kwargs or {}))
-
-
 @cache
-def with_generator(operation: OpOverload) -> Call | None:
+def with_generator(operation: OpOverload) -> Callable[..., Any] | None:
     """Return what does the same and takes a `generator`; None where there is nothing, as if it drew nothing."""
     if operation is torch.ops.aten.native_dropout.default:
         return _native_dropout
     own = _arguments(operation)
     if "generator" in own:
         return operation
-    others: list[OpOverload] = [
-        getattr(operation.overloadpacket, name) for name in operation.overloadpacket.overloads()
-    ]
-    for other in others:
+    packet = operation.overloadpacket
+    for name in packet.overloads():
+        other: OpOverload = getattr(packet, name)
         theirs = _arguments(other)
         if theirs.pop("generator", None) and theirs == own:
             return other

@@ -1,4 +1,4 @@
-"""A look at a network before it trains: which of its calls draw random numbers, and how much arithmetic a step is."""
+"""A look at a network before it trains: whether it draws random numbers, and how much arithmetic a step is."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import flop_registry
 
 from model.errors import NetworkError
-from model.general.draws import Call, OwnGenerator
+from model.general.draws import OwnGenerator, own_dropout
 from model.generator import global_state, seeded
 
 SAMPLES = 2  # batch norm wants more than one
@@ -21,7 +20,7 @@ SAMPLES = 2  # batch norm wants more than one
 class Look:
     """What was seen."""
 
-    calls: frozenset[Call]  # of PyTorch's, that drew
+    draws: bool  # elsewhere than in layers that `own_dropout` takes care of
     flops: int  # of the products and convolutions in a training step, for a sample
 
 
@@ -37,23 +36,6 @@ class _Watching(OwnGenerator):  # type: ignore[no-untyped-call]
         return result
 
 
-class _Calls(TorchFunctionMode):
-    """Notes which calls draw."""
-
-    def __init__(self, watching: _Watching) -> None:
-        super().__init__()
-        self.watching = watching
-        self.drew: set[Call] = set()
-
-    def __torch_function__(self, func: Call, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
-        before = self.watching.draws
-        with self.watching:
-            result = func(*args, **(kwargs or {}))
-        if self.watching.draws != before:
-            self.drew.add(func)
-        return result
-
-
 def look(network: nn.Module, inputs: int, device: torch.device, loss: Callable[[Tensor], Tensor]) -> Look:
     """Have a copy of a network take a step on made-up inputs, and return what it does.
 
@@ -62,14 +44,13 @@ def look(network: nn.Module, inputs: int, device: torch.device, loss: Callable[[
     generator = torch.Generator(device).manual_seed(0)
     network, watching = copy.deepcopy(network).train(), _Watching(generator)
     samples = torch.rand(SAMPLES, inputs, generator=generator, device=device)
-    calls = _Calls(watching)
     with seeded(0):  # so that nobody else moves the global generator
         before = global_state(device)
-        with calls:
+        with own_dropout(network, generator), watching:
             outputs = network(samples)
         forward = watching.draws
         with watching:
             loss(outputs).backward()  # type: ignore[no-untyped-call]
         if watching.draws != forward or not torch.equal(before, global_state(device)):
             raise NetworkError("the network draws random numbers where they cannot be given the trial's own seed")
-    return Look(frozenset(calls.drew), watching.flops // SAMPLES)
+    return Look(forward > 0, watching.flops // SAMPLES)

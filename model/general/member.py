@@ -1,14 +1,16 @@
 """One network's place in a fleet of any networks: its weights and buffers, its optimizer, its random numbers."""
 
 import copy
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from model.general.choices import Loss
-from model.general.draws import Call, OwnDraws
+from model.general.draws import OwnGenerator, own_dropout
+from model.general.step import Steps
 from model.network.member import BaseMember
 
 
@@ -17,10 +19,10 @@ class GeneralMember(BaseMember):
     """One network's place in a fleet; all that it needs to go on is its own, in a fleet or in none."""
 
     module: nn.Module  # in training mode
-    optimizer: torch.optim.Optimizer
+    steps: Steps
     criterion: Loss
     generator: torch.Generator  # on the network's device
-    calls: frozenset[Call]  # of PyTorch's, in which the network draws
+    draws: bool  # elsewhere than in dropout layers
     size: int
 
     @property
@@ -42,19 +44,21 @@ class GeneralMember(BaseMember):
         network.zero_grad()
         return network
 
-    def drawing(self) -> AbstractContextManager[object]:
-        """Return a context in which the network draws from its own generator."""
-        return OwnDraws(self.calls, self.generator) if self.calls else nullcontext()
+    @contextmanager
+    def drawing(self) -> Iterator[AbstractContextManager[object]]:
+        """Have its dropout layers draw from its own generator; yield a context in which the rest of it does."""
+        with own_dropout(self.module, self.generator):
+            yield OwnGenerator(self.generator) if self.draws else nullcontext()
 
     def step(self, inputs: Tensor, targets: Tensor, drawing: AbstractContextManager[object]) -> tuple[Tensor, Tensor]:
         """Take a step on a minibatch; return the outputs and the loss, (), both before it."""
         with drawing:
             outputs = self.module(inputs)
         loss = self.criterion(outputs, targets)
-        self.optimizer.zero_grad()
+        self.steps.forget()
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return outputs.detach(), loss.detach()
+        self.steps.take()
+        return outputs, loss
 
 
 def parameters(network: nn.Module) -> int:

@@ -6,7 +6,7 @@ of which batch norm can make nothing, is joined to the one before it, for every 
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
 import torch
@@ -53,14 +53,17 @@ class Sequential:
             raise NetworkError("a network drew random numbers that were not given the trial's own seed")
 
     def _train(self, order: Tensor) -> None:
-        self._courses = [Course(member.drawing()) for member in self.members]
-        for index in minibatches(order.to(self.device), self.batch):
-            inputs, targets = self.samples.inputs.index_select(0, index), self.samples.targets.index_select(0, index)
-            for member, course in zip(self.members, self._courses, strict=True):
-                if math.isfinite(course.total):
-                    course.outputs, loss = member.step(inputs, targets, course.drawing)
-                    course.targets, course.last = targets, loss.item()
-                    course.total += course.last * len(index)
+        with ExitStack() as stack:
+            self._courses = [Course(stack.enter_context(member.drawing())) for member in self.members]
+            for index in minibatches(order.to(self.device), self.batch):
+                self._step(self.samples.inputs.index_select(0, index), self.samples.targets.index_select(0, index))
+
+    def _step(self, inputs: Tensor, targets: Tensor) -> None:
+        for member, course in zip(self.members, self._courses, strict=True):
+            if math.isfinite(course.total):
+                course.outputs, loss = member.step(inputs, targets, course.drawing)
+                course.targets, course.last = targets, loss.item()
+                course.total += course.last * len(targets)
 
     def figures(self) -> list[tuple[float, float, float]]:
         """Return each slot's mean loss over the epoch, and accuracy, nan for numbers, and mean loss on its last
@@ -79,4 +82,5 @@ def minibatches(order: Tensor, batch: int) -> list[Tensor]:
 
 def accuracy(outputs: Tensor, targets: Tensor) -> float:
     """Return the share of right answers, nan where targets are numbers."""
+    outputs = outputs.detach()
     return float("nan") if targets.is_floating_point() else (outputs.argmax(1) == targets).float().mean().item()

@@ -159,7 +159,8 @@ def assert_identical(one: GeneralMember, other: GeneralMember | Plain) -> None:
     theirs = other.model if isinstance(other, Plain) else other.module
     assert one.loss == other.loss
     assert same(state(one.module), state(theirs))
-    moments, others = one.optimizer.state_dict()["state"], other.optimizer.state_dict()["state"]
+    optimizer = other.optimizer if isinstance(other, Plain) else other.steps.optimizer
+    moments, others = one.steps.optimizer.state_dict()["state"], optimizer.state_dict()["state"]
     assert moments.keys() == others.keys()
     assert all(same(moments[key], others[key]) for key in moments)
 
@@ -430,6 +431,39 @@ def test_capacity_is_counted_in_units_of_as_much_arithmetic() -> None:
     assert [member.parameters for member in found] == [785 + 2 + 20, 20_535, 78_500 + 10_100 + 1_010]
 
 
+# Channels last
+
+
+class Viewed(nn.Module):
+    """Looks at what its convolutions return as if the channels came first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 4, 3))
+        self.only = nn.Linear(4 * 16, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.only(self.convs(x.view(-1, 1, 8, 8)).view(len(x), -1))
+
+
+@pytest.mark.parametrize(("function", "channels_last"), [(deep_cnn, True), (Viewed, False)])
+def test_channels_come_last_where_a_network_can_do_with_it_and_it_learns_the_same(
+    function: Function, channels_last: bool
+) -> None:
+    of, samples = family(function, optimizer=Optimizer("sgd", 0.1)), made_up()
+    params = {"units": 4, "dropout": 0.0}
+    fleet, plain = Fleet(samples, ORDER_SEED, BATCH), Plain(of, params, partial(SGD, lr=0.1, momentum=0.9))
+    member = join(fleet, of, params)
+    layouts = [weight.is_contiguous() for weight in plain.model.parameters() if weight.dim() == 4]
+    assert all(layouts) != channels_last
+    plain.model.to(memory_format=torch.contiguous_format)
+    fleet.train_epoch()
+    plain.train_epoch(samples, 0)
+    assert member.loss == pytest.approx(plain.loss, rel=1e-5)
+    for ours, theirs in zip(member.module.parameters(), plain.model.parameters(), strict=True):
+        assert (ours - theirs).norm() < 1e-4 * theirs.norm()
+
+
 # Scores, weights, choices
 
 
@@ -473,6 +507,16 @@ def test_weights_and_buffers_survive_a_file(function: Function, tmp_path: Path) 
         family(mlp).restored({"units": 5, "dropout": 0.0}, tensors)
 
 
+class Detached(nn.Linear):
+    """Has weights, and no gradients."""
+
+    def __init__(self) -> None:
+        super().__init__(INPUTS, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).detach()
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [
@@ -490,6 +534,7 @@ def test_weights_and_buffers_survive_a_file(function: Function, tmp_path: Path) 
         (lambda: family(lambda: nn.Linear(INPUTS, 3)).build({}, 0), r"returns \(2, 3\) for two samples, not \(2, 4\)"),
         (lambda: family(lambda: nn.Linear(3, 4)).build({}, 0), "fails: mat1 and mat2"),
         (lambda: join(Fleet(made_up(), 0), GeneralFamily(nn.Identity, 4, 4), {}), "has no weights to train"),
+        (lambda: join(Fleet(made_up(), 0), family(Detached), {"lr": 0.1}), "fails: element 0 of tensors does not"),
     ],
 )
 def test_what_does_not_fit_is_told_in_a_line(make: Callable[[], object], why: str) -> None:
