@@ -91,8 +91,8 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     """Search until the study has so many finished trials, then confirm on fresh seeds what was found, and judge it."""
     cli.set_up_logging(verbose)
     name, url = cli.check_study_name(study or name_of(question)), parse_url(storage)
-    torch_device, directory = choose_device(device), data_dir or default_data_dir()
-    catalogue = Catalogue(torch_device, directory, studies, cli.err.print)
+    torch_device = choose_device(device)
+    catalogue = Catalogue(torch_device, data_dir, studies, cli.err.print)
     if detach:
         _check_detached(workers, timeout, fleet_size, device, ray)
         store = _opened(storage, catalogue, catalogue.read(question), name, epochs, seed)
@@ -102,7 +102,8 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     cluster = _cluster(ray, ray_cpus, ray_gpus, shared=not is_file(url))  # before anything is loaded or written
     console = cli.err if as_json else cli.out
     if not as_json:
-        console.print(f"device {describe(torch_device)} · data {directory} · storage {redacted(url)}", markup=False)
+        where = f"device {describe(torch_device)} · data {data_dir or default_data_dir()} · storage {redacted(url)}"
+        console.print(where, markup=False)
     file = catalogue.read(question)
     data = catalogue.data_of(file)
     store = _opened(storage, catalogue, file, name, epochs, seed)
@@ -114,8 +115,8 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         if cluster is not None:
             job.search_by_workers(cluster.workers(store, device, data_dir, artifacts, fleet_size, question), workers)
         elif workers > 1:
-            where = (str(torch_device), directory, job.artifacts.directory)
-            start_worker = local_workers(store, *where, fleet_size, count=workers, question=question)
+            places = (str(torch_device), data_dir, job.artifacts.directory)
+            start_worker = local_workers(store, *places, fleet_size, count=workers, question=question)
             job.search_by_workers(start_worker, workers)
         elif todo:
             job.search()

@@ -34,7 +34,7 @@ def worker(  # noqa: PLR0917  # Typer passes options by name
     torch_device, url, directory = choose_device(device), parse_url(storage), data_dir or default_data_dir()
     cli.warn_of_rounding()
     cli.out.print(f"device {describe(torch_device)} · data {directory} · storage {redacted(url)}", markup=False)
-    catalogue = Catalogue(torch_device, directory, studies, cli.err.print)
+    catalogue = Catalogue(torch_device, data_dir, studies, cli.err.print)
     catalogue.data_of(None)  # now, and not when a study wants it
     with Stop(timeout) as stop:
         try:

@@ -44,13 +44,20 @@ class Catalogue:
     """Reads studies and their data, each data set once."""
 
     def __init__(
-        self, device: torch.device, data_dir: Path | None, studies: Path | None, say: Callable[[str], None]
+        self,
+        device: torch.device,
+        data_dir: Path | None,
+        studies: Path | None,
+        say: Callable[[str], None],
+        *,
+        known: Mapping[Any, Any] | None = None,
     ) -> None:
+        """`known` are data that are at hand already, by what a study names."""
         self.device = device
         self.data_dir = data_dir
         self.studies = studies
         self.say = say
-        self._data: dict[Any, Any] = {}
+        self._data: dict[Any, Any] = {**(known or {})}
 
     def read(self, question: str) -> StudyFile | None:
         """Return the file that somebody names, checked on its data; None for the built-in study.

@@ -62,7 +62,7 @@ def worker_options(  # noqa: PLR0917
 def local_workers(
     store: StudyStore,
     device: str,
-    data: Path,
+    data: Path | None,
     artifacts: Path,
     fleet_size: int | None,
     *,

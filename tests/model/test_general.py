@@ -236,7 +236,7 @@ def test_numbers_are_learnt(loss: str, metric: str) -> None:
     after, outputs = of.score(member.network(), samples), member.network()(samples.inputs)
     assert after.loss == pytest.approx(of.criterion(outputs, samples.targets).item(), rel=1e-5)
     assert after.loss < before.loss / 2
-    assert (after.metric > before.metric) == (of.measure.direction == "maximize")
+    assert (after.value > before.value) == (of.measure.direction == "maximize")
 
 
 # Company, and when it is joined
@@ -473,7 +473,7 @@ def test_a_score_is_that_of_the_network_at_rest_whichever_mode_it_is_in() -> Non
     found = of.score(network, samples)
     outputs = network.eval()(samples.inputs)
     assert of.score(network, samples) == found
-    assert found.metric == (outputs.argmax(1) == samples.targets).double().mean().item()
+    assert found.value == (outputs.argmax(1) == samples.targets).double().mean().item()
     assert found.loss == pytest.approx(nn.functional.cross_entropy(outputs, samples.targets).item(), rel=1e-6)
 
 

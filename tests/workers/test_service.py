@@ -24,8 +24,9 @@ from search.signals import Stop
 from search.store.request import request_of, submit
 from search.store.storage import open_storage
 from search.store.study import MAX_FAILED, StudyStore
+from search.workers.catalogue import Catalogue
 from search.workers.service import Worker
-from studies.sweet_spot import BASELINE, SPACE
+from studies.sweet_spot import BASELINE, NAME, SPACE
 
 SILENT = Console(quiet=True)
 
@@ -40,6 +41,11 @@ class Paced(Stop):
         return super().__call__()
 
 
+def catalogue() -> Catalogue:
+    """The built-in study on made-up images."""
+    return Catalogue(torch.device("cpu"), None, None, print, known={NAME: made_up_mnist()})
+
+
 def serve(url: str, artifacts: str, pace: float = 0.0) -> None:
     """What `search.worker` does, on made-up data."""
     logging.basicConfig(level=logging.CRITICAL)
@@ -52,7 +58,7 @@ def serve(url: str, artifacts: str, pace: float = 0.0) -> None:
     with Paced(None) as stop:
         stop.pace = pace
         storage = open_storage(url, create=True, stop=stop)
-        Worker(storage, made_up_mnist(), 64, Path(artifacts), SILENT, stop).serve(0.1)
+        Worker(storage, catalogue(), 64, Path(artifacts), SILENT, stop).serve(0.1)
     sys.exit(128 + (stop.signal or 0))
 
 
@@ -182,7 +188,7 @@ def test_studies_it_cannot_work_on_are_said_once_and_stop_no_others(
     nonsense = store_at(url, name="nonsense")
     submit(nonsense, 2, 0, None)
     execute(url, "UPDATE study_user_attributes SET value_json = '{' WHERE key = 'budget' AND study_id = 5")
-    Worker(open_storage(url, create=False), made_up_mnist(), 64, tmp_path, SILENT, Until(good, 20)).serve(0.1)
+    Worker(open_storage(url, create=False), catalogue(), 64, tmp_path, SILENT, Until(good, 20)).serve(0.1)
     assert audit(good.study.trials, 2) == CLEAN
     said = [record.message for record in caplog.records if "is left alone" in record.message]
     assert [message.split("'")[1] for message in said] == ["foreign", "corrupt", "diverging", "nonsense"]
