@@ -70,7 +70,7 @@ def read_all(storage: Storage) -> None:
     found = read_state(storage, study)
     json.dumps([trial_json(trial, found.ends) for trial in study.get_trials()])
     _table(found.ranked, found.terms)
-    table(found)
+    table(*found.ranked[:2])
     curve_text(width_curve(found.finished))
     for trial in study.get_trials():
         with suppress(NotFoundError):
