@@ -162,7 +162,7 @@ def kinds_section(repetitions: int) -> Iterator[str]:
     yield ""
     yield "One claim of each kind, two where it has two parts, of settings that no other claim has, judged together."
     yield "Each truth lies on its margin, as above; of `memorizes` and `sweet_spot` once by either part. *Loss* is in"
-    yield f"a unit of its own, and minimized. Eight claims are corrected for: {100 * claim_tail(8):.3g} % for each side."
+    yield f"a unit of its own, and minimized. Corrected for eight claims: {100 * claim_tail(8):.3g} % for each side."
     yield ""
     yield "| metric | noise | seeds | claim | supported | refuted | ci95 holds | corrected holds |"
     yield "|---|---|--:|---|--:|--:|--:|--:|"

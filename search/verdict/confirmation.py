@@ -1,6 +1,6 @@
 """Confirms a search: trains the arms of `studies/confirmation.py` from fresh seeds, in SQL, by the same engine.
 
-    write the list (once, under the lock) ──► per seed: its trials, all from the first batch on ──► time each width
+    write the list (once, under the lock) ──► per seed: its trials, all from the first batch on ──► time each setting
 
 A *cohort* is trials that start together and share one order of batches, named by the seed index: so arms are
 paired on initialisation and batches alike, whichever process trains them, and in whatever order.
@@ -172,7 +172,7 @@ def _key(trial: FrozenTrial) -> tuple[Any, ...]:
 
 
 def confirm(store: ConfirmationStore, data: Mnist, capacity: int, console: Console, stop: Callable[[], bool]) -> bool:
-    """Train all that is written down, then time every width; return whether everything is done.
+    """Train all that is written down, then time it; return whether everything is done.
 
     Several processes share the work; each returns when no trial is left, and the last one times.
     """
@@ -208,9 +208,14 @@ def _train_all(store: ConfirmationStore, data: Mnist, capacity: int, listener: L
 
 
 def _time(store: StudyStore, images: Images, console: Console) -> None:
-    """Time every width alone, unless that was done; the lock keeps other processes of the study from competing."""
+    """Time every width alone, unless that was done; the lock keeps other processes of the study from competing.
+
+    A network that has no width, as that of the fast fleet has, is not timed yet.
+    """
     drawn = Plan.of(store.study.user_attrs[PLAN])
-    widths = sorted({arm.params[WIDTH] for arm in drawn.arms})
+    widths = sorted({arm.params[WIDTH] for arm in drawn.arms if WIDTH in arm.params})
+    if not widths:
+        return
     with store.storage.lock(store.study.study_name):
         stored = store.study.user_attrs.get(TIMING, {"widths": []})
         if [row["width"] for row in stored["widths"]] == widths:
