@@ -130,9 +130,13 @@ class Plan:
         return Plan(**{**stored, "arms": tuple(map(Arm.of, stored["arms"]))})
 
 
-def timed(stored: Mapping[str, Any]) -> Setting:
-    """Return the setting that stored times are of: its parameters or, in the article's study, a width."""
-    return Setting.of(stored["setting"] if "setting" in stored else {WIDTH: stored["width"]})
+def timed(stored: Mapping[str, Any]) -> list[tuple[Setting, dict[str, Any]]]:
+    """Return the rows of stored times, each with the setting it is of: of its parameters or, as the article's, a width.
+
+    A setting may lack parameters that cost no time.
+    """
+    settings = [(Setting.of(row["setting"]), row) for row in stored.get("settings", [])]
+    return settings + [(Setting.of({WIDTH: row["width"]}), row) for row in stored.get("widths", [])]
 
 
 class NoSampler(BaseSampler):

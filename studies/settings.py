@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 
@@ -17,7 +18,22 @@ class Setting(Mapping[str, Any]):
         return cls(tuple(sorted(params.items(), key=lambda item: item[0])))
 
     def __getitem__(self, name: str) -> Any:
-        return dict(self.pairs)[name]
+        return self._values[name]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        return dict(self.pairs)
+
+    @cached_property
+    def _hash(self) -> int:  # kept: settings are the keys of all that is looked up
+        return hash(self.pairs)
+
+    @cached_property
+    def _order(self) -> tuple[tuple[str, bool, float, str], ...]:
+        return tuple((name, *_rank(value)) for name, value in self.pairs)
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self.pairs)
@@ -47,7 +63,7 @@ class Setting(Mapping[str, Any]):
 
     def order(self) -> tuple[tuple[str, bool, float, str], ...]:
         """Return what settings are sorted by: numbers by size, before words."""
-        return tuple((name, *_rank(value)) for name, value in self.pairs)
+        return self._order
 
 
 def _rank(value: Any) -> tuple[bool, float, str]:

@@ -46,7 +46,6 @@ WORDS = Prose(
     axes={"lr": "learning rate"},
     formats={"lr": ".5f"},
     space="width and learning rate",
-    examples="images",
 )
 
 

@@ -16,6 +16,7 @@ from search.verdict.findings import Findings, arm_summary
 from search.verdict.judge import SpotSummary
 from search.verdict.names import number, unit_of
 from studies.claims import Metric
+from studies.confirmation import timed
 from studies.settings import Setting, short
 
 ANSWERS = {"supported": "Yes", "refuted": "No", "undecided": "Not decided"}
@@ -70,7 +71,7 @@ def _words(found: Findings, display: Display) -> dict[str, Any]:
         "margins": _margins(found),
         "spots": [_spot(found, display, spot) for spot in found.verdict.sweet_spot],
         "protocol": list(_protocol(found, display)),
-        "machine": list(_machine(found)),
+        "machine": list(_machine(found, display.words.data)),
         "command": command(found),
         "date": found.ended.date(),
     }
@@ -155,7 +156,7 @@ def _listed(found: Findings, names: Names) -> str:
     return separator.join(names.brief(setting) for setting in sorted(settings, key=Setting.order))
 
 
-def _machine(found: Findings) -> Iterator[tuple[str, str]]:
+def _machine(found: Findings, data: str) -> Iterator[tuple[str, str]]:
     for name, title in (
         ("device", "device"),
         ("threads", "CPU threads"),
@@ -165,8 +166,9 @@ def _machine(found: Findings) -> Iterator[tuple[str, str]]:
         yield title, ", ".join(sorted({str(trial.user_attrs.get(name, "unknown")) for trial in found.trials}))
     yield "training", f"{sum(trial.user_attrs['seconds'] for trial in found.trials):.0f} s for {len(found.trials)} runs"
     if found.timing:
-        rounds = len(found.timing["widths"][0]["seconds_per_epoch"])
-        yield "timed on", f"{found.timing['device']}, {rounds} rounds of one epoch of {found.timing['images']:,} images"
+        rounds = max(len(row["seconds_per_epoch"]) for _, row in timed(found.timing))
+        examples = f"{found.timing['images']:,} {data}"
+        yield "timed on", f"{found.timing['device']}, {rounds} rounds of one epoch of {examples}"
 
 
 def command(found: Findings) -> str:

@@ -37,7 +37,6 @@ class Prose:
     axes: Mapping[str, str] = field(default_factory=dict)  # of parameters, at figures
     formats: Mapping[str, str] = field(default_factory=dict)  # of parameters, in tables
     space: str = ""  # the parameters that the search varies
-    examples: str = "the same inputs"
 
 
 def prose_of(asked: Asked, parameters: Mapping[str, object]) -> Prose:

@@ -1,6 +1,6 @@
 """Confirms a search: trains the arms of `studies/confirmation.py` from fresh seeds, in SQL, by the same engine.
 
-    write the list (once, under the lock) ──► per seed: its trials, all from the first batch on ──► time each width
+    write the list (once, under the lock) ──► per seed: its trials, all from the first batch on ──► time each setting
 
 A *cohort* is trials that start together and share one order of batches, named by the seed index: so arms are
 paired on initialisation and batches alike, whichever process trains them, and in whatever order.

@@ -98,7 +98,7 @@ def findings(storage: Storage, name: str) -> Findings:
         verdict = judge(
             asked.claims,
             _rows(asked, drawn, complete),
-            [Timing(timed(row), row["seconds_per_epoch"], row["flops_per_epoch"]) for row in timing.get("widths", [])],
+            [Timing(of, row["seconds_per_epoch"], row["flops_per_epoch"]) for of, row in timed(timing)],
             metric=asked.metric,
             protocols=asked.protocols,
             layout=asked.layout,

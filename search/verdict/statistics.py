@@ -65,7 +65,7 @@ def mean_interval(values: Array, lower_tail: float = POINTWISE_TAIL, upper_tail:
 
 @dataclass(frozen=True)
 class Rivals:
-    """Paired differences (rival - own) of one width from each of the others, reduced to their moments."""
+    """Paired differences (rival - own) of one setting from each of the others, reduced to their moments."""
 
     means: Array
     errors: Array  # standard errors, infinite below MIN_PAIRS
@@ -80,7 +80,7 @@ class Rivals:
         )
 
     def shortfall(self, lower_tail: float = POINTWISE_TAIL, upper_tail: float = POINTWISE_TAIL) -> Interval:
-        """Bound how far the width falls short of the best: max(0, max over rivals of their true difference).
+        """Bound how far the setting falls short of the best: max(0, max over rivals of their true difference).
 
         The bounds pick no "best" from the data, so luck cannot flatter it:
 
@@ -92,7 +92,7 @@ class Rivals:
           it when many rivals are better. Simes (1986), Biometrika 73; valid under positive dependence (Sarkar, 1998,
           Ann. Statist. 26), which the shared subtrahend brings about.
 
-        The estimate is the plain maximum, which chance lifts a little: that speaks against the width, never for it.
+        The estimate is the plain maximum, which chance lifts a little: that speaks against the setting, never for it.
         """
         if not len(self.means):
             return Interval(math.nan, -math.inf, math.inf, 0)

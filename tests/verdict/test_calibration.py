@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 from scipy import stats
 
+from benchmarks import known_kinds
 from search.verdict.claims import POINTWISE_TAIL, claim_tail
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,27 @@ def test_the_luckiest_of_six_equal_rivals_fools_a_plain_t_test_but_not_the_verdi
     assert result.naive > at_most(POINTWISE_TAIL)
     assert result.tallies["25-just-right"].refuted <= at_most(CLAIM_TAIL)
     assert result.tallies["25-just-right"].supported <= at_most(CLAIM_TAIL)
+
+
+@pytest.mark.parametrize(("metric", "noise"), [("accuracy", "uneven"), ("loss", "even")])
+def test_every_kind_errs_on_its_margin_as_rarely_as_claimed(metric, noise):
+    result = known_kinds.measure("on the margins", noise, 6, REPETITIONS, metric)
+    tail = claim_tail(len(result.tallies))
+    for name, tally in result.tallies.items():
+        assert tally.supported <= at_most(tail), name
+        assert tally.refuted <= at_most(tail), name
+        assert REPETITIONS - tally.covered <= at_most(0.05), name
+        assert REPETITIONS - tally.covered_corrected <= at_most(2 * tail), name
+    assert result.any_verdict <= at_most(0.05)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss"])
+def test_where_nothing_differs_every_kind_says_so(metric):
+    result = known_kinds.measure("all equal", "even", 20, 50, metric)
+    for name, tally in result.tallies.items():
+        right, wrong = (tally.supported, tally.refuted) if name == "as_good_as" else (tally.refuted, tally.supported)
+        assert wrong == 0, name
+        assert right >= 40, name
 
 
 def at_most(share: float) -> float:
