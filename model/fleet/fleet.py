@@ -114,10 +114,13 @@ def device_of(data: Images | Samples) -> torch.device:
 
 def program(members: Sequence[BaseMember], data: Images | Samples, batch: int) -> Program:
     """Return what trains these members: MLPs on images side by side, any networks on samples one after the other."""
-    if isinstance(data, Samples):
-        return Sequential([member for member in members if isinstance(member, GeneralMember)], data, batch)
     mlps = [member for member in members if isinstance(member, Member)]
-    return program_on(data.pixels.device)(mlps, data, batch)
+    others = [member for member in members if isinstance(member, GeneralMember)]
+    if isinstance(data, Samples) and not mlps:
+        return Sequential(others, data, batch)
+    if isinstance(data, Images) and not others:
+        return program_on(data.pixels.device)(mlps, data, batch)
+    raise TypeError("MLPs of the fast fleet train on images, all other networks on samples")
 
 
 def program_on(device: torch.device) -> Callable[[Sequence[Member], Images, int], Program]:

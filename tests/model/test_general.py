@@ -22,6 +22,7 @@ from model.general.family import GeneralFamily
 from model.general.member import GeneralMember
 from model.general.sequential import minibatches
 from model.network.member import Segment
+from model.network.mlp import MLPConfig, initialised
 from model.network.weights import read, save_state
 from model.seeds import derive
 
@@ -284,6 +285,13 @@ def test_two_fleets_at_once_change_no_bit_and_share_no_random_number(threads: in
         for _ in range(member.epochs_trained):
             alone.train_epoch()
         assert_identical(member, again)
+
+
+def test_the_fast_fleets_networks_do_not_train_beside_others() -> None:
+    fleet = Fleet(made_up(), ORDER_SEED, BATCH)
+    fleet.add(initialised(MLPConfig(4), 0), 0.01)
+    with pytest.raises(TypeError, match="MLPs of the fast fleet train on images"):
+        fleet.train_epoch()
 
 
 def test_trials_of_other_seeds_have_other_masks_and_the_global_generator_is_left_alone() -> None:
