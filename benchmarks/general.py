@@ -8,6 +8,7 @@ passed stands what processors computed: where other programs run, it says more.
 """
 
 import argparse
+import os
 import time
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -77,6 +78,8 @@ def report(rounds: Mapping[tuple[str, int], Sequence[Mapping[str, Found]]]) -> s
             " with its range.\n"
             "mlp: 784-32-32-10 with dropout; cnn: convolutions of 8 and 16 channels, dropout, a linear layer.",
             results.machine(),
+            f"Load at the end: {os.getloadavg()[1]:.0f}. Where it is above two, other programs ran, and `computed` says"
+            " more than `passed`.",
             results.table(["network, batch: who", "passed", "computed", "takes as long as ours"], rows),
         ]
     )
