@@ -26,9 +26,10 @@ from search.store.study import StudyStore, open_study, stored_epochs
 from search.store.trials import ranking, usable
 from search.training.display import Lines, watch
 from search.training.engine import POLL_SECONDS, Engine, Listener, Run
-from studies.confirmation import EPOCHS, WIDTH, Arm, Plan, asked_of, confirmation_of, plan
+from studies.confirmation import CLAIMS, EPOCHS, WIDTH, Arm, Plan, asked_of, confirmation_of, plan
 from studies.foreign import excluded
 from studies.settings import Setting
+from studies.sweet_spot import ARTICLE
 
 ROUNDS = 7  # of timing, each width once a round
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
@@ -130,6 +131,8 @@ def open_confirmation(search: StudyStore, seeds: int, epochs: int) -> Confirmati
         if store.study.user_attrs.get(PLAN) != drawn.as_dict():
             store.study.set_user_attr(PLAN, drawn.as_dict())
             store.study.set_user_attr("search", search.study.study_name)
+            if asked is not ARTICLE:
+                store.study.set_user_attr(CLAIMS, asked.as_dict())  # it is shown by itself in the dashboard
             search.study.set_user_attr("confirmation", store.study.study_name)
         _write_down(store, drawn, seeds)
     return store
