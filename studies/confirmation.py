@@ -181,6 +181,7 @@ def confirmation_of(spec: StudySpec, epochs: int = EPOCHS) -> StudySpec:
         name=f"{spec.name}/confirm",
         question=f"{spec.question.rstrip('?')}, on fresh seeds?",
         baseline=None,
+        fixed=(),
         sampler=NoSampler,
         pruner=NopPruner(),
         epochs=epochs,

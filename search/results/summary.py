@@ -12,7 +12,7 @@ from rich.table import Table
 from search.results.display import OF_ARTICLE, Display, display_of
 from search.store.state import StudyState
 from search.store.trials import trial_json, value
-from studies.settings import short
+from studies.settings import is_number, short
 from studies.sweet_spot import NAME
 
 BAR = 40  # characters
@@ -30,17 +30,19 @@ class Bin:
 
 def width_curve(finished: Sequence[FrozenTrial], display: Display = OF_ARTICLE) -> list[Bin]:
     """Return the best trial of each range of the main parameter, a completed one where there is any."""
-    bins: list[Bin] = []
-    for low, high in display.bins():
-        inside = [trial for trial in finished if _within(trial.params[display.main], low, high)]
-        inside = [trial for trial in inside if not any(trial is other.best for other in bins)]
-        best = max(inside, key=lambda trial: _merit(trial, display), default=None)
-        bins.append(Bin(low, high, len(inside), best))
-    return bins
+    bins = display.bins()
+    inside: list[list[FrozenTrial]] = [[] for _ in bins]
+    for trial in finished:
+        own = trial.params[display.main]
+        at = next((at for at, (low, high) in enumerate(bins) if _within(own, low, high)), None)
+        if at is not None:
+            inside[at].append(trial)
+    best = [max(trials, key=lambda trial: _merit(trial, display), default=None) for trials in inside]
+    return [Bin(*ends, len(trials), top) for ends, trials, top in zip(bins, inside, best, strict=True)]
 
 
 def _within(own: Any, low: Any, high: Any) -> bool:
-    return bool(own == low if isinstance(low, str | bool | None) else low <= own <= high)
+    return bool(own == low if not is_number(low) else low <= own <= high)
 
 
 def _merit(trial: FrozenTrial, display: Display) -> tuple[bool, float]:

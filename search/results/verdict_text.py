@@ -69,7 +69,8 @@ def _line(arm: ArmSummary, low: float, high: float, display: Display, name: str)
     cells = ["─" if column(start) <= i <= column(end) else " " for i in range(PLOT)]
     cells[column(start)], cells[column(end)], cells[column(arm.mean)] = "├", "┤", "●"
     free = [f"{name} {display.write(name, arm.params[name])}" for name in display.asked.protocols.free]
-    drawn = f"{name} {display.value(arm.mean):>7} {_span(arm.ci95, display):14} {''.join(cells)} {' '.join(free)}"
+    size = 14 if display.asked.metric.fraction else 18
+    drawn = f"{name} {display.value(arm.mean):>7} {_span(arm.ci95, display):{size}} {''.join(cells)} {' '.join(free)}"
     return drawn.rstrip()
 
 

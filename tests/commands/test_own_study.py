@@ -129,3 +129,18 @@ def test_a_bad_file_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
     assert call(run.main, path, f"--storage=sqlite:///{tmp_path}/study.db") == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert sorted(each.name for each in tmp_path.iterdir() if each.name != "__pycache__") == ["digits_study.py"]
+
+
+def test_its_claims_are_judged_reported_and_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    storage = f"--storage=sqlite:///{tmp_path}/study.db"
+    asked = ["--trials=4", storage, "--confirm-seeds=3", "--confirm-epochs=3"]
+    document = said(run.main, capsys, written(tmp_path), *asked)
+    claim = document["verdict"]["claims"][0]
+    assert claim["id"] == "dropout=0.2-better-than-dropout=0"
+    assert (claim["n"], claim["verdict"] in {"supported", "refuted", "undecided"}) == (3, True)
+    page = tmp_path / "page.html"
+    assert said(report.main, capsys, storage, f"--study={NAME}", f"--html={page}") == document["verdict"]
+    assert "Does dropout help a small network on handwritten digits?" in page.read_text(encoding="utf-8")
+    confirmed = load_study(open_storage(storage.removeprefix("--storage="), create=False), f"{NAME}/confirm")
+    assert all("seed_index" in trial.user_attrs for trial in confirmed.trials)
+    assert {trial.state.name for trial in confirmed.trials} == {"COMPLETE"}

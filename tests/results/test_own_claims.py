@@ -18,9 +18,12 @@ from search.store import attributes
 from search.store.study import load_study
 from search.verdict.findings import Findings, document, findings
 from studies.asked import Asked
+from studies.claims import ACCURACY, Metric
 from studies.confirmation import Plan
 from tests.support.browser import chromium, needs_chromium, screenshot, watched
 from tests.support.own_claims import asked, mixed, own_study_at
+
+LOSS = Metric("validation loss", "minimize", fraction=False)
 
 
 def stored(path: Path, own: Asked) -> Findings:
@@ -34,9 +37,11 @@ def stored(path: Path, own: Asked) -> Findings:
         return found
 
 
-@pytest.fixture(scope="module", params=["tuned", "stated"])
+@pytest.fixture(scope="module", params=["tuned", "stated", "loss"])
 def found(request, tmp_path_factory) -> Findings:
-    return stored(tmp_path_factory.mktemp("own") / "s.db", asked(("lr",) if request.param == "tuned" else ()))
+    metric = LOSS if request.param == "loss" else ACCURACY
+    own = asked(() if request.param == "stated" else ("lr",), metric)
+    return stored(tmp_path_factory.mktemp("own") / "s.db", own)
 
 
 def test_the_plan_survives_json(found):
@@ -51,7 +56,7 @@ def test_json_holds_every_claim_and_arm(found):
     assert [claim["id"] for claim in told["claims"]] == [claim.id for claim in found.asked.claims]
     assert {arm["protocol"] for arm in told["arms"]} == set(found.asked.protocols.names)
     assert told["winner"]["params"] == {"hidden_units": 78, "lr": pytest.approx(0.0021380633)}
-    assert told["winner"]["validation_accuracy"]["n"] == 5
+    assert told["winner"][f"validation_{found.asked.metric.short}"]["n"] == 5
 
 
 def test_the_terminal_names_every_claim_and_nothing_of_the_article(found):
@@ -61,6 +66,7 @@ def test_the_terminal_names_every_claim_and_nothing_of_the_article(found):
     assert all(claim.id in text for claim in found.asked.claims)
     assert text.count("●") == len(found.verdict.arms)
     assert not any(word in text for word in ("article", "width", "MNIST", "0.02000"))
+    assert ("points" in text, "%" in text.replace("95 %", "")) == (found.asked.metric.fraction,) * 2
 
 
 def test_every_figure_has_words_and_numbers(found):
