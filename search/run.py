@@ -107,6 +107,8 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     file = catalogue.read(question)
     data = catalogue.data_of(file)
     store = _opened(storage, catalogue, file, name, epochs, seed)
+    if store.spec.method and not as_json:
+        console.print(f"study {name!r}: {file.study.question if file else ''} {store.spec.method}", markup=False)
     if not is_worker():
         submit(store, trials, confirm_seeds, confirm_epochs)
     with Stop(timeout) as stop:

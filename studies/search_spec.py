@@ -20,6 +20,8 @@ from studies.spec import StudySpec, report_epochs
 from studies.sweet_spot import HORIZON, RUNG_SIZE, RUNGS, reports
 
 CURVES = ("accuracy", "f1", "auroc")  # metrics whose errors, 1 less the value, shrink as a learning curve's do
+BY_CURVES = "a Gaussian process on learning curves proposes, and stops what it expects little of"
+BY_OPTUNA = "Optuna's TPE proposes, and its successive halving stops trials"
 MODEL = CurveModel(errors=(1e-4, 1.0))  # of data on which a network may err often, other than on MNIST
 
 
@@ -55,6 +57,7 @@ def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = 
         rung_size=RUNG_SIZE if modelled else 1,
         file={"name": file.path.name, "sha256": file.sha256, "text": file.text},
         measure=metric.short,
+        method=BY_CURVES if modelled else BY_OPTUNA,
         claims=asked.as_dict(),
     )
 

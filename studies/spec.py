@@ -52,6 +52,7 @@ class StudySpec:
     family: Family = MLPS  # how its networks are built, trained and scored
     fixed: Sequence[Params] = ()  # other trials that are enqueued once each, and never pruned
     measure: str = "accuracy"  # the metric in the names of a trial's figures: val_accuracy
+    method: str | None = None  # how trials are proposed and stopped, in words; None for the built-in study's way
     claims: Mapping[str, Any] | None = None  # of a study with claims of its own, as `Asked.as_dict` writes them
     file: Mapping[str, str] | None = None  # name, hash and text of the file that states it; None for a built-in study
     rungs: Sequence[int] = ()  # epochs where trials wait for each other and are judged; if none, at each report

@@ -147,7 +147,9 @@ def _protocol(found: Findings, display: Display) -> Iterator[tuple[str, str]]:
                 words.tuned_row.format(name=names.full(arm.setting)),
                 f"{free}, from trial {arm.source} of the search",
             )
-    yield "search", f"{found.plan.finished} finished trials, seed {found.search.attributes.get('seed')}"
+    method = found.search.attributes.get("method")
+    how = f"; {method}" if method else ""
+    yield "search", f"{found.plan.finished} finished trials, seed {found.search.attributes.get('seed')}{how}"
 
 
 def _listed(found: Findings, names: Names) -> str:

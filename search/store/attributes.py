@@ -72,6 +72,7 @@ STUDY: Mapping[str, Check] = {
     "seed": _whole,
     "question": _text,
     "claims": _record(claims=_list(_record(kind=_text, id=_text)), metric=_record(name=_text), free=_list(_text)),
+    "method": _optional(_text),
     "study_file": _record(name=_text, sha256=_text, text=_text),
     "budget": _whole,
     "confirm": _record(seeds=_whole, epochs=_optional(_whole)),

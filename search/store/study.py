@@ -319,6 +319,7 @@ def _state(study: optuna.Study, spec: StudySpec, seed: int) -> None:
     if spec.file is not None:
         study.set_user_attr("study_file", dict(spec.file))
         study.set_user_attr(CLAIMS, dict(spec.claims or {}))
+        study.set_user_attr("method", spec.method)
     study.set_user_attr("seed", seed)
     study.set_user_attr("fingerprint", spec.fingerprint())  # last: with it the study is stated
 

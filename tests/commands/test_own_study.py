@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from search import best, rerun, run, status, studies
+from search import best, predict, report, rerun, run, status, studies
 from search.store.storage import open_storage
 from search.store.study import load_study
 from tests.support.own_study import written
@@ -122,6 +123,13 @@ def test_the_studies_are_listed_and_a_file_is_checked(
     assert set(rows[1]["space"]) == {"units", "dropout", "lr"}
     checked = said(studies.main, capsys, "check", written(directory))
     assert checked["minutes"] > 0
+
+
+def test_digits_are_not_read_by_networks_of_other_data(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (28, 28), 255).save(tmp_path / "digit.png")
+    assert call(predict.main, tmp_path / "digit.png", *options) == 2
 
 
 def test_a_bad_file_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
