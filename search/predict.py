@@ -47,9 +47,7 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
     opened = open_storage(storage, create=False)
     found = load_study(opened, study)
     if "study_file" in found.user_attrs:
-        raise UsageError(
-            f"--study {study} is on other data; digits are read by networks of the built-in study"
-        )
+        raise UsageError(f"--study {study} is on other data; digits are read by networks of the built-in study")
     chosen = finished_trial(found, read_state(opened, found).completed()[0].number if trial is None else trial)
     files = Artifacts(opened, found, artifact_dir(opened, artifacts))
     catalogue = Catalogue(torch_device, data_dir, None, cli.err.print)

@@ -83,7 +83,7 @@ STUDY: Mapping[str, Check] = {
     "confirmation": _text,
     "search": _text,
     "plan": _only(search=_text, finished=_whole, winner=_whole, arms=_list(_arm)),
-    "timing": _record(device=_text, widths=_list(_timed)),
+    "timing": _either(_record(device=_text, widths=_list(_timed)), _record(device=_text, settings=_list(_timed))),
 }
 TRIAL: Mapping[str, Check] = {
     **dict.fromkeys(("baseline",), _truth),

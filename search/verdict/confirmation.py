@@ -225,8 +225,7 @@ def _time(store: StudyStore, images: Any, console: Console, asked: Asked) -> Non
     if not wanted:
         return
     with store.storage.lock(store.study.study_name):
-        stored = store.study.user_attrs.get(TIMING, {"widths": []})
-        if [timed(row) for row in stored["widths"]] == [timed(row) for row, _ in wanted]:
+        if [setting for setting, _ in timed(store.study.user_attrs.get(TIMING, {}))] == [each for _, each in wanted]:
             return
         named = ", ".join(str(row.get("width") or Setting.of(row["setting"])) for row, _ in wanted)
         console.print(
@@ -264,7 +263,7 @@ def measure(
         "torch": torch.__version__,
         "images": len(images),
         "batch": batch,
-        "widths": [
+        "widths" if "width" in wanted[0][0] else "settings": [
             {**row, "seconds_per_epoch": taken, "flops_per_epoch": family.epoch_flops(params, len(images))}
             for (row, params), taken in zip(wanted, seconds, strict=True)
         ],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from benchmarks.faults import wait_until
 from search import best, predict, report, rerun, run, status, studies
 from search.store.storage import open_storage
 from search.store.study import load_study
@@ -51,8 +52,8 @@ def test_it_is_searched_with_each_fixed_trial_once_and_never_pruned(directory: P
     assert fixed.params == {"units": 40, "dropout": 0.0, "lr": 0.02}
     assert {baseline.state.name, fixed.state.name} == {"COMPLETE"}
     finished = [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
-    assert len(finished) == 6
-    assert len({(t.params["units"], t.params["lr"]) for t in finished}) == 6
+    assert len(finished) >= 6
+    assert len({(t.params["units"], t.params["lr"]) for t in finished}) == len(finished)
     assert study.user_attrs["question"] == "Does dropout help a small network on handwritten digits?"
     assert study.user_attrs["study_file"]["text"] == written(directory).read_text()
 
@@ -61,7 +62,7 @@ def test_the_best_and_the_state_are_told(options: list[str], capsys: pytest.Capt
     top = said(best.main, capsys, *options)
     assert 0.8 < top["value"] <= 1
     assert set(top["params"]) == {"units", "dropout", "lr"}
-    assert said(status.main, capsys, *options)["counts"]["finished"] == 6
+    assert said(status.main, capsys, *options)["counts"]["finished"] >= 6
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
@@ -82,33 +83,45 @@ def test_without_its_file_nothing_is_trained_again(
 def test_a_file_that_has_changed_is_refused_with_the_difference(
     directory: Path, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = written(tmp_path, "epochs=6", "epochs=7")
+    other, before = written(tmp_path, "epochs=6", "epochs=7"), said(status.main, capsys, *options)["budget"]
     assert call(run.main, other, "--trials=9", options[0]) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert "digits_study.py has changed since study 'digits-study' began" in line
     assert "- epochs=6," in line
     assert "+ epochs=7," in line
-    assert said(status.main, capsys, *options)["budget"] == 6
+    assert said(status.main, capsys, *options)["budget"] == before
 
 
 def test_it_goes_on_where_it_was(directory: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    document = said(run.main, capsys, written(directory), "--trials=8", options[0], "--confirm-seeds=0", "--workers=2")
-    assert document["counts"]["finished"] == 8
-    assert sum(each["trials"] for each in document["values"]) == 8
+    trials = said(status.main, capsys, *options)["counts"]["finished"] + 2
+    document = said(
+        run.main, capsys, written(directory), f"--trials={trials}", options[0], "--confirm-seeds=0", "--workers=2"
+    )
+    assert document["counts"]["finished"] == trials
+    assert sum(each["trials"] for each in document["values"]) == trials
 
 
 def test_a_worker_works_on_files_of_its_own_and_on_no_others(
-    directory: Path, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], mnist_dir: Path
+    directory: Path, options: list[str], tmp_path: Path, mnist_dir: Path
 ) -> None:
     url = options[0].removeprefix("--storage=")
-    assert call(run.main, written(directory), "--trials=9", options[0], "--confirm-seeds=0", "--detach") == 0
     command = [sys.executable, "-m", "search.worker", options[0], f"--data-dir={mnist_dir}", "--poll=0.2"]
-    for studies_dir, finished in ((tmp_path, 8), (directory, 9)):
-        work = [*command, f"--studies={studies_dir}", "--timeout=12"]
-        done = subprocess.run(work, capture_output=True, text=True, check=True)
+
+    def finished() -> int:
         found = load_study(open_storage(url, create=False), NAME)
-        assert sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in found.trials) == finished, done.stderr
-    assert "left alone" not in done.stderr
+        return sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in found.trials)
+
+    before = finished()
+    assert call(run.main, written(directory), f"--trials={before + 1}", *options, "--confirm-seeds=0", "--detach") == 0
+    with subprocess.Popen([*command, f"--studies={tmp_path}"], stderr=subprocess.PIPE, text=True) as stranger:
+        assert stranger.stderr is not None
+        said = next(line for line in stranger.stderr if "left alone" in line)
+        stranger.terminate()
+    assert "needs its file digits_study.py" in said
+    assert finished() == before
+    with subprocess.Popen([*command, f"--studies={directory}"]) as owner:
+        wait_until(lambda: finished() == before + 1, 120)
+        owner.terminate()
 
 
 def test_the_studies_are_listed_and_a_file_is_checked(
