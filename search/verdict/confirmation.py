@@ -29,6 +29,7 @@ from studies.claims import Slower
 from studies.confirmation import EPOCHS, WIDTH, Arm, Plan, asked_of, confirmation_of, plan, timed
 from studies.foreign import excluded
 from studies.settings import Setting
+from studies.spec import CLAIMS
 from studies.sweet_spot import ARTICLE
 
 ROUNDS = 7  # of timing, each width once a round
@@ -114,8 +115,7 @@ def confirm_search(
         return False
     stored = stored_epochs(search.storage, confirmation_of(search.spec).name)
     length = epochs or stored or min(EPOCHS, search.spec.epochs)
-    asked = asked_of(search.study.user_attrs)
-    return confirm(open_confirmation(search, seeds, length), data, capacity, console, stop, asked)
+    return confirm(open_confirmation(search, seeds, length), data, capacity, console, stop)
 
 
 def open_confirmation(search: StudyStore, seeds: int, epochs: int) -> ConfirmationStore:
@@ -132,6 +132,8 @@ def open_confirmation(search: StudyStore, seeds: int, epochs: int) -> Confirmati
         if store.study.user_attrs.get(PLAN) != drawn.as_dict():
             store.study.set_user_attr(PLAN, drawn.as_dict())
             store.study.set_user_attr("search", search.study.study_name)
+            if asked is not ARTICLE:
+                store.study.set_user_attr(CLAIMS, asked.as_dict())  # it is shown by itself in the dashboard
             search.study.set_user_attr("confirmation", store.study.study_name)
         _write_down(store, drawn, seeds)
     return store
@@ -173,14 +175,7 @@ def _key(trial: FrozenTrial) -> tuple[Any, ...]:
     return (*arm_of(trial), trial.user_attrs.get(SEED))
 
 
-def confirm(  # noqa: PLR0917
-    store: ConfirmationStore,
-    data: Any,
-    capacity: int,
-    console: Console,
-    stop: Callable[[], bool],
-    asked: Asked = ARTICLE,
-) -> bool:
+def confirm(store: ConfirmationStore, data: Any, capacity: int, console: Console, stop: Callable[[], bool]) -> bool:
     """Train all that is written down, then time every width; return whether everything is done.
 
     Several processes share the work; each returns when no trial is left, and the last one times.
@@ -197,7 +192,7 @@ def confirm(  # noqa: PLR0917
             _train_all(store, data, capacity, listener, stop)
     if stop():
         return False
-    _time(store, data.train, console, asked)
+    _time(store, data.train, console, asked_of(store.study.user_attrs))
     return True
 
 

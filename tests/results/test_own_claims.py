@@ -14,7 +14,6 @@ from search.results.search_figures import search_figures
 from search.results.summary import summary
 from search.results.verdict_figures import verdict_figures
 from search.results.verdict_text import show
-from search.store import attributes
 from search.store.study import load_study
 from search.verdict.findings import Findings, document, findings
 from studies.asked import Asked
@@ -28,13 +27,10 @@ LOSS = Metric("validation loss", "minimize", fraction=False)
 
 def stored(path: Path, own: Asked) -> Findings:
     """Store a study with these claims, read it and publish it."""
-    with pytest.MonkeyPatch.context() as patch:
-        # The store's check knows the plan of the article's study only, until it learns this one's.
-        patch.setitem(attributes.STUDY, "plan", lambda value: isinstance(value, dict))
-        storage = own_study_at(path, own)
-        found = findings(storage, "sweet-spot")
-        publish_all(storage, load_study(storage, "sweet-spot"), found)
-        return found
+    storage = own_study_at(path, own)
+    found = findings(storage, "sweet-spot")
+    publish_all(storage, load_study(storage, "sweet-spot"), found)
+    return found
 
 
 @pytest.fixture(scope="module", params=["tuned", "stated", "loss"])

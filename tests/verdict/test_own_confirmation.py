@@ -2,7 +2,6 @@
 
 import json
 
-from search.store import attributes
 from search.verdict.confirmation import PLAN, confirm, open_confirmation
 from search.verdict.findings import findings
 from studies.asked import Asked
@@ -24,9 +23,7 @@ OWN = Asked.of_study(
 )
 
 
-def test_claims_of_its_own_are_confirmed(tmp_path, monkeypatch):
-    # The store's check knows the plan of the article's study only, until it learns this one's.
-    monkeypatch.setitem(attributes.STUDY, "plan", lambda value: isinstance(value, dict))
+def test_claims_of_its_own_are_confirmed(tmp_path):
     search = search_at(tmp_path / "s.db")
     search.study.set_user_attr(CLAIMS, OWN.as_dict())
     store = open_confirmation(search, 2, EPOCHS)
