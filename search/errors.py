@@ -1,8 +1,11 @@
 """Every error the project raises on purpose, with the exit code each one means.
 
     SweetspotError (1)           model/errors.py
-    ├── DataError (1)            model/errors.py: MNIST is not to be had
-    │   └── DataDirError (2)     model/errors.py: the directory given for it is none
+    ├── DataError (1)            model/errors.py: data by name are not to be had
+    │   ├── DataDirError (2)     model/errors.py: the directory given for it is none
+    │   └── OwnDataError (2)     model/errors.py: the user's own data cannot be used
+    ├── NetworkError (2)         model/errors.py: a study's network cannot be built or trained
+    ├── StudyError (2)           studies/study.py: a study's file says what cannot be
     ├── DeviceError (2)          model/errors.py: no such device here
     ├── WeightsError (1)         model/errors.py: a file holds no weights that we can read
     ├── PictureError (2)         model/errors.py: the user's picture cannot be read, or shows no digit
