@@ -199,10 +199,24 @@ def names(tree: ast.AST) -> set[str]:
     return imported | from_ | called
 
 
+EXPLAINED = {
+    "model/data/arrays.py": {"np.load"},  # without pickles, as the test below holds
+    "model/data/named.py": {"pickle"},  # CIFAR's: a reader that makes arrays and nothing else, as its test holds
+    "studies/file.py": {"exec"},  # the user's own file, which he names
+}
+
+
+def test_arrays_are_read_without_pickles():
+    tree = ast.parse((ROOT / "model" / "data" / "arrays.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.load"]
+    assert calls
+    assert all("allow_pickle=False" in ast.unparse(call) for call in calls)
+
+
 @pytest.mark.parametrize("path", CODE, ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_nothing_is_read_in_a_way_that_runs_code(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert names(tree).isdisjoint(RUNS_CODE | CALLS)
+    assert names(tree) & (RUNS_CODE | CALLS) == EXPLAINED.get(path.relative_to(ROOT).as_posix(), set())
     keywords = {keyword.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for keyword in node.keywords}
     assert "shell" not in keywords
 
