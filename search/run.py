@@ -90,7 +90,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
 ) -> int:
     """Search until the study has so many finished trials, then confirm on fresh seeds what was found, and judge it."""
     cli.set_up_logging(verbose)
-    name, url = cli.check_study_name(study or name_of(question)), parse_url(storage)
+    name, url = cli.check_study_name(name_of(question) if study is None else study), parse_url(storage)
     torch_device = choose_device(device)
     catalogue = Catalogue(torch_device, data_dir, studies, cli.err.print)
     if detach:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class CurveModel:
     ages: float = 5.0  # how far one epoch tells of another, in natural logarithms
     luck: float = 0.05  # standard deviation of what is a trial's own, at all its epochs
     noise: float = 0.07  # and of a single score: 250 errors in 10,000 images make 0.063
-    errors: tuple[float, float] = ERRORS
+    errors: ClassVar[tuple[float, float]] = ERRORS
 
     def surface(self, one: Vector, other: Vector) -> Vector:
         """Return the covariance of what is to be expected: `(n, d)` and `(m, d)`, the logarithm of the epoch last."""

@@ -20,7 +20,7 @@ from search.training.artifacts import WEIGHTS, Artifacts, artifact_dir
 from search.training.display import Lines
 from search.training.engine import Engine
 from search.training.inference import answer
-from search.training.replay import finished_trial, replayed
+from search.training.replay import Recipe, finished_trial, replayed
 from studies.sweet_spot import sweet_spot
 from tests.support.tiny_study import CAPACITY, quiet, storage_at, tiny_mnist, url_of
 
@@ -176,7 +176,9 @@ def test_kept_weights_are_those_of_a_replay_to_the_bit(artifact_store):
     for trial in ranking(artifact_store.study):
         stored = artifact_store.weights(trial)
         assert stored is not None
-        for own, again in zip(stored.parameters(), replayed(trial, tiny_mnist()).network.parameters(), strict=True):
+        for own, again in zip(
+            stored.parameters(), replayed(trial, Recipe(tiny_mnist())).network.parameters(), strict=True
+        ):
             assert torch.equal(own, again)
 
 

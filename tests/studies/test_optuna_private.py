@@ -13,7 +13,13 @@ from studies.sweet_spot import SPACE, sampler
 
 ROOT = Path(__file__).parents[2]
 CODE = sorted(path for name in ("search", "studies", "model") for path in (ROOT / name).rglob("*.py"))
-OF_TORCH = {"_foreach_add_", "_fused_adam_"}  # kernels without the optimizer around them
+OF_TORCH = {
+    "_foreach_add_",
+    "_fused_adam_",
+    "_fused_adamw_",
+    "_fused_sgd_",
+}  # kernels without the optimizer around them
+OF_TORCH |= {"_ops", "_python_dispatch", "_schema"}  # how PyTorch tells of a call that draws random numbers
 
 
 @pytest.fixture

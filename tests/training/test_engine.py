@@ -249,7 +249,7 @@ def test_out_of_memory_halves_the_fleet_and_is_no_trials_fault(
 class NoFleet(Fleet):
     """A device without any memory."""
 
-    def add(self, *arguments: Any) -> Any:  # noqa: ARG002
+    def attach(self, *arguments: Any) -> Any:  # noqa: ARG002
         raise torch.OutOfMemoryError("CUDA out of memory")
 
 
