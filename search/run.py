@@ -104,7 +104,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     if not as_json:
         where = f"device {describe(torch_device)} · data {data_dir or default_data_dir()} · storage {redacted(url)}"
         console.print(where, markup=False)
-    file = catalogue.read(question)
+    file = catalogue.read(question, check=not is_worker())
     data = catalogue.data_of(file)
     store = _opened(storage, catalogue, file, name, epochs, seed)
     if store.spec.method and not as_json:
