@@ -7,7 +7,7 @@ READY := .venv/.ready
 LOCK := build/lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports docs-check audit docs gallery format bench calibrate soak lock clean
+.PHONY: help run test test-slow check lint types imports docs-check audit docs gallery format bench calibrate soak lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -16,8 +16,11 @@ run: $(READY) ## fetch MNIST and search: 50 trials, or what is left of them
 	$(BIN)/python -m model.data
 	$(BIN)/python -m search.run --trials 50
 
-test: $(READY) ## run the whole suite
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+test: $(READY) ## run the suite, less what is marked slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-slow: $(READY) ## run what is marked slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 check: lint types imports docs-check audit ## everything below up to audit
 

@@ -169,6 +169,7 @@ def test_the_baseline_prints_article_and_ours_and_stores_a_study(
     assert study.trials[0].value != study.trials[1].value
 
 
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_gives_back_and_is_resumed(tmp_path: Path, mnist_dir: Path) -> None:
     options = ["--trials", "3", "--epochs", "4", "--confirm-seeds", "0", "--fleet-size", "16"]
     options += ["--storage", _url(tmp_path), "--data-dir", str(mnist_dir)]

@@ -56,6 +56,7 @@ def run_all(lines: list[list[str]], output: Path, encoding: str) -> list[str]:
     return done.stderr.decode(encoding).splitlines()
 
 
+@pytest.mark.slow
 def test_every_command_prints_in_every_encoding(tmp_path: Path, mnist_dir: Path) -> None:
     where = [f"--storage=sqlite:///{tmp_path}/étude.db"]
     data = [f"--data-dir={mnist_dir}", "--device=cpu"]

@@ -23,6 +23,7 @@ BITS = (
 needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="PyTorch has no MKL here")
 
 
+@pytest.mark.slow
 @needs_mkl
 @pytest.mark.parametrize("instructions", list(SETS)[:BEST])  # the whole suite runs with the best of them
 def test_bits_are_a_networks_own_under_other_instructions(instructions: str) -> None:

@@ -77,6 +77,7 @@ def with_trials(url: str, trials: list[FrozenTrial]) -> StudyStore:
     return store
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(foreign(), min_size=1, max_size=4))
 def test_a_study_with_trials_of_others_is_shown_and_goes_on(
@@ -247,6 +248,7 @@ def command(main: Any, *arguments: str, capsys: pytest.CaptureFixture[str]) -> t
     return int(str(end.value.code)), strict(printed.out) if printed.out else None
 
 
+@pytest.mark.slow
 def test_no_command_minds_attributes_of_ours_that_are_nonsense(
     tmp_path: Path, mnist_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,6 +91,7 @@ def test_what_we_write_ourselves_passes(database: Path) -> None:
     read_all(storage)
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.sampled_from(KINDS), anything)
 def test_any_value_of_any_attribute_is_either_read_or_refused_in_a_line(

@@ -34,6 +34,7 @@ def cluster() -> Iterator[Any]:
         made.shutdown()
 
 
+@pytest.mark.slow
 def test_a_node_is_lost_and_the_budget_comes_out_exact(
     cluster: Any, postgres: Postgres, mnist_dir: Path, tmp_path: Path
 ) -> None:
