@@ -73,7 +73,7 @@ class Job:
     def conclude(self) -> Findings | None:
         """Confirm what a finished search has found, if asked for, and publish; return the findings once confirmed."""
         request, found = request_of(self.store), None
-        complete = self.store.counts().finished >= request.budget
+        complete = not request.stopped and self.store.counts().finished >= request.budget
         if complete and self._confirm(request):
             found = findings(self.store.storage, self.store.study.study_name)
         if not is_worker():  # a worker leaves it to the process that started it
@@ -83,6 +83,10 @@ class Job:
         if complete and not self.halt():
             mark_done(self.store, request)
         return found
+
+    def is_called_off(self) -> bool:
+        """Return whether `search.stop` has called the study off, however lately."""
+        return request_of(self.store).stopped
 
     def _confirm(self, request: Request) -> bool:
         seeds, epochs = request.seeds, request.epochs

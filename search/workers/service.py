@@ -138,6 +138,6 @@ def _open(study: ListedStudy) -> bool:
 
 
 def _ended(job: Job, confirmed: bool) -> str:
-    if job.halt.cancelled:
+    if job.is_called_off():
         return "called off by search.stop"
     return f"done: {job.store.counts().finished} trials{', confirmed' if confirmed else ''}"
