@@ -16,7 +16,7 @@ from search.store.state import StudyState, read_state
 from search.store.storage import open_storage
 from search.store.study import load_study
 from search.store.terms import Terms
-from search.workers.catalogue import Catalogue, name_of
+from search.workers.catalogue import Catalogue
 from studies.check import expected_minutes
 from studies.file import StudyFile, read_study
 from studies.study import StudyError
@@ -62,7 +62,7 @@ def _check(path: Path, catalogue: Catalogue, as_json: bool) -> None:
     file = catalogue.read(str(path))
     assert file is not None
     minutes = expected_minutes(file, catalogue.data_of(file), catalogue.device, TRIALS)
-    document = {"file": str(path), "study": name_of(str(path)), "question": file.study.question, "minutes": minutes}
+    document = {"file": str(path), "study": file.name, "question": file.study.question, "minutes": minutes}
     if as_json:
         cli.print_json({**document, "trials": TRIALS, "sha256": file.sha256})
         return

@@ -21,12 +21,17 @@ class StudyFile:
     @property
     def name(self) -> str:
         """Its name in a database, unless another is given: dropout_study.py is `dropout-study`."""
-        return self.path.stem.replace("_", "-")
+        return study_name(self.path)
 
     @property
     def sha256(self) -> str:
         """The hash of its text."""
         return hash_of(self.text)
+
+
+def study_name(path: Path) -> str:
+    """Return the name that the study of a file has in a database, unless another is given."""
+    return path.stem.replace("_", "-")
 
 
 def hash_of(text: str) -> str:

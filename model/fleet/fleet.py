@@ -66,7 +66,7 @@ class Fleet:
 
     def add(self, model: MLP, lr: float) -> Member:
         """Take in an MLP with Adam at this learning rate; it trains from the next epoch on."""
-        member = mlp_member(model, lr, device_of(self.images))
+        member = mlp_member(model, lr, self.images.device)
         self.attach(member)
         return member
 
@@ -107,11 +107,6 @@ def mlp_member(model: MLP, lr: float, device: torch.device) -> Member:
     return Member(model.config, lr, values, grads, moments, squares, torch.zeros((), device=device))
 
 
-def device_of(data: Images | Samples) -> torch.device:
-    """Return where a training set lies."""
-    return (data.pixels if isinstance(data, Images) else data.inputs).device
-
-
 def program(members: Sequence[BaseMember], data: Images | Samples, batch: int) -> Program:
     """Return what trains these members: MLPs on images side by side, any networks on samples one after the other."""
     mlps = [member for member in members if isinstance(member, Member)]
@@ -119,7 +114,7 @@ def program(members: Sequence[BaseMember], data: Images | Samples, batch: int) -
     if isinstance(data, Samples) and not mlps:
         return Sequential(others, data, batch)
     if isinstance(data, Images) and not others:
-        return program_on(data.pixels.device)(mlps, data, batch)
+        return program_on(data.device)(mlps, data, batch)
     raise TypeError("MLPs of the fast fleet train on images, all other networks on samples")
 
 

@@ -19,7 +19,7 @@ import torch
 
 from model.data.dataset import Samples
 from model.data.mnist import Images
-from model.fleet.fleet import ARTICLE_BATCH, Fleet, device_of
+from model.fleet.fleet import ARTICLE_BATCH, Fleet
 from model.threads import using
 
 AT_ONCE = 2  # fleets on a CPU with as many threads or more
@@ -62,7 +62,7 @@ class Fleets:
         # A fleet needs Python a moment for each of an epoch's 6,000 products and the like. By Python's default a busy
         # thread, the one that talks to the database, lets it wait 5 ms each time: an epoch then took 40 s, not 2.
         sys.setswitchinterval(TURN)
-        if device_of(self.images).type == "cpu":
+        if self.images.device.type == "cpu":
             count = min(AT_ONCE, self._threads)
             torch.set_num_threads(self._threads // count)
             if isinstance(self.images, Images):

@@ -5,13 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    FloatDistribution,
-    IntDistribution,
-    distribution_to_json,
-    json_to_distribution,
-)
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 
 from studies.claims import ACCURACY, Metric
 from studies.sweet_spot import SPACE
@@ -81,12 +75,6 @@ class Terms:
     def space_json(self) -> dict[str, str]:
         """Return the space as Optuna writes it."""
         return {name: distribution_to_json(each) for name, each in self.space.items()}
-
-    @property
-    def numbers(self) -> dict[str, IntDistribution | FloatDistribution]:
-        """The parameters that are numbers, the whole ones first: of a curve or an axis."""
-        found = {n: d for n, d in self.space.items() if isinstance(d, IntDistribution | FloatDistribution)}
-        return dict(sorted(found.items(), key=lambda item: isinstance(item[1], FloatDistribution)))
 
 
 def _short(name: str, value: Any) -> str:

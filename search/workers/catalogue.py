@@ -19,7 +19,7 @@ from search.store.storage import Storage
 from search.store.study import load_study, stored_epochs
 from search.training.replay import Recipe
 from studies.check import check_study_file
-from studies.file import StudyFile, hash_of, read_study
+from studies.file import StudyFile, hash_of, read_study, study_name
 from studies.search_spec import search_spec
 from studies.spec import StudySpec
 from studies.sweet_spot import ARTICLE_EPOCHS, NAME, sweet_spot
@@ -115,7 +115,7 @@ class Catalogue:
 
 def name_of(question: str) -> str:
     """Return a question's name in a database, unless another is given: dropout_study.py is `dropout-study`."""
-    return question if question == NAME else Path(question).stem.replace("_", "-")
+    return question if question == NAME else study_name(Path(question))
 
 
 def _check_unchanged(storage: Storage, name: str, file: StudyFile) -> None:

@@ -1,6 +1,5 @@
 """What users get wrong: each gets one line that helps and the right exit code, and nothing is written."""
 
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -17,6 +16,7 @@ from search.errors import StorageError
 from search.store.retry import RETRY_VARIABLE
 from search.store.storage import open_storage
 from search.store.url import PASSWORD, PASSWORD_FILE
+from tests.support.unprivileged import unprivileged
 
 BESIDE = (".lock", "-wal", "-shm")
 MAINS = {module.__name__.split(".")[-1]: module.main for module in (baseline, best, rerun, run, status, stop, worker)}
@@ -237,19 +237,6 @@ def test_a_password_on_the_command_line_is_warned_of(here: Path, capsys: pytest.
 
 
 @contextmanager
-def as_nobody() -> Iterator[None]:
-    """Drop root's rights for a while, since nothing is read-only to root."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-
-
-@contextmanager
 def read_only(here: Path, *, folder: bool) -> Iterator[Path]:
     """A study that nobody may write to; not among pytest's directories, which others may not enter."""
     with tempfile.TemporaryDirectory(dir="/tmp") as shared:
@@ -257,7 +244,7 @@ def read_only(here: Path, *, folder: bool) -> Iterator[Path]:
         shutil.copy(here / "good.db", path)
         path.chmod(0o444)
         path.parent.chmod(0o555 if folder else 0o777)
-        with as_nobody():
+        with unprivileged():
             yield path
         path.parent.chmod(0o755)
 

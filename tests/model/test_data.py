@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 import queue
 import shutil
 import socket
@@ -12,7 +11,6 @@ import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +37,7 @@ from model.data.mnist import (
 )
 from model.data.sources import Mirrors, NpmPackage, Progress, Source
 from model.errors import DataDirError, DataError
+from tests.support.unprivileged import unprivileged
 
 ROOT = Path(__file__).parents[2]
 SMALL = "t10k-labels-idx1-ubyte"
@@ -280,19 +279,6 @@ def test_when_every_source_fails_one_line_says_what_was_tried_and_what_to_do(mni
 
 
 # --- directories that cannot be used ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Without root's right to write everywhere, so that a read-only directory is one for the tests of root too."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 @pytest.fixture
