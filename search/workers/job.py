@@ -73,6 +73,7 @@ class Job:
     def conclude(self) -> Findings | None:
         """Confirm what a finished search has found, if asked for, and publish; return the findings once confirmed."""
         request, found = request_of(self.store), None
+        self.halt.cancelled |= request.stopped  # the search may have ended before it looked
         complete = not request.stopped and self.store.counts().finished >= request.budget
         if complete and self._confirm(request):
             found = findings(self.store.storage, self.store.study.study_name)
@@ -83,10 +84,6 @@ class Job:
         if complete and not self.halt():
             mark_done(self.store, request)
         return found
-
-    def is_called_off(self) -> bool:
-        """Return whether `search.stop` has called the study off, however lately."""
-        return request_of(self.store).stopped
 
     def _confirm(self, request: Request) -> bool:
         seeds, epochs = request.seeds, request.epochs

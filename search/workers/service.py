@@ -138,6 +138,6 @@ def _open(study: ListedStudy) -> bool:
 
 
 def _ended(job: Job, confirmed: bool) -> str:
-    if job.is_called_off():
+    if job.halt.cancelled:
         return "called off by search.stop"
     return f"done: {job.store.counts().finished} trials{', confirmed' if confirmed else ''}"
