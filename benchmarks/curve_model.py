@@ -24,13 +24,16 @@ from scipy.optimize import minimize
 from benchmarks import results
 from benchmarks.rounds import measured
 from studies.curve_model import CurveModel, curves, expected_values
-from studies.sweet_spot import ARTICLE_EPOCHS, HORIZON, RUNGS, SPACE
+from studies.halving import HALVING
+from studies.sweet_spot import SPACE, STUDY
+
+RUNGS, HORIZON = HALVING.rungs, HALVING.horizon
 
 Setting = tuple[int, float]
 Curve = Mapping[int, float]
 Search = Sequence[tuple[Setting, Curve]]
 WIDE = 150  # units
-HORIZONS = 10, HORIZON, 30, ARTICLE_EPOCHS
+HORIZONS = 10, HORIZON, 30, STUDY.epochs
 
 
 def told(setting: Setting, shown: Curve) -> FrozenTrial:
@@ -91,10 +94,10 @@ def report(lines: Iterable[Mapping[str, Any]]) -> str:
     searches = [
         [((width, lr), {int(epoch): value for epoch, value in curve.items()}) for width, lr, curve in line["curves"]]
         for line in lines
-        if line.get("curves") and line["epochs"] == ARTICLE_EPOCHS
+        if line.get("curves") and line["epochs"] == STUDY.epochs
     ]
     rows = []
-    for rung, end in ((rung, end) for end in (max(RUNGS), ARTICLE_EPOCHS) for rung in RUNGS if rung < end):
+    for rung, end in ((rung, end) for end in (max(RUNGS), STUDY.epochs) for rung in RUNGS if rung < end):
         right, pairs = agreement(searches, rung, end)
         if not pairs:
             return results.MISSING

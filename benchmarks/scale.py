@@ -36,7 +36,7 @@ from benchmarks.peers.job import asked
 from benchmarks.rounds import measured
 from benchmarks.scale_table import report
 from search.store.study import StudyStore
-from studies.sweet_spot import ARTICLE_EPOCHS
+from studies.sweet_spot import STUDY
 
 WAYS = {"ours": (False, False), "optuna": (True, False), "optuna-proxy": (True, True), "ours-proxy": (False, True)}
 SETTINGS = (
@@ -89,7 +89,7 @@ def measure(server: Postgres, setting: Setting, trials: int, pause: float, limit
 
 def prepare(url: str, stored: int, trials: int) -> StudyStore:
     """Make a study with so many finished trials that is to have as many more."""
-    store = store_at(url, ARTICLE_EPOCHS)
+    store = store_at(url, STUDY.epochs)
     store.set_budget(stored + trials)
     if stored:
         fill(store, stored, random.Random(0))

@@ -22,7 +22,7 @@ from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, store_at
 from benchmarks.fill import FIGURES, fill, made_up
 from benchmarks.peers.job import asked
-from studies.sweet_spot import ARTICLE_EPOCHS
+from studies.sweet_spot import STUDY
 
 UNBOUNDED = 10**9
 
@@ -46,11 +46,11 @@ def one_trial(store: Any, chance: random.Random, train: Callable[[optuna.Trial],
 def measure(url: str, sizes: Sequence[int], trials: int) -> Iterator[Clocked]:
     """Yield, for each size of the study, what the next trials cost a worker that has just started."""
     chance = random.Random(0)
-    store = store_at(url, ARTICLE_EPOCHS)
+    store = store_at(url, STUDY.epochs)
     store.set_budget(UNBOUNDED)
     for size in sizes:
         fill(store, size, chance)
-        worker = Clocked(store_at(url, ARTICLE_EPOCHS))
+        worker = Clocked(store_at(url, STUDY.epochs))
         one_trial(worker, chance)  # the first reads the whole study, once for each worker
         worker.seconds.clear()
         for _ in range(trials):

@@ -10,7 +10,9 @@ from benchmarks import results
 from benchmarks.peers.job import FACTOR, own_rungs
 from benchmarks.sql_share import share
 from model.network.timing import epoch_flops
-from studies.sweet_spot import RUNGS
+from studies.halving import HALVING
+
+RUNGS = HALVING.rungs
 
 Line = Mapping[str, Any]
 IMAGES = 50_000  # of an epoch

@@ -10,8 +10,8 @@ from search import cli
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage, open_storage
 from search.store.study import load_study
-from search.store.terms import Terms
 from search.store.trials import trial_json, value
+from studies.terms import Terms
 
 
 def best_trial(storage: Storage | str, study: str = cli.STUDY) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _read(storage: Storage | str, study: str) -> StudyState:
 
 def _table(trials: list[FrozenTrial], terms: Terms) -> Table:
     table = Table(box=None, pad_edge=False)
-    for title in ("trial", terms.metric, *terms.titles(), "parameters", "epochs", "gap", "note"):
+    for title in ("trial", terms.metric, *terms.heads(), "parameters", "epochs", "gap", "note"):
         table.add_column(title, justify="right" if title != "note" else "left")
     for trial in trials:
         attrs = trial.user_attrs

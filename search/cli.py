@@ -22,7 +22,7 @@ from search.signals import is_worker
 from search.store.retry import DATABASE_ERRORS, reason
 from search.store.storage import DEFAULT_URL
 from search.store.url import PASSWORD, names_password
-from studies.sweet_spot import NAME
+from studies.built_in import FIRST
 
 
 def _seen(context: typer.Context, option: typer.CallbackParam, url: str) -> str:
@@ -42,11 +42,20 @@ StorageOption = Annotated[
         help="Database of the study: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE.",
     ),
 ]
+QuestionArgument = Annotated[
+    str, typer.Argument(help="A built-in study, or a file that states one.", metavar="[STUDY]", show_default=FIRST)
+]
+StudyNameOption = Annotated[
+    str | None, typer.Option("--study", help=f"Name in the database.  [default: {FIRST}, or the file's name]")
+]
 StudyOption = Annotated[str, typer.Option("--study", help="Name of the study in the database.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps; auto takes a GPU if any.")]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Directory of the MNIST files.  [default: SWEETSPOT_DATA or the user's cache]"),
+    typer.Option(
+        "--data-dir",
+        help="Directory of named data, and of MNIST's files.  [default: SWEETSPOT_DATA or the user's cache]",
+    ),
 ]
 ArtifactOption = Annotated[
     Path | None,
@@ -74,7 +83,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 HtmlOption = Annotated[Path | None, typer.Option("--html", help="Write a page that needs no network.", metavar="FILE")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Optuna and the engine log.")]
 
-STORAGE, STUDY = DEFAULT_URL, NAME
+STORAGE, STUDY = DEFAULT_URL, FIRST
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from optuna.trial import FrozenTrial
 
-from model.data.digit import Digit, read_digit
+from model.data.digit import READS, Digit, read_digit
 from model.device import choose_device
 from search import cli
 from search.errors import UsageError
@@ -21,6 +21,7 @@ from search.training.artifacts import Artifacts, artifact_dir
 from search.training.inference import Answer, answer, trained_network
 from search.training.replay import finished_trial
 from search.workers.catalogue import Catalogue
+from studies.terms import Terms
 
 BAR = 30  # characters
 SHADES = " .:-=+*#%@"  # from paper to ink
@@ -34,6 +35,7 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
     artifacts: cli.ArtifactOption = None,
     device: cli.DeviceOption = "auto",
     data_dir: cli.DataOption = None,
+    studies: cli.StudiesOption = None,
     html: cli.HtmlOption = None,
     as_json: cli.JsonOption = False,
     verbose: cli.VerboseOption = False,
@@ -46,13 +48,14 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
     torch_device, digit = choose_device(device), read_digit(image)
     opened = open_storage(storage, create=False)
     found = load_study(opened, study)
-    if "study_file" in found.user_attrs:
-        raise UsageError(f"--study {study} is on other data; digits are read by networks of the built-in study")
+    if (data := found.user_attrs.get("fingerprint", {}).get("split", {}).get("name", READS)) != READS:
+        raise UsageError(f"--study {study} is on {data}; pictures of digits are read by networks that learnt {READS}")
     chosen = finished_trial(found, read_state(opened, found).completed()[0].number if trial is None else trial)
+    catalogue, terms = Catalogue(torch_device, data_dir, studies, cli.err.print), Terms.of(found.user_attrs)
     files = Artifacts(opened, found, artifact_dir(opened, artifacts))
-    catalogue = Catalogue(torch_device, data_dir, None, cli.err.print)
     say = partial(cli.err.print, markup=False)
-    model, source = trained_network(files, chosen, lambda: catalogue.stored(opened, study).recipe, say)
+    family = catalogue.family(opened, study)
+    model, source = trained_network(files, chosen, family, lambda: catalogue.stored(opened, study).recipe, say)
     said = answer(model, digit)
     if as_json:
         document = {"image": str(image), **vars(said), "trial": chosen.number, "params": chosen.params}
@@ -60,26 +63,25 @@ def predict(  # noqa: PLR0917  # Typer passes options by name
             {**document, "polarity": digit.polarity, "weights": source, "seen": digit.pixels.view(28, 28).tolist()}
         )
     else:
-        _show(said, digit, chosen, source)
+        _show(said, digit, chosen, source, terms)
     if html is not None:
-        about = [("trial", _setting(chosen)), ("weights", source), ("read as", digit.polarity)]
+        about = [("trial", _setting(chosen, terms)), ("weights", source), ("read as", digit.polarity)]
         cli.write_html(html, answer_page(image, digit, said.probabilities, about))
         (cli.err if as_json else cli.out).print(f"\nwrote {html.absolute()}", markup=False)
 
 
-def _show(said: Answer, digit: Digit, trial: FrozenTrial, source: str) -> None:
+def _show(said: Answer, digit: Digit, trial: FrozenTrial, source: str, terms: Terms) -> None:
     cli.out.print(f"{said.digit}  ({said.probabilities[said.digit]:.1%} sure)\n")
     for number, probability in enumerate(said.probabilities):
         cli.out.print(f"  {number} {probability:>6.1%} {'█' * round(BAR * probability)}".rstrip())
     cli.out.print("\nwhat the network saw:")
     for line in seen(digit):
         cli.out.print(f"  {line}".rstrip(), markup=False)
-    cli.out.print(f"\nread as {digit.polarity}; trial {_setting(trial)}; {source}", markup=False)
+    cli.out.print(f"\nread as {digit.polarity}; trial {_setting(trial, terms)}; {source}", markup=False)
 
 
-def _setting(trial: FrozenTrial) -> str:
-    units, lr = trial.params["hidden_units"], trial.params["lr"]
-    return f"{trial.number}: {units} units, lr {lr:.5f}, validation accuracy {value(trial):.2%}"
+def _setting(trial: FrozenTrial, terms: Terms) -> str:
+    return f"{trial.number}: {terms.setting(trial.params)}, {terms.metric} {terms.value(value(trial))}"
 
 
 def seen(digit: Digit) -> list[str]:

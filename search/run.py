@@ -6,11 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from model.data.mnist import default_data_dir
 from model.device import choose_device, describe
 from search import cli
 from search.errors import UsageError
-from search.results.display import display_of
+from search.results.display import Display
 from search.results.summary import curve_text, next_commands, study_options, summary, table, width_curve
 from search.results.verdict_text import show
 from search.signals import Stop, is_worker
@@ -21,20 +20,14 @@ from search.store.study import StudyStore, open_study
 from search.store.url import is_file, parse_url, redacted
 from search.training.engine import CAPACITY
 from search.verdict.findings import Findings, document
-from search.workers.catalogue import Catalogue, name_of
+from search.workers.catalogue import Catalogue, data_name, name_of
 from search.workers.job import Job
 from search.workers.local import local_workers
 from search.workers.ray_cluster import RayCluster
+from studies.built_in import FIRST
 from studies.confirmation import EPOCHS, SEEDS
 from studies.file import StudyFile
-from studies.sweet_spot import NAME
 
-QuestionArgument = Annotated[
-    str, typer.Argument(help="A built-in study, or a file that states one.", metavar="[STUDY]", show_default=NAME)
-]
-StudyNameOption = Annotated[
-    str | None, typer.Option("--study", help=f"Name in the database.  [default: {NAME}, or the file's name]")
-]
 TrialsOption = Annotated[
     int, typer.Option(min=1, max=1_000_000, help="Finished trials the study is to have, at least.")
 ]
@@ -66,9 +59,9 @@ DetachOption = Annotated[bool, typer.Option("--detach", help="Only ask for it: s
 
 
 def run(  # noqa: PLR0917  # Typer passes options by name
-    question: QuestionArgument = NAME,
+    question: cli.QuestionArgument = FIRST,
     trials: TrialsOption = 50,
-    study: StudyNameOption = None,
+    study: cli.StudyNameOption = None,
     storage: cli.StorageOption = cli.STORAGE,
     epochs: EpochsOption = None,
     device: cli.DeviceOption = "auto",
@@ -102,13 +95,12 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     cluster = _cluster(ray, ray_cpus, ray_gpus, shared=not is_file(url))  # before anything is loaded or written
     console = cli.err if as_json else cli.out
     if not as_json:
-        where = f"device {describe(torch_device)} · data {data_dir or default_data_dir()} · storage {redacted(url)}"
-        console.print(where, markup=False)
+        console.print(f"device {describe(torch_device)} · storage {redacted(url)}", markup=False)
     file = catalogue.read(question, check=not is_worker())
     data = catalogue.data_of(file)
     store = _opened(storage, catalogue, file, name, epochs, seed)
-    if store.spec.method and not as_json:
-        console.print(f"study {name!r}: {file.study.question if file else ''} {store.spec.method}", markup=False)
+    if not as_json:
+        console.print(f"study {name!r} on {data_name(file)}: {store.spec.question} {store.spec.method}", markup=False)
     if not is_worker():
         submit(store, trials, confirm_seeds, confirm_epochs)
     with Stop(timeout) as stop:
@@ -166,7 +158,7 @@ def _tell(store: StudyStore, request: Request, as_json: bool) -> None:
 
 
 def _opened(  # noqa: PLR0917
-    storage: str, catalogue: Catalogue, file: StudyFile | None, name: str, epochs: int | None, seed: int | None
+    storage: str, catalogue: Catalogue, file: StudyFile, name: str, epochs: int | None, seed: int | None
 ) -> StudyStore:
     database = open_storage(storage, create=True)
     return open_study(database, catalogue.spec(file, database, name, epochs), seed)
@@ -198,9 +190,9 @@ def _report(state: StudyState, why: str | None) -> None:
     )
     if why:
         cli.out.print(f"{why}: {counts.waiting} open trials given back; run the same command to go on")
-    display = display_of(state.attributes)
+    display = Display.of(state.attributes)
     cli.out.print(table(state.best, state.baseline, display))
-    cli.out.print(f"\nbest {display.asked.metric.name} by {display.axis(display.main)}", markup=False)
+    cli.out.print(f"\nbest {display.metric} by {display.axis(display.main)}", markup=False)
     for line in curve_text(width_curve(state.finished, display), display):
         cli.out.print(line, markup=False)
 

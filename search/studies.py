@@ -1,12 +1,14 @@
 """The studies there are, and a look at a file before it is run: `python -m search.studies`."""
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from optuna import get_all_study_names
+from optuna.distributions import BaseDistribution, distribution_to_json
 from rich.table import Table
 
 from model.device import choose_device
@@ -15,12 +17,11 @@ from search.errors import NotFoundError, UsageError
 from search.store.state import StudyState, read_state
 from search.store.storage import open_storage
 from search.store.study import load_study
-from search.store.terms import Terms
 from search.workers.catalogue import Catalogue
+from studies.built_in import built_in, names
 from studies.check import expected_minutes
 from studies.file import StudyFile, read_study
 from studies.study import StudyError
-from studies.sweet_spot import NAME, sweet_spot
 
 TRIALS = 50  # of a search whose time is estimated
 
@@ -60,7 +61,6 @@ def studies(  # noqa: PLR0917  # Typer passes options by name
 
 def _check(path: Path, catalogue: Catalogue, as_json: bool) -> None:
     file = catalogue.read(str(path))
-    assert file is not None
     minutes = expected_minutes(file, catalogue.data_of(file), catalogue.device, TRIALS)
     document = {"file": str(path), "study": file.name, "question": file.study.question, "minutes": minutes}
     if as_json:
@@ -71,15 +71,10 @@ def _check(path: Path, catalogue: Catalogue, as_json: bool) -> None:
 
 
 def _here(directory: Path) -> list[dict[str, Any]]:
-    """Return the built-in study and those of the files in a directory that state one."""
-    built_in = sweet_spot()
-    rows = [_row("built-in", NAME, built_in.question, Terms(space=built_in.space), None)]
-    for path in sorted(directory.glob("*.py")):
-        file = _read(path)
-        if file is not None:
-            terms = Terms(space=file.study.space)
-            rows.append(_row(str(path), file.name, file.study.question, terms, None))
-    return rows
+    """Return the built-in studies and those of the files in a directory that state one."""
+    files = [("built-in", built_in(name)) for name in names()]
+    files += [(str(path), file) for path in sorted(directory.glob("*.py")) if (file := _read(path)) is not None]
+    return [_row(where, file.name, file.study.question, file.study.space, None) for where, file in files]
 
 
 def _read(path: Path) -> StudyFile | None:
@@ -99,16 +94,18 @@ def _stored(storage: str) -> list[dict[str, Any]]:
         opened = open_storage(storage, create=False)
     except NotFoundError:
         return []
-    names = [name for name in get_all_study_names(opened.optuna) if not name.endswith(("/confirm", "/baseline"))]
-    states = [read_state(opened, load_study(opened, name)) for name in names]
+    searches = [name for name in get_all_study_names(opened.optuna) if not name.endswith(("/confirm", "/baseline"))]
+    states = [read_state(opened, load_study(opened, name)) for name in searches]
     ours = [state for state in states if "fingerprint" in state.attributes]
-    return [_row("database", each.name, each.attributes.get("question", ""), each.terms, each) for each in ours]
+    return [_row("database", each.name, each.attributes.get("question", ""), each.terms.space, each) for each in ours]
 
 
-def _row(where: str, name: str, question: str, terms: Terms, state: StudyState | None) -> dict[str, Any]:
+def _row(
+    where: str, name: str, question: str, space: Mapping[str, BaseDistribution], state: StudyState | None
+) -> dict[str, Any]:
     counts = None if state is None else {**vars(state.counts), "finished": state.counts.finished}
-    space = {key: json.loads(text) for key, text in terms.space_json().items()}
-    return {"where": where, "study": name, "question": question, "space": space, "counts": counts}
+    written = {key: json.loads(distribution_to_json(each)) for key, each in space.items()}
+    return {"where": where, "study": name, "question": question, "space": written, "counts": counts}
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from model.data.mnist import default_data_dir
 from model.device import choose_device, describe
 from search import cli
 from search.errors import StorageError
@@ -31,11 +30,10 @@ def worker(  # noqa: PLR0917  # Typer passes options by name
 ) -> int:
     """Work on every study of the database that has trials left to do, oldest first, until a signal ends it."""
     cli.set_up_logging(verbose)
-    torch_device, url, directory = choose_device(device), parse_url(storage), data_dir or default_data_dir()
+    torch_device, url = choose_device(device), parse_url(storage)
     cli.warn_of_rounding()
-    cli.out.print(f"device {describe(torch_device)} · data {directory} · storage {redacted(url)}", markup=False)
+    cli.out.print(f"device {describe(torch_device)} · storage {redacted(url)}", markup=False)
     catalogue = Catalogue(torch_device, data_dir, studies, cli.err.print)
-    catalogue.data_of(None)  # now, and not when a study wants it
     with Stop(timeout) as stop:
         try:
             opened = open_storage(storage, create=True, stop=stop)

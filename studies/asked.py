@@ -29,10 +29,18 @@ class Protocols:
 
 @dataclass(frozen=True)
 class Layout:
-    """Names in the JSON of a verdict: of the list of arms and, where they stand among its figures, of parameters."""
+    """Names in stored verdicts and their JSON: of the list of arms, of the two protocols and, where they stand among
+    an arm's figures, of parameters."""
 
     arms: str = "arms"
+    protocols: tuple[str, str] = ("stated", "tuned")
     parameters: tuple[tuple[str, str], ...] = ()  # (parameter, its name); if none, they stand under `params`
+
+    @staticmethod
+    def of(stored: Mapping[str, Any]) -> "Layout":
+        """Return the layout that `dataclasses.asdict` wrote."""
+        pairs = tuple((name, told) for name, told in stored["parameters"])
+        return Layout(stored["arms"], tuple(stored["protocols"]), pairs)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,12 @@ class Asked:
 
     @classmethod
     def of_study(
-        cls, claims: Iterable[Claim], baseline: Mapping[str, Any], metric: Metric, free: tuple[str, ...] = ()
+        cls,
+        claims: Iterable[Claim],
+        baseline: Mapping[str, Any],
+        metric: Metric,
+        free: tuple[str, ...] = (),
+        layout: Layout = Layout(),
     ) -> Self:
         """Return what a study of these claims asks; `free` names the parameters that are tuned for the second family.
 
@@ -59,7 +72,7 @@ class Asked:
             _check_known(claim, baseline)
         if unknown := sorted(set(free) - set(baseline)):
             raise ValueError(f"{unknown[0]} is set free, which is no parameter of the baseline")
-        return cls(complete, Setting.of(baseline), metric, Protocols(free))
+        return cls(complete, Setting.of(baseline), metric, Protocols(free, *layout.protocols), layout)
 
     @property
     def spots(self) -> tuple[SweetSpot, ...]:
@@ -88,6 +101,7 @@ class Asked:
             "baseline": dict(self.baseline),
             "metric": asdict(self.metric),
             "free": list(self.protocols.free),
+            "layout": asdict(self.layout),
         }
 
     @classmethod
@@ -95,7 +109,8 @@ class Asked:
         """Return what `as_dict` wrote. Raises ValueError for what it has not."""
         try:
             claims = [kinds.of(claim) for claim in stored["claims"]]
-            return cls.of_study(claims, stored["baseline"], Metric(**stored["metric"]), tuple(stored["free"]))
+            layout = Layout.of(stored["layout"]) if "layout" in stored else Layout()
+            return cls.of_study(claims, stored["baseline"], Metric(**stored["metric"]), tuple(stored["free"]), layout)
         except (KeyError, TypeError) as error:
             raise ValueError(f"the claims make no sense: {error}") from None
 

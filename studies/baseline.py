@@ -1,43 +1,44 @@
-"""The article's baseline, run to the letter: all 60,000 images, the test set after every epoch, nothing chosen.
+"""A study's baseline, run to the letter: all training data, the test set after every epoch, nothing chosen."""
 
-Source: "MNIST Digit Classification using PyTorch" (2024-11-21).
-"""
+from dataclasses import replace
+from typing import Any
 
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 
-from model.data.mnist import split_fingerprint
-from model.fleet.fleet import ARTICLE_BATCH
+from studies.prose import Prose
 from studies.spec import StudySpec
-from studies.sweet_spot import ARTICLE_EPOCHS, BASELINE
-
-# What the article prints, to stand beside what we measure.
-ARTICLE = {
-    "before_accuracy": 0.1333,  # on 30 training samples
-    "before_loss": 2.29,
-    "train_accuracy": 0.98,  # of the last batch
-    "test_accuracy": 0.95,  # of the last batch; 94 to 97 % over the run
-    "seconds": 300,  # "about 5 minutes" on an RTX 2080
-}
 
 
-def baseline(search: str, epochs: int = ARTICLE_EPOCHS) -> StudySpec:
-    """State the baseline's own study, beside the search of this name; its trials differ in their seeds only."""
-    width, lr = BASELINE["hidden_units"], BASELINE["lr"]
-    return StudySpec(
-        name=f"{search}/baseline",
-        question="What does the article's baseline reach?",
-        metric="test accuracy",
-        direction="maximize",
-        space={"hidden_units": IntDistribution(int(width), int(width)), "lr": FloatDistribution(lr, lr)},
-        baseline=BASELINE,
+def baseline_of(search: StudySpec, words: Prose, epochs: int | None = None) -> StudySpec:
+    """State the study of a search's baseline, beside the search; its trials differ in their seeds only.
+
+    epochs: of each; those of the search's full trials if not given.
+    """
+    length, baseline = epochs or search.epochs, search.baseline or {}
+    return replace(
+        search,
+        name=f"{search.name}/baseline",
+        question=f"What does {words.baseline} reach?",
+        metric=search.metric.replace("validation", "test"),
+        space={name: _only(value) for name, value in baseline.items()},
+        fixed=(),
         sampler=RandomSampler,
         pruner=NopPruner(),
-        epochs=epochs,
-        report_epochs=range(1, epochs + 1),
-        batch=ARTICLE_BATCH,
-        split=split_fingerprint(),
+        epochs=length,
+        report_epochs=range(1, length + 1),
+        rungs=(),
+        rung_size=1,
         train_on="full",
         score_on="test",
+        method=None,
+        asked=None,
     )
+
+
+def _only(value: Any) -> BaseDistribution:
+    """Return a distribution of one value."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return CategoricalDistribution((value,))
+    return IntDistribution(value, value) if isinstance(value, int) else FloatDistribution(value, value)

@@ -20,28 +20,15 @@ from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from studies import older
 from studies.asked import Asked
 from studies.settings import Setting, is_number
 from studies.spec import CLAIMS, StudySpec, report_epochs
-from studies.sweet_spot import ARTICLE, GRID, SPACE, sweet_spot
-
-__all__ = [
-    "GRID",
-    "WIDTH",
-    "Arm",
-    "Plan",
-    "asked_of",
-    "best_lr_trial",
-    "best_trial",
-    "confirmation",
-    "confirmation_of",
-    "plan",
-]
+from studies.sweet_spot import ARTICLE
 
 SEEDS, EPOCHS = 5, 10  # what fits beside a search in a few minutes
-PUBLISHED_SEEDS, PUBLISHED_EPOCHS = 20, 100  # what a verdict to quote needs
+PUBLISHED_SEEDS = 20  # what a verdict to quote needs
 NEAR = 1 / 12  # of a parameter's range: settings so near tell of each other's free parameters; a width's is 1.41-fold
-WIDTH = "hidden_units"  # what the time of an epoch of the article's network depends on
 WINNER = "winner"  # protocol of a winner that is no other arm, and a role
 
 
@@ -71,39 +58,8 @@ class Arm:
     @staticmethod
     def of(stored: Mapping[str, Any]) -> "Arm":
         """Return the arm that `as_dict` wrote."""
-        if "width" in stored:
-            return WidthArm.of_width(stored)
-        return Arm(**{**stored, "setting": Setting.of(stored["setting"]), "params": Setting.of(stored["params"])})
-
-
-class WidthArm(Arm):
-    """An arm of the article's study, which is stored by its width and its learning rate."""
-
-    @property
-    def width(self) -> int:
-        """Units in each hidden layer."""
-        return int(self.params[WIDTH])
-
-    @property
-    def lr(self) -> float:
-        """The learning rate that is trained with."""
-        return float(self.params["lr"])
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the arm as it has always been stored."""
-        trained = {"width": self.width, "lr": self.lr}
-        return {"protocol": self.protocol, **trained, "lr_from": self.source, "role": self.role}
-
-    def attributes(self) -> dict[str, Any]:
-        """Return what has always been stored with its trials."""
-        return {"protocol": self.protocol, "role": self.role, "lr_from": self.source}
-
-    @staticmethod
-    def of_width(stored: Mapping[str, Any]) -> "WidthArm":
-        """Return the arm that `as_dict` wrote."""
-        params = Setting.of({WIDTH: stored["width"], "lr": stored["lr"]})
-        setting = params.put("lr", ARTICLE.baseline["lr"])
-        return WidthArm(stored["protocol"], setting, params, stored["lr_from"], stored["role"])
+        fields = older.arm(stored) if older.is_arm(stored) else stored
+        return Arm(**{**fields, "setting": Setting.of(fields["setting"]), "params": Setting.of(fields["params"])})
 
 
 @dataclass(frozen=True)
@@ -131,12 +87,8 @@ class Plan:
 
 
 def timed(stored: Mapping[str, Any]) -> list[tuple[Setting, dict[str, Any]]]:
-    """Return the rows of stored times, each with the setting it is of: of its parameters or, as the article's, a width.
-
-    A setting may lack parameters that cost no time.
-    """
-    settings = [(Setting.of(row["setting"]), row) for row in stored.get("settings", [])]
-    return settings + [(Setting.of({WIDTH: row["width"]}), row) for row in stored.get("widths", [])]
+    """Return the rows of stored times, each with the setting it is of, which may lack parameters that cost no time."""
+    return [(Setting.of(row["setting"]), row) for row in older.timed_settings(stored)]
 
 
 class NoSampler(BaseSampler):
@@ -169,16 +121,16 @@ class NoSampler(BaseSampler):
         raise RuntimeError(f"trial {trial.number} of {study.study_name!r} has no {param_name}, which is never sampled")
 
 
-def confirmation(search: str, epochs: int = EPOCHS) -> StudySpec:
-    """State the confirmation of the article's search of this name; `epochs` is the length of every trial."""
-    return confirmation_of(sweet_spot(search), epochs)
+def confirmation_name(search: str) -> str:
+    """Return the name of a search's confirmation."""
+    return f"{search}/confirm"
 
 
 def confirmation_of(spec: StudySpec, epochs: int = EPOCHS) -> StudySpec:
     """State the confirmation of a search: the same data, metric and space, of which nothing is sampled."""
     return replace(
         spec,
-        name=f"{spec.name}/confirm",
+        name=confirmation_name(spec.name),
         question=f"{spec.question.rstrip('?')}, on fresh seeds?",
         baseline=None,
         fixed=(),
@@ -194,8 +146,8 @@ def confirmation_of(spec: StudySpec, epochs: int = EPOCHS) -> StudySpec:
 def plan(
     search: str,
     trials: Sequence[FrozenTrial],
-    asked: Asked = ARTICLE,
-    space: Mapping[str, BaseDistribution] = SPACE,
+    asked: Asked,
+    space: Mapping[str, BaseDistribution],
 ) -> Plan:
     """Draw the arms from a search's trials, of which at least one is complete. The same trials give the same plan."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
@@ -211,7 +163,6 @@ class _Draw:
         self.asked, self.space, self.complete = asked, space, complete
         self.sign = asked.metric.sign
         self.winner = min(complete, key=lambda trial: _rank(trial, self.sign))
-        self.make = WidthArm if asked is ARTICLE else Arm
 
     def arms(self) -> list[Arm]:
         """Return the stated arms, the tuned ones, and the winner's where it is none of these."""
@@ -219,24 +170,19 @@ class _Draw:
         arms = [*map(self._stated, self.asked.stated(won)), *map(self._tuned, self.asked.tuned(won))]
         if not any(arm.role == WINNER for arm in arms):
             own = Setting.of(won)
-            arms.append(self.make(WINNER, own, own, self.winner.number, WINNER))
+            arms.append(Arm(WINNER, own, own, self.winner.number, WINNER))
         return arms
 
     def _stated(self, setting: Setting) -> Arm:
         role = "baseline" if setting == self.asked.baseline else None
-        return self.make(self.asked.protocols.stated, setting, setting, None, role)
+        return Arm(self.asked.protocols.stated, setting, setting, None, role)
 
     def _tuned(self, setting: Setting) -> Arm:
         free = self.asked.protocols.free
         source = best_trial(self.complete, setting, free, self.space, self.sign)
         params = Setting.of({**setting, **{name: source.params[name] for name in free}})
         role = WINNER if source is self.winner and params == Setting.of(self.winner.params) else None
-        return self.make(self.asked.protocols.tuned, setting, params, source.number, role)
-
-
-def best_lr_trial(complete: Sequence[FrozenTrial], width: int) -> FrozenTrial:
-    """Return the completed trial whose learning rate is the best found for a width: of those within a factor 1.41."""
-    return best_trial(complete, {WIDTH: width}, ("lr",), SPACE)
+        return Arm(self.asked.protocols.tuned, setting, params, source.number, role)
 
 
 def best_trial(

@@ -46,6 +46,13 @@ class CurveModel:
         return np.asarray(self.luck**2 * (of[:, None] == of) + self.noise**2 * np.eye(len(of)))
 
 
+@dataclass(frozen=True)
+class AnyErrors(CurveModel):
+    """The model for data on which a network may err often, other than on MNIST."""
+
+    errors: ClassVar[tuple[float, float]] = (1e-4, 1.0)
+
+
 def reporting(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Return the trials that say something: they train, were pruned or are complete, and have reported a number."""
     states = (TrialState.RUNNING, TrialState.PRUNED, TrialState.COMPLETE)

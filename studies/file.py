@@ -17,6 +17,7 @@ class StudyFile:
     path: Path
     text: str
     study: Study
+    built_in: bool = False  # it comes with sweetspot
 
     @property
     def name(self) -> str:
@@ -50,10 +51,13 @@ def read_study(path: Path) -> StudyFile:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise StudyError(f"cannot read {path}: {reason}") from None
     study = _run(path, text)
-    if not study.question:
-        lines = (sys.modules[_module(path)].__doc__ or "").strip().splitlines()
-        study = replace(study, question=lines[0] if lines else path.stem)
-    return StudyFile(path, text, study)
+    return StudyFile(path, text, question_of(study, sys.modules[_module(path)].__doc__, path))
+
+
+def question_of(study: Study, docstring: str | None, path: Path) -> Study:
+    """Return the study with its question: its own, else the first line of its file's docstring."""
+    lines = (docstring or "").strip().splitlines()
+    return study if study.question else replace(study, question=lines[0] if lines else path.stem)
 
 
 def _module(path: Path) -> str:

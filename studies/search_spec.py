@@ -3,51 +3,40 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, TPESampler
 
-from model.data.dataset import Dataset
+from model.data.known import Described
+from model.fleet.family import MLPS, Family
 from model.general.family import GeneralFamily
 from studies.asked import Asked
+from studies.built_in import FIRST
 from studies.claims import Metric
-from studies.curve_model import CurveModel
 from studies.file import StudyFile
+from studies.halving import HALVING, Halving
 from studies.pruner import CurvePruner
 from studies.sampler import CurveSampler
 from studies.spec import StudySpec, report_epochs
-from studies.sweet_spot import HORIZON, RUNG_SIZE, RUNGS, reports
 
 CURVES = ("accuracy", "f1", "auroc")  # metrics whose errors, 1 less the value, shrink as a learning curve's do
 BY_CURVES = "a Gaussian process on learning curves proposes, and stops what it expects little of"
 BY_OPTUNA = "Optuna's TPE proposes, and its successive halving stops trials"
 
 
-@dataclass(frozen=True)
-class AnyErrors(CurveModel):
-    """The model for data on which a network may err often, other than on MNIST."""
-
-    errors: ClassVar[tuple[float, float]] = (1e-4, 1.0)
-
-
-MODEL = AnyErrors()
-
-
-def family_of(file: StudyFile, data: Dataset) -> GeneralFamily:
+def family_of(file: StudyFile, data: Described) -> GeneralFamily:
     """Return how the networks of a study are built, trained and scored. Raises `NetworkError`."""
     study = file.study
     return GeneralFamily(study.network, prod(data.shape), data.classes, study.optimizer, study.loss, study.metric)
 
 
-def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = None) -> StudySpec:
-    """State the search of a study's file on its data; `epochs` is a full trial's length, None for the file's."""
+def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None = None) -> StudySpec:
+    """State the search of a study on its data; `epochs` is a full trial's length, None for the study's."""
     study, family = file.study, family_of(file, data)
-    length = epochs or study.epochs
-    metric = metric_of(family)
-    asked = Asked.of_study(study.claims, study.baseline, metric, tuple(study.tuned))
-    modelled = uses_curve_model(family.measure.name, study.space)
+    length, metric = epochs or study.epochs, metric_of(family)
+    halving = (study.halving or HALVING) if uses_curve_model(family.measure.name, study.space) else None
+    text = {"name": file.path.name, "sha256": file.sha256, "text": file.text}
     return StudySpec(
         name=name,
         question=study.question,
@@ -56,20 +45,25 @@ def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = 
         space=study.space,
         baseline=study.baseline,
         fixed=study.fixed,
-        sampler=_Sampler(study.space, modelled),
-        pruner=_pruner(modelled),
+        sampler=_Sampler(study.space, halving),
+        pruner=_pruner(halving),
         epochs=length,
-        report_epochs=reports(length) if modelled else report_epochs(length),
+        report_epochs=halving.reports(length) if halving else report_epochs(length),
         batch=study.batch,
         split=data.fingerprint(),
-        family=family,
-        rungs=[rung for rung in RUNGS if rung < length] if modelled else (),
-        rung_size=RUNG_SIZE if modelled else 1,
-        file={"name": file.path.name, "sha256": file.sha256, "text": file.text},
+        family=_family(file, family),
+        rungs=halving.before(length) if halving else (),
+        rung_size=halving.size if halving else 1,
+        built_in=file.name if file.built_in else None,
+        file=None if file.built_in else text,
         measure=metric.short,
-        method=BY_CURVES if modelled else BY_OPTUNA,
-        claims=asked.as_dict(),
+        method=BY_CURVES if halving else BY_OPTUNA,
+        asked=Asked.of_study(study.claims, study.baseline, metric, tuple(study.tuned), study.layout),
     )
+
+
+def _family(file: StudyFile, family: GeneralFamily) -> Family:
+    return MLPS if file.built_in and file.name == FIRST else family
 
 
 def metric_of(family: GeneralFamily) -> Metric:
@@ -88,13 +82,15 @@ class _Sampler:
     """Makes the sampler of a trial from its seed."""
 
     space: Mapping[str, BaseDistribution]
-    modelled: bool
+    halving: Halving | None
 
     def __call__(self, seed: int) -> BaseSampler:
-        if self.modelled:
-            return CurveSampler(seed, HORIZON, self.space, MODEL)
+        if self.halving:
+            return CurveSampler(seed, self.halving.horizon, self.space, self.halving.model)
         return TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 
-def _pruner(modelled: bool) -> BasePruner:
-    return CurvePruner(RUNGS, RUNG_SIZE, HORIZON, MODEL) if modelled else SuccessiveHalvingPruner(3, 3)
+def _pruner(halving: Halving | None) -> BasePruner:
+    if halving is None:
+        return SuccessiveHalvingPruner(3, 3)
+    return CurvePruner(halving.rungs, halving.size, halving.horizon, halving.model)

@@ -9,11 +9,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, dist
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from model.fleet.family import MLPS, Family
+from model.fleet.family import Family
+from studies.asked import Asked
 from studies.optuna_private import contains
 
 Params = Mapping[str, Any]
-CLAIMS = "claims"  # attribute of a study that has claims of its own; one without has the article's
+CLAIMS = "claims"  # attribute of a study; one without has those of the first built-in study
 
 
 def inside(distribution: BaseDistribution, value: Any) -> bool:
@@ -46,14 +47,15 @@ class StudySpec:
     epochs: int  # of a full trial
     report_epochs: Sequence[int]  # epochs at which a trial is scored and reports; the last is `epochs`
     batch: int
-    split: Mapping[str, Any]  # fingerprint of the train / validation split
-    train_on: Literal["train", "full"] = "train"  # part of `Mnist`
-    score_on: Literal["validation", "test"] = "validation"  # part of `Mnist`; "test" only where nothing is chosen
-    family: Family = MLPS  # how its networks are built, trained and scored
+    split: Mapping[str, Any]  # fingerprint of the data and of how they are split
+    family: Family  # how its networks are built, trained and scored
+    train_on: Literal["train", "full"] = "train"  # part of the data
+    score_on: Literal["validation", "test"] = "validation"  # part of the data; "test" only where nothing is chosen
     fixed: Sequence[Params] = ()  # other trials that are enqueued once each, and never pruned
     measure: str = "accuracy"  # the metric in the names of a trial's figures: val_accuracy
-    method: str | None = None  # how trials are proposed and stopped, in words; None for the built-in study's way
-    claims: Mapping[str, Any] | None = None  # of a study with claims of its own, as `Asked.as_dict` writes them
+    method: str | None = None  # how trials are proposed and stopped, in words
+    asked: Asked | None = None  # what its confirmation is to answer; None for the rerun of a baseline
+    built_in: str | None = None  # name of the built-in study that it is
     file: Mapping[str, str] | None = None  # name, hash and text of the file that states it; None for a built-in study
     rungs: Sequence[int] = ()  # epochs where trials wait for each other and are judged; if none, at each report
     rung_size: int = 1  # trials that are judged together at a rung

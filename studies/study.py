@@ -25,7 +25,10 @@ from torch import nn
 from model.data.dataset import DataSource
 from model.errors import SweetspotError
 from model.general.choices import Loss, Metric, Optimizer
+from studies.asked import Layout
 from studies.claims import Claim
+from studies.halving import Halving
+from studies.prose import Prose
 from studies.spec import inside
 
 Params = Mapping[str, Any]
@@ -69,6 +72,10 @@ class Study:
     epochs: int = 30  # of a trial that is not stopped
     tuned: Sequence[str] = ()  # parameters for which claims are judged a second time, at the best values found
     question: str = ""  # the first line of the file's docstring, unless given
+    halving: Halving | None = None  # where trials are judged and stopped; by default `studies.halving.HALVING`
+    published: Mapping[str, float] = field(default_factory=dict)  # figures of the baseline that others have printed
+    prose: Prose | None = None  # what is said around its figures; words that fit any study, unless given
+    layout: Layout = field(default_factory=Layout)  # names in stored verdicts and their JSON
 
     def __post_init__(self) -> None:
         for name, value in (("batch", self.batch), ("epochs", self.epochs)):

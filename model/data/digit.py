@@ -20,6 +20,7 @@ from model.data.photograph import ink_of, is_photograph, why_no_digit
 from model.data.picture import open_picture
 from model.errors import PictureError
 
+READS = "mnist"  # the data whose pictures these are like
 SIDE, BOX = 28, 20  # pixels
 FAINTEST = 24  # of 255: fainter than this is JPEG's ringing or paper, not ink
 LEAST_CONTRAST = 24  # between the paper and the boldest ink; below it there is nothing to see

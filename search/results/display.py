@@ -1,37 +1,20 @@
-"""How a study's parameters, settings and metric are written and drawn: from its claims, its space and its words."""
+"""How a study is drawn: which parameters, over which ranges; and what the settings of its verdict are called."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-    json_to_distribution,
-)
-from optuna.trial import FrozenTrial
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search.results import article
-from search.results.prose import Prose, prose_of
-from studies.asked import Asked
 from studies.claims import Called
-from studies.confirmation import asked_of
 from studies.settings import Setting, is_number, short
-from studies.sweet_spot import ARTICLE, SPACE
+from studies.terms import Terms
 
 
-@dataclass(frozen=True)
-class Display:
+class Display(Terms):
     """How one study is shown."""
-
-    asked: Asked
-    space: Mapping[str, BaseDistribution]
-    words: Prose
 
     @property
     def main(self) -> str:
@@ -52,46 +35,13 @@ class Display:
         return self.asked.called or Called(name, "", f"value of {name}", f"values of {name}", name)
 
     @property
-    def metric(self) -> str:
-        """The metric's name without the part of the data."""
-        return self.asked.metric.name.removeprefix("validation ")
-
-    @property
     def curve_key(self) -> str:
         """The name of the curve over the main parameter in JSON."""
         return self.asked.called.many if self.asked.called else "values"
 
-    def label(self, name: str) -> str:
-        """Return the head of a parameter's column."""
-        return self.words.labels.get(name, name)
-
     def axis(self, name: str) -> str:
         """Return the title of a parameter's axis."""
         return self.called.axis if name == self.main else self.words.axes.get(name, name)
-
-    def write(self, name: str, value: Any) -> str:
-        """Write a parameter's value."""
-        return format(value, self.words.formats[name]) if name in self.words.formats else short(value)
-
-    def cells(self, params: Mapping[str, Any]) -> list[str]:
-        """Write the values of all parameters, in order of the space; "-" for one that is not there."""
-        return [self.write(name, params[name]) if name in params else "-" for name in self.space]
-
-    def heads(self) -> list[str]:
-        """Return the heads of these columns."""
-        return [self.label(name) for name in self.space]
-
-    def value(self, value: float) -> str:
-        """Write a value of the metric."""
-        return f"{value:.2%}" if self.asked.metric.fraction else f"{value:.4g}"
-
-    def span(self, bounds: tuple[float, float] | None) -> str:
-        """Write an interval of the metric."""
-        return f"{self.value(bounds[0])} to {self.value(bounds[1])}" if bounds else "-"
-
-    def difference(self, value: float) -> str:
-        """Write a difference of the metric with its sign."""
-        return f"{100 * value:+.2f} points" if self.asked.metric.fraction else f"{value:+.4g}"
 
     @property
     def tick_format(self) -> str:
@@ -102,11 +52,6 @@ class Display:
         """Write a value of the main parameter as sentences do: "25 units"."""
         called = self.asked.called
         return f"{short(value)} {called.unit}" if called else f"{self.main}={short(value)}"
-
-    def described(self, trial: FrozenTrial) -> str:
-        """Write a trial's parameters as sentences do."""
-        rest = [f"{name} {self.write(name, trial.params[name])}" for name in self.space if name != self.main]
-        return " at ".join([self.of_main(trial.params[self.main]), *([", ".join(rest)] if rest else [])])
 
     def ticks(self, name: str) -> list[Any] | None:
         """Return where an axis of a parameter is labelled, None to leave it to Plotly."""
@@ -141,17 +86,6 @@ class Display:
         if isinstance(dist, IntDistribution):
             inner = sorted({round(edge) for edge in inner} - {dist.low, dist.high})
         return [dist.low, *inner, dist.high]
-
-
-def display_of(attributes: Mapping[str, Any]) -> Display:
-    """Return how a stored study is shown. Raises ValueError for claims that make no sense."""
-    asked = asked_of(attributes)
-    stored = attributes["fingerprint"]["space"]
-    space = {name: json_to_distribution(json.dumps(dist)) for name, dist in stored.items()}
-    return Display(asked, space, article.WORDS if asked is ARTICLE else prose_of(asked, space))
-
-
-OF_ARTICLE = Display(ARTICLE, SPACE, article.WORDS)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from optuna_dashboard import save_plotly_graph_object
 
-from model.data.mnist import Images, Mnist
+from model.data.mnist import Images
+from model.fleet.family import Family
 from model.network.mlp import MLP
 from search.errors import NotFoundError
-from search.results.display import Display, display_of
+from search.results.display import Display
 from search.results.drawing import Picture
 from search.results.predictions import prediction_grid
 from search.results.search_figures import search_figures
@@ -37,12 +38,12 @@ _log = logging.getLogger(__name__)
 LAST = "sweetspot:note:"  # study attribute: a hash of the note that we wrote last
 
 
-def publish_run(artifacts: Artifacts, data: Mnist, found: Findings | None) -> None:
+def publish_run(artifacts: Artifacts, data: Any, family: Family, found: Findings | None) -> None:
     """Publish what a run has found; `found` is None unless it is confirmed. Never raises."""
     try:
-        publish_grids(artifacts, data.validation, "validation")
+        publish_grids(artifacts, data.validation, family, "validation")
         if found is not None:  # all is chosen: the test images may be looked at
-            publish_grids(artifacts, data.test, "test")
+            publish_grids(artifacts, data.test, family, "test")
         publish_all(artifacts.storage, artifacts.study, found)
     except (OSError, StorageInternalError) as error:
         _log.warning("notes, plots and pictures are not all written: %s", error)
@@ -74,7 +75,7 @@ def _findings(storage: Storage, study: Study) -> Findings | None:
         return None
 
 
-def publish_grids(artifacts: Artifacts, images: Images, which: str) -> None:
+def publish_grids(artifacts: Artifacts, images: Images, family: Family, which: str) -> None:
     """Attach the grid of predictions of baseline and best, where their weights are here and no such grid is yet.
 
     `which` names the images, for title and file name. Test images only for figures that choose nothing any more.
@@ -82,7 +83,7 @@ def publish_grids(artifacts: Artifacts, images: Images, which: str) -> None:
     """
     name = f"predictions-{which}.png"
     for trial, _ in _marks(read_state(artifacts.storage, artifacts.study)):
-        model = None if artifacts.files(trial, name) else artifacts.weights(trial)
+        model = None if artifacts.files(trial, name) else artifacts.weights(trial, family)
         if not isinstance(model, MLP):  # the article's pictures are of its own networks
             continue
         with TemporaryDirectory() as scratch:
@@ -119,7 +120,7 @@ def _marks(search: StudyState) -> list[tuple[FrozenTrial, str]]:
     marks: list[tuple[FrozenTrial, str]] = []
     if baseline is not None:
         also = " It is the best of the search as well." if baseline is best else ""
-        note = display_of(search.attributes).words.baseline_note
+        note = Display.of(search.attributes).words.baseline_note
         marks.append((baseline, f"**Baseline**: {note}, never pruned.{also}"))
     if best is not None and best is not baseline:
         marks.append((best, "**Best of the search.** Its value is flattered by luck, as every winner's is."))
@@ -127,7 +128,7 @@ def _marks(search: StudyState) -> list[tuple[FrozenTrial, str]]:
 
 
 def _summary(search: StudyState, verdict: str) -> str:
-    display = display_of(search.attributes)
+    display = Display.of(search.attributes)
     curve = "\n".join(curve_text(width_curve(search.finished, display), display))
     metric, data = display.asked.metric.name, display.words.data
     parts = [

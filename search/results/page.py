@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from search.results.display import Display, Names, display_of
+from search.results.display import Display, Names
 from search.results.drawing import Picture
 from search.results.verdict_figures import verdict_figures
 from search.verdict.claims import Judgement
@@ -28,7 +28,7 @@ MACHINE = {"device": "device", "threads": "CPU threads", "torch": "PyTorch", "sw
 def page(found: Findings) -> str:
     """Return the page; everything that comes from the study is escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    display = display_of(found.search.attributes)
+    display = Display.of(found.search.attributes)
     environment.filters["figure"] = lambda value: "-" if value is None else display.value(value)
     environment.filters["span"] = lambda ci: "" if ci is None else display.span(ci)
     template = environment.from_string((files("search.results") / "page.html").read_text(encoding="utf-8"))
@@ -122,7 +122,7 @@ def _spot(found: Findings, display: Display, spot: SpotSummary) -> str:
         f"{display.words.at[protocols.index(spot.protocol)]}: the {top} mean {has}; the smallest {one} within the "
         f"margin of it is {short(spot.smallest_within_margin)}, within one standard error\n"
         f"{short(spot.one_standard_error)}; "
-        f"the knee of {display.metric} over parameters lies at {knee}; not ruled out as sweet spot\n"
+        f"the knee of {display.plain_metric} over parameters lies at {knee}; not ruled out as sweet spot\n"
         f"{'is' if len(spot.plausible) == 1 else 'are'} {likely}."
     )
 

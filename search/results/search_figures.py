@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from search.results.display import Display, display_of
+from search.results.display import Display
 from search.results.drawing import COLOURS, SYMBOLS, Picture, empty, label_x
 from search.results.verdict_figures import colour_ends, hover_value, second
 from search.store.state import StudyState
@@ -21,7 +21,7 @@ def search_figures(search: StudyState) -> list[Picture]:
     trials, marked = search.finished, _marked(search)
     if not trials:
         return []
-    display = display_of(search.attributes)
+    display = Display.of(search.attributes)
     return [_tried(display, trials, marked), _by_main(display, trials, marked), _learning(display, trials, marked)]
 
 
@@ -63,7 +63,7 @@ def _by_main(display: Display, trials: Sequence[FrozenTrial], marked: Marked) ->
     for name, trial in marked:
         _points(plot, display, [trial], name, y=[value(trial)], marker=_ring(name))
     plot.update_yaxes(range=_frame(display, [value(trial) for trial in trials]))  # the worst would squeeze the rest
-    plain = display.metric[0].upper() + display.metric[1:]
+    plain = display.plain_metric[0].upper() + display.plain_metric[1:]
     return Picture(
         "search-widths",
         f"{plain} by {display.called.one} in the search",
@@ -130,7 +130,7 @@ def _points(
         mode="markers",
         name=name,
         marker=marker,
-        customdata=[[trial.number, value(trial), display.described(trial)] for trial in trials],
+        customdata=[[trial.number, value(trial), display.setting(trial.params)] for trial in trials],
         hovertemplate=f"trial %{{customdata[0]}}: %{{customdata[2]}}<br>%{{customdata[1]{hover_value(display)}}}",
     )
 

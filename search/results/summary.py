@@ -9,11 +9,11 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
-from search.results.display import OF_ARTICLE, Display, display_of
+from search.results.display import Display
 from search.store.state import StudyState
 from search.store.trials import trial_json, value
+from studies.built_in import FIRST
 from studies.settings import is_number, short
-from studies.sweet_spot import NAME
 
 BAR = 40  # characters
 
@@ -28,7 +28,7 @@ class Bin:
     best: FrozenTrial | None  # best completed; where none is, the pruned one that was best when it was stopped
 
 
-def width_curve(finished: Sequence[FrozenTrial], display: Display = OF_ARTICLE) -> list[Bin]:
+def width_curve(finished: Sequence[FrozenTrial], display: Display) -> list[Bin]:
     """Return the best trial of each range of the main parameter, a completed one where there is any."""
     bins = display.bins()
     inside: list[list[FrozenTrial]] = [[] for _ in bins]
@@ -49,7 +49,7 @@ def _merit(trial: FrozenTrial, display: Display) -> tuple[bool, float]:
     return trial.state == TrialState.COMPLETE, display.asked.metric.sign * value(trial)
 
 
-def curve_text(bins: Sequence[Bin], display: Display = OF_ARTICLE) -> list[str]:
+def curve_text(bins: Sequence[Bin], display: Display) -> list[str]:
     """Draw the curve as bars from the worst to the best value shown; light ones are of pruned trials."""
     values = [display.asked.metric.sign * value(b.best) for b in bins if b.best]
     if not values:
@@ -70,7 +70,7 @@ def _bar(b: Bin, low: float, high: float, display: Display) -> str:
     return f"{shown}  {'░' * length} {best}, all pruned: this one at epoch {b.best.last_step}"
 
 
-def table(best: FrozenTrial | None, baseline: FrozenTrial | None, display: Display = OF_ARTICLE) -> Table:
+def table(best: FrozenTrial | None, baseline: FrozenTrial | None, display: Display) -> Table:
     """Return best, baseline and their difference as a table."""
     result = Table(box=None, pad_edge=False)
     heads = display.heads()
@@ -98,7 +98,7 @@ def _cells(trial: FrozenTrial, display: Display) -> list[str]:
 def summary(state: StudyState) -> dict[str, Any]:
     """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve."""
     best, baseline, ends = state.best, state.baseline, state.ends
-    display = display_of(state.attributes)
+    display = Display.of(state.attributes)
     return {
         "study": state.name,
         "storage": state.storage,
@@ -121,14 +121,20 @@ def next_commands(state: StudyState) -> list[str]:
     rerun = [f"python -m search.rerun {state.best.number}{options}"] if state.best else []
     return [
         f"python -m search.best{options}",
-        *([] if "study_file" in state.attributes else [f"python -m search.baseline{options}"]),
+        f"python -m search.baseline{_question(state)}{options}",
         *rerun,
         f"python -m search.report --html report.html{options}",
         f"python -m search.dashboard{options}",
     ]
 
 
+def _question(state: StudyState) -> str:
+    """Return what a command is told of which question a study asks: nothing for the first one, else name or file."""
+    question = state.attributes.get("study_file", {}).get("name") or state.attributes.get("built_in", FIRST)
+    return "" if question == FIRST else f" {shlex.quote(question)}"
+
+
 def study_options(name: str, storage: str) -> str:
     """Return the options that name a study to any command."""
-    study = "" if name == NAME else f" --study {shlex.quote(name)}"
+    study = "" if name == FIRST else f" --study {shlex.quote(name)}"
     return f"{study} --storage {shlex.quote(storage)}"

@@ -11,7 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from search.results.display import Axis, Display, Names, display_of
+from search.results.display import Axis, Display, Names
 from search.results.drawing import (
     COLOURS,
     PAIR,
@@ -53,7 +53,7 @@ class View:
     """What the figures of one verdict have in common."""
 
     def __init__(self, found: Findings) -> None:
-        self.found, self.display = found, display_of(found.search.attributes)
+        self.found, self.display = found, Display.of(found.search.attributes)
         self.words, self.metric = self.display.words, found.asked.metric
         self.settings = sorted({arm.setting for arm in found.verdict.arms}, key=Setting.order)
         self.names = Names.of(self.settings, found.asked.called)
@@ -72,7 +72,7 @@ class View:
     @property
     def plain(self) -> str:
         """The metric at the beginning of a title."""
-        return self.display.metric[0].upper() + self.display.metric[1:]
+        return self.display.plain_metric[0].upper() + self.display.plain_metric[1:]
 
     @property
     def full(self) -> str:
@@ -234,14 +234,14 @@ class View:
             fronts += [f"{', '.join(best)}{unit} ({protocol})"] if arms else []
         return Picture(
             "cost",
-            f"What {self.display.metric} costs",
-            f"Filled marks lie on the Pareto front: no other {self.names.one} is better in {self.display.metric}, "
-            "parameters and time at once.",
+            f"What {self.display.plain_metric} costs",
+            f"Filled marks lie on the Pareto front: no other {self.names.one} is better in "
+            f"{self.display.plain_metric}, parameters and time at once.",
             f"{self.plain} against cost. On the front are {'; '.join(fronts)}.",
             plot,
             (
                 *(self.words.column, self.names.head, "parameters", "ms per epoch", "MFLOP per epoch"),
-                *(self.display.metric, "on the front"),
+                *(self.display.plain_metric, "on the front"),
             ),
             rows,
         )
@@ -302,7 +302,7 @@ def search_trials(found: Findings, display: Display) -> Picture:
         "What the search tried",
         f"Each mark is a trial, coloured by its last {found.asked.metric.name}; pruned ones trained for fewer epochs.",
         f"{len(trials)} trials over {display.words.space}. The best is trial {best.number}: "
-        f"{display.described(best)}, {display.value(best.value or 0)}.",
+        f"{display.setting(best.params)}, {display.value(best.value or 0)}.",
         label_x(plot, ticks, [str(tick) for tick in ticks or []], display.logarithmic(main)),
         ("trial", *display.heads(), "state", "epochs", found.asked.metric.name),
         [_trial_cells(display, trial) for trial in trials],
@@ -339,14 +339,10 @@ def _tried(
         "mode": "markers",
         "name": name,
         "marker": marker | {"colorbar": {"tickformat": display.tick_format, "thickness": 12, "outlinewidth": 0}},
-        "customdata": [[trial.number, trial.value, trial.last_step, _hovered(display, trial)] for trial in trials],
+        "customdata": [[trial.number, trial.value, trial.last_step, display.setting(trial.params)] for trial in trials],
         "hovertemplate": f"trial %{{customdata[0]}}: %{{customdata[3]}}<br>%{{customdata[1]{hover_value(display)}}} "
         "at epoch %{customdata[2]}<extra></extra>",
     }
-
-
-def _hovered(display: Display, trial: FrozenTrial) -> str:
-    return display.described(trial).replace(" at ", ", ", 1)
 
 
 def _ring(plot: go.Figure, display: Display, trials: Sequence[FrozenTrial], found: Findings) -> None:

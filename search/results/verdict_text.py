@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from search.results.display import Display, Names, display_of
+from search.results.display import Display, Names
 from search.verdict.claims import Judgement
 from search.verdict.findings import Findings, arm_summary
 from search.verdict.judge import ArmSummary
@@ -17,7 +17,7 @@ PLOT, TEXT = 44, 96  # characters
 
 def show(found: Findings, console: Console) -> None:
     """Print the claims with their verdicts, the metric by setting, and the winner beside the baseline."""
-    display = display_of(found.search.attributes)
+    display = Display.of(found.search.attributes)
     console.print(f"\n{_headline(found, display)}", markup=False)
     _claims(found.verdict.claims, console)
     for line in short(found.verdict.fair_claims, display):

@@ -22,7 +22,7 @@ import optuna
 from search.errors import SearchError, StudyMismatchError
 from search.store.storage import Storage
 from search.store.study import StudyStore, stored_epochs
-from studies.confirmation import SEEDS, confirmation
+from studies.confirmation import SEEDS, confirmation_name
 from studies.optuna_private import study_key
 
 KEYS = ("asked", "budget", "confirm", "done", "stopped")  # what makes a request, and whether it is open
@@ -67,7 +67,7 @@ def submit(store: StudyStore, budget: int, seeds: int | None, epochs: int | None
 
 
 def _check_epochs(store: StudyStore, epochs: int | None) -> None:
-    name = confirmation(store.study.study_name).name
+    name = confirmation_name(store.study.study_name)
     begun = store.storage.retry(lambda: stored_epochs(store.storage, name)) if epochs else None
     if begun and begun != epochs:
         raise StudyMismatchError(

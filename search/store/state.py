@@ -12,10 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 from search.errors import NotFoundError
 from search.store.counts import Counts, count
 from search.store.storage import Storage
-from search.store.terms import Terms
 from search.store.trials import baseline_of, ranked, usable
 from search.store.url import redacted
 from studies.optuna_private import study_key
+from studies.terms import Terms
 
 
 @dataclass(frozen=True)

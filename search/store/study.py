@@ -316,16 +316,19 @@ def _state(study: optuna.Study, spec: StudySpec, seed: int) -> None:
         raise StudyMismatchError(f"study {spec.name!r} was not made by sweetspot; choose another --study name")
     study.set_metric_names([spec.metric])
     study.set_user_attr("question", spec.question)
-    if spec.file is not None:
-        study.set_user_attr("study_file", dict(spec.file))
-        study.set_user_attr(CLAIMS, dict(spec.claims or {}))
-        study.set_user_attr("method", spec.method)
+    stated = {"study_file": spec.file and dict(spec.file), "built_in": spec.built_in, "method": spec.method}
+    for name, value in {**stated, CLAIMS: spec.asked and spec.asked.as_dict()}.items():
+        if value is not None:
+            study.set_user_attr(name, value)
     study.set_user_attr("seed", seed)
     study.set_user_attr("fingerprint", spec.fingerprint())  # last: with it the study is stated
 
 
 def _check(name: str, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Compare two studies; older versions stored less of the data, and what they did not store is not compared."""
+    split = {key: value for key, value in asked["split"].items() if key in stored["split"]}
     for key in sorted({*stored, *asked}):
-        if stored.get(key) != asked.get(key):
-            was, now = (json.dumps(side.get(key)) for side in (stored, asked))
+        known = split if key == "split" else asked.get(key)
+        if stored.get(key) != known:
+            was, now = json.dumps(stored.get(key)), json.dumps(known)
             raise StudyMismatchError(f"study {name!r} has {key} {was}, you ask for {now}; choose another --study name")

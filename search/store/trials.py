@@ -10,9 +10,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from search.store.attributes import nonsense
-from search.store.terms import Terms
 from studies.foreign import excluded
 from studies.optuna_private import trial_key
+from studies.terms import Terms
 
 
 def value(trial: FrozenTrial) -> float:

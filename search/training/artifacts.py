@@ -46,12 +46,11 @@ def artifact_dir(storage: Storage, asked: Path | None = None) -> Path:
 class Artifacts:
     """The files of one study's trials."""
 
-    def __init__(self, storage: Storage, study: Study, directory: Path, family: Family = MLPS) -> None:
+    def __init__(self, storage: Storage, study: Study, directory: Path) -> None:
         self.storage = storage
         self.backend = storage.optuna
         self.study = study
         self.directory = directory
-        self.family = family
 
     @property
     def store(self) -> FileSystemArtifactStore:
@@ -99,27 +98,28 @@ class Artifacts:
         paths = [self.directory / meta["artifact_id"] for meta in metas if meta["filename"] == name]
         return [path for path in paths if path.is_file()]
 
-    def weights(self, trial: FrozenTrial) -> nn.Module | None:
-        """Return the network that a trial left behind, None if it is not here."""
+    def weights(self, trial: FrozenTrial, family: Family) -> nn.Module | None:
+        """Return the network that a trial of a family left behind, None if it is not here."""
         for path in self.files(trial, WEIGHTS):
             try:
-                network, notes = self._loaded(path, trial)
+                network, notes = _loaded(path, trial, family)
                 if notes.get("identity") == _identity(trial.user_attrs):
                     return network
             except (WeightsError, NetworkError) as error:
                 _log.warning("%s", error)
         return None
 
-    def _loaded(self, path: Path, trial: FrozenTrial) -> tuple[nn.Module, dict[str, str]]:
-        if self.family is MLPS:
-            return load(path)
-        weights, notes = read(path)
-        return self.family.restored(trial.params, weights), notes
-
     def _encoded(self, model: nn.Module, number: int, params: Mapping[str, Any], figures: Mapping[str, Any]) -> bytes:
         trial = json.dumps({"study": self.study.study_name, "number": number, "params": dict(params)})
         notes = {"trial": trial, "identity": _identity(figures)}
         return encode(model, **notes) if isinstance(model, MLP) else encode_state(model, **notes)
+
+
+def _loaded(path: Path, trial: FrozenTrial, family: Family) -> tuple[nn.Module, dict[str, str]]:
+    if family is MLPS:
+        return load(path)
+    weights, notes = read(path)
+    return family.restored(trial.params, weights), notes
 
 
 def _identity(figures: Mapping[str, Any]) -> str:

@@ -139,7 +139,7 @@ class Screen(Lines):
             f"{self.rate():.1f} model-epochs/s · time left: {self.time_left()}"
         )
         running = Table(box=None, pad_edge=False)
-        for title in ("running", *self.terms.titles(), "epoch", "validation"):
+        for title in ("running", *self.terms.heads(), "epoch", "validation"):
             running.add_column(title, justify="right")
         for run in training:
             figure = self.terms.value(run.last.value) if run.last else "-"

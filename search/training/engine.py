@@ -22,7 +22,6 @@ from typing import Any, Protocol
 import optuna
 import torch
 
-from model.data.mnist import Mnist
 from model.fleet.family import Scored
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
@@ -95,7 +94,7 @@ class Engine:
     def __init__(
         self,
         store: StudyStore,
-        data: Mnist,
+        data: Any,
         capacity: int,
         listener: Listener,
         keep: Keep | None = None,

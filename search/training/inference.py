@@ -8,6 +8,7 @@ from optuna.trial import FrozenTrial
 from torch import nn
 
 from model.data.digit import Digit
+from model.fleet.family import Family
 from search.training.artifacts import Artifacts
 from search.training.replay import Recipe, replayed
 
@@ -29,10 +30,10 @@ def answer(model: nn.Module, digit: Digit) -> Answer:
 
 
 def trained_network(
-    artifacts: Artifacts, trial: FrozenTrial, recipe: Callable[[], Recipe], say: Callable[[str], None]
+    artifacts: Artifacts, trial: FrozenTrial, family: Family, recipe: Callable[[], Recipe], say: Callable[[str], None]
 ) -> tuple[nn.Module, str]:
     """Return a trial's network and where it comes from: its stored weights or, where there are none, training again."""
-    stored = artifacts.weights(trial)
+    stored = artifacts.weights(trial, family)
     if stored is not None:
         return stored, "stored weights"
     say(f"no weights of trial {trial.number} in {artifacts.directory}: training it again")

@@ -10,16 +10,16 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import t as student
 from torch import nn
 
-from model.fleet.family import MLPS, Family
+from model.fleet.family import Family
 from model.fleet.fleet import Fleet
 from model.network.member import BaseMember
 from model.seeds import derive
 from model.threads import using
 from search.errors import NotFoundError
 from search.store.attributes import nonsense
-from search.store.terms import Terms
 from search.store.trials import unusable
 from search.training.engine import SHORT, scores
+from studies.terms import Terms
 
 RECIPE = ("order_seed", "batch", "epochs", "first_epoch", "threads")  # and init_seed: how a trial was trained
 ROUNDING = ("device", "torch", "cpu", "instructions", "mkl")  # what a CPU's bits depend on; threads are restored
@@ -70,8 +70,8 @@ def _lack(trial: FrozenTrial, terms: Terms) -> str | None:
 class Recipe:
     """What a study's trials are trained by: a family on data, judged by a metric."""
 
-    data: Any  # `Mnist` or `Dataset`
-    family: Family = MLPS
+    data: Any
+    family: Family
     measure: str = "accuracy"
 
     def sets(self, trial: FrozenTrial) -> tuple[Any, Any]:

@@ -7,7 +7,9 @@ paired on initialisation and batches alike, whichever process trains them, and i
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import optuna
@@ -16,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from model.device import describe
-from model.fleet.family import MLPS, Family, Scored
+from model.fleet.family import Family, Scored
 from model.seeds import derive
 from search.store.attributes import nonsense
 from search.store.queue import enqueue
@@ -25,12 +27,10 @@ from search.store.trials import ranking, usable
 from search.training.display import Lines, watch
 from search.training.engine import POLL_SECONDS, Engine, Listener, Run
 from studies.asked import Asked
-from studies.claims import Slower
-from studies.confirmation import EPOCHS, WIDTH, Arm, Plan, asked_of, confirmation_of, plan, timed
+from studies.claims import Slower, SweetSpot
+from studies.confirmation import EPOCHS, Arm, Plan, asked_of, confirmation_of, plan, timed
 from studies.foreign import excluded
 from studies.settings import Setting
-from studies.spec import CLAIMS
-from studies.sweet_spot import ARTICLE
 
 ROUNDS = 7  # of timing, each width once a round
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
@@ -124,7 +124,7 @@ def open_confirmation(search: StudyStore, seeds: int, epochs: int) -> Confirmati
     Any number of processes may do this at once. Raises `StudyMismatchError` where it was begun with other epochs.
     """
     asked = asked_of(search.study.user_attrs)
-    opened = open_study(search.storage, confirmation_of(search.spec, epochs), search.seed)
+    opened = open_study(search.storage, replace(confirmation_of(search.spec, epochs), asked=asked), search.seed)
     store = ConfirmationStore(opened.storage, opened.study, opened.spec, opened.seed)
     trials = usable(search.study, TrialState.COMPLETE, TrialState.PRUNED)
     drawn = plan(search.study.study_name, trials, asked, search.spec.space)
@@ -132,8 +132,6 @@ def open_confirmation(search: StudyStore, seeds: int, epochs: int) -> Confirmati
         if store.study.user_attrs.get(PLAN) != drawn.as_dict():
             store.study.set_user_attr(PLAN, drawn.as_dict())
             store.study.set_user_attr("search", search.study.study_name)
-            if asked is not ARTICLE:
-                store.study.set_user_attr(CLAIMS, asked.as_dict())  # it is shown by itself in the dashboard
             search.study.set_user_attr("confirmation", store.study.study_name)
         _write_down(store, drawn, seeds)
     return store
@@ -211,8 +209,8 @@ def _train_all(store: ConfirmationStore, data: Any, capacity: int, listener: Lin
             return
 
 
-def _time(store: StudyStore, images: Any, console: Console, asked: Asked) -> None:
-    """Time every setting of a claim about time alone, unless that was done; the article's widths all.
+def _time(store: StudyStore, train: Any, console: Console, asked: Asked) -> None:
+    """Time every setting whose time is to be known alone, unless that was done.
 
     The lock keeps other processes of the study from competing.
     """
@@ -220,46 +218,47 @@ def _time(store: StudyStore, images: Any, console: Console, asked: Asked) -> Non
     if not wanted:
         return
     with store.storage.lock(store.study.study_name):
-        if [setting for setting, _ in timed(store.study.user_attrs.get(TIMING, {}))] == [each for _, each in wanted]:
+        known = timed(store.study.user_attrs.get(TIMING, {}))
+        if all(any(each.holds(setting) for setting, _ in known) for each in wanted):
             return
-        named = ", ".join(str(row.get("width") or Setting.of(row["setting"])) for row, _ in wanted)
-        console.print(
-            f"timing {named}{' units' if asked is ARTICLE else ''}, each alone, {ROUNDS} rounds", markup=False
-        )
-        store.study.set_user_attr(TIMING, measure(wanted, images, store.spec.batch, store.spec.family))
+        console.print(f"timing an epoch of {len(wanted)} settings, each alone, {ROUNDS} rounds", markup=False)
+        store.study.set_user_attr(TIMING, measure(wanted, train, store.spec.batch, store.spec.family))
 
 
-def _to_time(asked: Asked, drawn: Plan) -> list[tuple[dict[str, Any], Setting]]:
-    """Return what is to be timed: how it is stored, and its parameters."""
-    if asked is ARTICLE:
-        return [
-            ({"width": width}, Setting.of({WIDTH: width})) for width in sorted({a.params[WIDTH] for a in drawn.arms})
-        ]
-    settings = {setting for claim in asked.claims if isinstance(claim, Slower) for setting in claim.settings()}
-    return [({"setting": dict(each)}, each) for each in sorted(settings, key=Setting.order)]
+def _to_time(asked: Asked, drawn: Plan) -> list[Setting]:
+    """Return what is to be timed where a claim is about time: its settings, and what a sweet spot is looked for among,
+    since a page shows what that costs."""
+    about = [setting for claim in asked.claims if isinstance(claim, Slower) for setting in claim.settings()]
+    stated = {arm.setting for arm in drawn.arms if arm.protocol == asked.protocols.stated}
+    lines = [claim.line(stated) for claim in asked.claims if isinstance(claim, SweetSpot)]
+    return sorted({*about, *chain.from_iterable(lines)}, key=Setting.order) if about else []
 
 
 def measure(
-    wanted: Sequence[tuple[Mapping[str, Any], Setting]],
-    images: Any,
+    wanted: Sequence[Setting],
+    train: Any,
     batch: int,
-    family: Family = MLPS,
+    family: Family,
     rounds: int = ROUNDS,
 ) -> dict[str, Any]:
     """Return seconds per epoch of each setting alone, in interleaved rounds after one to warm up, in JSON types."""
     seconds: list[list[float]] = [[] for _ in wanted]
     for turn in range(rounds + 1):
-        for (_, params), taken in zip(wanted, seconds, strict=True):
-            once = family.epoch_seconds(params, images, batch)
+        for params, taken in zip(wanted, seconds, strict=True):
+            once = family.epoch_seconds(params, train, batch)
             if turn:  # the first one pays for page faults and for choosing kernels
                 taken.append(once)
     return {
-        "device": describe(images.device),
+        "device": describe(train.device),
         "torch": torch.__version__,
-        "images": len(images),
+        "images": len(train),
         "batch": batch,
-        "widths" if "width" in wanted[0][0] else "settings": [
-            {**row, "seconds_per_epoch": taken, "flops_per_epoch": family.epoch_flops(params, len(images))}
-            for (row, params), taken in zip(wanted, seconds, strict=True)
+        "settings": [
+            {
+                "setting": dict(params),
+                "seconds_per_epoch": taken,
+                "flops_per_epoch": family.epoch_flops(params, len(train)),
+            }
+            for params, taken in zip(wanted, seconds, strict=True)
         ],
     }

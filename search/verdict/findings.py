@@ -21,12 +21,12 @@ from search.verdict.evidence import Row, Timing
 from search.verdict.judge import Verdict, judge
 from search.verdict.statistics import mean_interval, standard_deviation
 from studies.asked import Asked
+from studies.built_in import built_in_of
 from studies.claims import Metric
-from studies.confirmation import PUBLISHED_EPOCHS, PUBLISHED_SEEDS, Arm, Plan, asked_of, timed
+from studies.confirmation import PUBLISHED_SEEDS, Arm, Plan, asked_of, timed
 from studies.foreign import excluded
 from studies.optuna_private import trial_key
 from studies.settings import Setting
-from studies.sweet_spot import ARTICLE
 
 FIGURES = ("seed_index", "parameters", "seconds", "gap", "gap_by_epoch", "val_loss", "train_loss")
 
@@ -61,8 +61,9 @@ class Findings:
 
     @property
     def quotable(self) -> tuple[int, int]:
-        """Seeds and epochs of a verdict to quote: those of the article, or of the study's own full trials."""
-        return PUBLISHED_SEEDS, PUBLISHED_EPOCHS if self.asked is ARTICLE else self.search.epochs
+        """Seeds and epochs of a verdict to quote: as many epochs as the study's full trials are stated to have."""
+        known = built_in_of(self.search.attributes)
+        return PUBLISHED_SEEDS, known.study.epochs if known else self.search.epochs
 
     @property
     def quick(self) -> bool:

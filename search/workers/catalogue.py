@@ -13,16 +13,18 @@ from typing import Any
 import torch
 
 from model.data.dataset import DataSource, open_dataset
+from model.data.known import KNOWN, Described
 from model.data.mnist import load
+from model.fleet.family import Family
 from search.errors import NotFoundError, StudyMismatchError
 from search.store.storage import Storage
 from search.store.study import load_study, stored_epochs
 from search.training.replay import Recipe
+from studies.built_in import built_in, built_in_of, names
 from studies.check import check_study_file
 from studies.file import StudyFile, hash_of, read_study, study_name
 from studies.search_spec import search_spec
 from studies.spec import StudySpec
-from studies.sweet_spot import ARTICLE_EPOCHS, NAME, sweet_spot
 
 DIRECTORY = "SWEETSPOT_STUDIES"  # environment variable: where this machine's own study files are
 
@@ -59,43 +61,54 @@ class Catalogue:
         self.say = say
         self._data: dict[Any, Any] = {**(known or {})}
 
-    def read(self, question: str, *, check: bool = True) -> StudyFile | None:
-        """Return the file that somebody names, checked on its data unless that was done; None for the built-in study.
+    def read(self, question: str, *, check: bool = True) -> StudyFile:
+        """Return the built-in study of this name, or the file, checked on its data unless that was done.
 
         Raises `StudyError`, `DataError` and `NetworkError`.
         """
-        if question == NAME:
-            return None
+        if question in names():
+            return built_in(question)
         file = read_study(Path(question))
         if check:
             check_study_file(file, self.data_of(file), self.device)
         return file
 
-    def data_of(self, file: StudyFile | None) -> Any:
+    def data_of(self, file: StudyFile) -> Any:
         """Return a study's data on the device. A path is relative to the study's file."""
-        if file is None:
-            return self._once(NAME, lambda: load(self.data_dir, self.device, self.say))
         source = file.study.data
+        if source == "mnist" and file.built_in:
+            return self._once(source, lambda: load(self.data_dir, self.device, self.say))
         if isinstance(source, DataSource) and source.path is not None:
             source = replace(source, path=str(file.path.parent / source.path))
         return self._once(source, lambda: open_dataset(source, self.device, self.data_dir, self.say))
 
-    def spec(self, file: StudyFile | None, storage: Storage, name: str, epochs: int | None) -> StudySpec:
+    def spec(self, file: StudyFile, storage: Storage, name: str, epochs: int | None) -> StudySpec:
         """State the search of this name; `epochs` None means those of the stored study, or the question's own.
 
         Raises `StudyMismatchError`, with the difference, for a file that has changed since the stored study began.
         """
         length = epochs or stored_epochs(storage, name)
-        if file is None:
-            return sweet_spot(name, length or ARTICLE_EPOCHS)
-        _check_unchanged(storage, name, file)
-        return search_spec(file, self.data_of(file), name, length)
+        if not file.built_in:
+            _check_unchanged(storage, name, file)
+        return search_spec(file, self._described(file), name, length)
+
+    def _described(self, file: StudyFile) -> Described:
+        known = KNOWN.get(data_name(file)) if file.built_in else None
+        return known or self.data_of(file)
 
     def stored(self, storage: Storage, name: str) -> Opened:
         """Return a stored study. Raises `NotFoundError` where its file is not among this process's own."""
-        stated = load_study(storage, name).user_attrs.get("fingerprint", {})
-        file = self._own(name, stated["file"]) if "file" in stated else None
+        file = self._file(storage, name)
         return Opened(self.spec(file, storage, name, None), self.data_of(file))
+
+    def family(self, storage: Storage, name: str) -> Family:
+        """Return how the networks of a stored study are built; the data of a built-in one are not read for that."""
+        return self.spec(self._file(storage, name), storage, name, None).family
+
+    def _file(self, storage: Storage, name: str) -> StudyFile:
+        attributes = load_study(storage, name).user_attrs
+        known = built_in_of(attributes)
+        return known or self._own(name, attributes["fingerprint"]["file"])
 
     def _own(self, name: str, wanted: Mapping[str, str]) -> StudyFile:
         directory = self.studies or Path()
@@ -115,7 +128,12 @@ class Catalogue:
 
 def name_of(question: str) -> str:
     """Return a question's name in a database, unless another is given: dropout_study.py is `dropout-study`."""
-    return question if question == NAME else study_name(Path(question))
+    return study_name(Path(question))
+
+
+def data_name(file: StudyFile) -> str:
+    """Return what a study's data are called."""
+    return file.study.data if isinstance(file.study.data, str) else file.study.data.name
 
 
 def _check_unchanged(storage: Storage, name: str, file: StudyFile) -> None:

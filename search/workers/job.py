@@ -54,9 +54,7 @@ class Job:
         self.store = store
         self.data = data
         self.capacity = capacity
-        self.artifacts = Artifacts(
-            store.storage, store.study, artifact_dir(store.storage, artifact_directory), store.spec.family
-        )
+        self.artifacts = Artifacts(store.storage, store.study, artifact_dir(store.storage, artifact_directory))
         self.console = console
         self.halt = Halt(store, stop)
         store.storage.retry.stop = stop
@@ -80,7 +78,7 @@ class Job:
         if not is_worker():  # a worker leaves it to the process that started it
             from search.results.notes import publish_run  # noqa: PLC0415  # plotly, matplotlib: a sixth of a start
 
-            publish_run(self.artifacts, self.data, found)
+            publish_run(self.artifacts, self.data, self.store.spec.family, found)
         if complete and not self.halt():
             mark_done(self.store, request)
         return found

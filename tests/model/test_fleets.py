@@ -14,6 +14,7 @@ import torch
 
 from benchmarks.faults import Pace, made_up_mnist, store_at
 from model.data.mnist import Mnist
+from model.fleet.family import MLPS
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
 from model.network.mlp import MLPConfig, initialised
@@ -185,7 +186,7 @@ def test_every_trial_of_every_fleet_can_be_trained_again_to_the_bit(tmp_path: Pa
     assert any(len(set(stay)) > 1 for stay in stays)  # some went on in the other fleet
     wide = [trial for trial in trials if trial.params["hidden_units"] > 64]  # whose bits depend on the threads
     assert {threads for trial in wide for *_, threads in trial.user_attrs["stints"]} == {1, 2}
-    assert all(replayed(trial, Recipe(data)).repeats(trial) for trial in trials)
+    assert all(replayed(trial, Recipe(data, MLPS)).repeats(trial) for trial in trials)
     assert torch.get_num_threads() == threads  # those of a rerun were its own
 
 
@@ -196,4 +197,4 @@ def test_every_trial_of_a_search_on_cuda_can_be_trained_again_to_the_bit(tmp_pat
     Engine(store, data, 96, Pace()).search(lambda: False)
     trials = store.study.trials
     assert len({clock for trial in trials for _, clock, *_ in trial.user_attrs["stints"]}) > 1  # some came later
-    assert all(replayed(trial, Recipe(data)).repeats(trial) for trial in trials)
+    assert all(replayed(trial, Recipe(data, MLPS)).repeats(trial) for trial in trials)

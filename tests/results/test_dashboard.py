@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from optuna_dashboard import get_note, save_note
 
+from model.fleet.family import MLPS
 from search.dashboard import main
 from search.results.notes import publish_all, publish_run
 from search.store.storage import open_storage
@@ -38,7 +39,7 @@ def artifact_store(tmp_path_factory) -> Artifacts:
     store.set_budget(4)
     Engine(store, tiny_mnist(), CAPACITY, Lines(store, 4, quiet), kept.keep).search(lambda: False)
     confirmed_at(path)
-    publish_run(kept, tiny_mnist(), findings(kept.storage, kept.study.study_name))
+    publish_run(kept, tiny_mnist(), MLPS, findings(kept.storage, kept.study.study_name))
     return kept
 
 
@@ -190,7 +191,7 @@ def test_no_database_is_said_and_none_is_made(tmp_path, capsys):
 
 def test_publishing_again_changes_nothing(artifact_store):
     before = artifact_store.storage.optuna.get_study_system_attrs(artifact_store.study._study_id)
-    publish_run(artifact_store, tiny_mnist(), findings(artifact_store.storage, artifact_store.study.study_name))
+    publish_run(artifact_store, tiny_mnist(), MLPS, findings(artifact_store.storage, artifact_store.study.study_name))
     assert artifact_store.storage.optuna.get_study_system_attrs(artifact_store.study._study_id) == before
 
 

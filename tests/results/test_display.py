@@ -12,17 +12,19 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
-from search.results.display import OF_ARTICLE, Axis, Display, Names
-from search.results.prose import prose_of
+from search.results.display import Axis, Display, Names
 from search.results.search_figures import search_figures
 from search.results.summary import curve_text, table, width_curve
 from search.store.counts import Counts
 from search.store.state import StudyState
 from studies.asked import Asked
 from studies.claims import ACCURACY, Called, Metric, better
+from studies.prose import prose_of
 from studies.settings import Setting
-from studies.sweet_spot import ARTICLE
+from studies.sweet_spot import ARTICLE, SPACE, STUDY
 
+assert STUDY.prose is not None
+OF_ARTICLE = Display(ARTICLE, SPACE, STUDY.prose)
 LOSS = Metric("validation loss", "minimize", fraction=False)
 SPACES: dict[str, tuple[BaseDistribution, list]] = {
     "log int": (IntDistribution(3, 200, log=True), [3, 4, 63, 64, 200]),

@@ -16,6 +16,7 @@ from PIL import Image
 from benchmarks.faults import search, store_at
 from search import baseline, best, predict, report, rerun, run, status, stop
 from search.errors import NotFoundError
+from search.results.display import Display
 from search.results.search_figures import search_figures
 from search.results.summary import curve_text, summary, table, width_curve
 from search.store.attributes import STUDY, TRIAL
@@ -25,7 +26,7 @@ from search.training.replay import finished_trial
 from search.verdict.confirmation import confirm, open_confirmation
 from studies.confirmation import plan
 from studies.pruner import CurvePruner
-from studies.sweet_spot import sampler
+from studies.sweet_spot import sweet_spot
 from tests.support.tiny_study import CAPACITY, EPOCHS, confirmed_once, copy_of, quiet, search_at, tiny_mnist, url_of
 
 BUDGET = 4
@@ -87,8 +88,9 @@ def test_a_study_with_trials_of_others_is_shown_and_goes_on(
     store = with_trials(url, trials)
     ranked = ranking(store.study)
     assert all(math.isfinite(trial.value or 0) for trial in ranked)
-    assert curve_text(width_curve(store.state().finished))
-    table(ranked[0], None)
+    shown = Display.of(store.study.user_attrs)
+    assert curve_text(width_curve(store.state().finished, shown), shown)
+    table(ranked[0], None, shown)
     summary(store.state())
     search_figures(store.state())
     assert plan("study", ranked).winner == ranked[0].number
@@ -211,7 +213,7 @@ STRANGERS = {
 def test_the_sampler_goes_on_as_if_a_stranger_were_not_there(name: str, caplog: pytest.LogCaptureFixture) -> None:
     proposals = []
     for strangers in ([], [STRANGERS[name]]):
-        study = optuna.create_study(direction="maximize", sampler=sampler(0))
+        study = optuna.create_study(direction="maximize", sampler=sweet_spot().sampler(0))
         for k in range(12):
             told = {"params": {"hidden_units": 8 + k, "lr": 0.01}, "distributions": OURS}
             study.add_trial(create_trial(value=0.5 + k / 100, intermediate_values={1: 0.5 + k / 100}, **told))

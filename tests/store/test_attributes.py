@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from search import best, report, run, status
 from search.best import _table
 from search.errors import NotFoundError, StoredError, StudyMismatchError, SweetspotError
+from search.results.display import Display
 from search.results.progress import progress
 from search.results.summary import curve_text, table, width_curve
 from search.store.attributes import STUDY, TRIAL, check_study
@@ -70,8 +71,9 @@ def read_all(storage: Storage) -> None:
     found = read_state(storage, study)
     json.dumps([trial_json(trial, found.ends) for trial in study.get_trials()])
     _table(found.ranked, found.terms)
-    table(*found.ranked[:2])
-    curve_text(width_curve(found.finished))
+    shown = Display.of(study.user_attrs)
+    table(*found.ranked[:2], shown)
+    curve_text(width_curve(found.finished, shown), shown)
     for trial in study.get_trials():
         with suppress(NotFoundError):
             finished_trial(study, trial.number)

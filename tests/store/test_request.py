@@ -12,7 +12,8 @@ from search.results.follow import follow
 from search.results.progress import progress
 from search.store.request import Request, cancel, listed, mark_done, request_of, submit
 from search.store.study import StudyStore, open_study
-from studies.confirmation import SEEDS, confirmation
+from studies.confirmation import SEEDS, confirmation_of
+from studies.sweet_spot import sweet_spot
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_calling_off_lowers_the_budget_to_what_is_finished_unless_more_is_asked_
 
 
 def test_a_confirmation_begun_with_other_epochs_is_refused_before_anything_is_trained(store: StudyStore) -> None:
-    open_study(store.storage, confirmation("study", 3))
+    open_study(store.storage, confirmation_of(sweet_spot("study"), 3))
     with pytest.raises(StudyMismatchError, match="study 'study/confirm' has epochs 3, you ask for 4; choose another"):
         submit(store, 5, 1, 4)
     assert store.budget() == 0
@@ -80,7 +81,7 @@ def test_only_searches_that_somebody_has_asked_for_are_listed_oldest_first(store
     for name in ("b", "a"):
         other = store_at(store.storage.url.render_as_string(hide_password=False), name=name)
         submit(other, 1, 0, None)
-    open_study(store.storage, confirmation("a", 3))
+    open_study(store.storage, confirmation_of(sweet_spot("a"), 3))
     assert [study.name for study in listed(store.storage)] == ["b", "a"]
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from studies import claims
 from studies.asked import Asked, tunable
+from studies.built_in.sweet_spot import article_claims
 from studies.claims import ACCURACY, Called, Metric, Words
 from studies.settings import Setting
-from studies.sweet_spot import ARTICLE, article_claims
+from studies.sweet_spot import ARTICLE
 
 BASELINE = {"units": 25, "dropout": 0.0, "kind": "relu"}
 WIDE = {"units": 100}

@@ -9,7 +9,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna_dashboard import save_note
 
 from studies import optuna_private as private
-from studies.sweet_spot import SPACE, sampler
+from studies.sweet_spot import SPACE, sweet_spot
 
 ROOT = Path(__file__).parents[2]
 CODE = sorted(path for name in ("search", "studies", "model") for path in (ROOT / name).rglob("*.py"))
@@ -104,7 +104,7 @@ def test_what_is_to_be_beaten_is_the_best_mean(monkeypatch: pytest.MonkeyPatch) 
         return result
 
     monkeypatch.setattr(private.SmoothedGPSampler, "_optimize_acqf", noted)
-    study = optuna.create_study(direction="maximize", sampler=sampler(0))
+    study = optuna.create_study(direction="maximize", sampler=sweet_spot().sampler(0))
     for number in range(12):
         trial = study.ask(dict(SPACE))
         lucky = 0.05 if number == 3 else 0.0

@@ -14,9 +14,10 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
 from studies.curve_model import SEEN, CurveModel, expected_values, predicted_values
+from studies.halving import HALVING
 from studies.pruner import CurvePruner
 from studies.sampler import _Known
-from studies.sweet_spot import SPACE, pruner, reports, sampler, sweet_spot
+from studies.sweet_spot import SPACE, sweet_spot
 
 Reports = Mapping[int, float]
 
@@ -131,7 +132,7 @@ PRUNED, RUNNING, COMPLETE = TrialState.PRUNED, TrialState.RUNNING, TrialState.CO
 def test_a_trial_counts_by_what_it_has_reported_whatever_its_state(seed: int) -> None:
     def proposed(*states: TrialState) -> dict[str, Any]:
         values = [0.97 if state == COMPLETE else None for state in states]
-        return proposal(sampler(seed), [*zip(states, REPORTS, values, strict=True)])
+        return proposal(sweet_spot().sampler(seed), [*zip(states, REPORTS, values, strict=True)])
 
     expected = proposed(*[PRUNED] * 12)
     assert proposed(*[PRUNED] * 10, RUNNING, RUNNING) == expected
@@ -160,9 +161,9 @@ def scattered(n: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_sampler_keeps_away_from_trials_that_have_not_reported_yet(seed: int) -> None:
     study = reported(scattered(20), {})
-    study.sampler = sampler(seed)
+    study.sampler = sweet_spot().sampler(seed)
     first = study.ask(SPACE).params
-    study.sampler = sampler(seed)
+    study.sampler = sweet_spot().sampler(seed)
     assert study.ask(SPACE).params != first
 
 
@@ -171,7 +172,7 @@ def test_one_lucky_trial_does_not_send_the_sampler_to_corners_where_nobody_has_b
     study = reported([*scattered(20), *good], {20 + k: luck for k, luck in enumerate((0.15, 0.04, -0.05, 0.0) * 2)})
     proposed = []
     for seed in range(8):
-        fresh = optuna.create_study(direction="maximize", sampler=sampler(seed))
+        fresh = optuna.create_study(direction="maximize", sampler=sweet_spot().sampler(seed))
         fresh.add_trials(study.trials)
         proposed.append(fresh.ask(SPACE).params)
     assert sum(landscape(**params) < 0.025 for params in proposed) >= 6
@@ -180,7 +181,7 @@ def test_one_lucky_trial_does_not_send_the_sampler_to_corners_where_nobody_has_b
 def test_before_ten_have_reported_settings_are_drawn_at_random() -> None:
     few = [(PRUNED, shown, None) for shown in REPORTS[:9]]
     waiting = [(RUNNING, {}, None)] * 5
-    assert proposal(sampler(3), [*few, *waiting]) == proposal(RandomSampler(seed=3), [])
+    assert proposal(sweet_spot().sampler(3), [*few, *waiting]) == proposal(RandomSampler(seed=3), [])
 
 
 def test_what_is_expected_is_the_mean_of_a_gaussian_process_given_all_reports() -> None:
@@ -269,13 +270,13 @@ def test_of_what_a_trial_showed_lately_a_single_report_is_only_a_part() -> None:
     [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (8, [1, 2, 3, 7, 8]), (27, [1, 2, 3, 7, 8, 9, 10, 20, 25, 26, 27])],
 )
 def test_a_trial_reports_at_each_rung_and_some_epochs_before(epochs: int, expected: list[int]) -> None:
-    assert reports(epochs) == expected
+    assert HALVING.reports(epochs) == expected
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 4, 9, 27, 50, 51, 100])
 def test_trials_report_wherever_they_wait_and_the_pruner_decides_wherever_they_wait(epochs: int) -> None:
     spec = sweet_spot("study", epochs)
-    assert set(spec.rungs) == set(pruner().rungs) & set(range(epochs))
+    assert set(spec.rungs) == set(sweet_spot().pruner.rungs) & set(range(epochs))
     assert set(spec.rungs) < set(spec.report_epochs)
     assert spec.report_epochs[-1] == epochs
 
@@ -300,7 +301,7 @@ def test_a_trial_with_other_parameters_is_no_obstacle() -> None:
             **_pruned({3: 0.9}),
         )
     )
-    study.sampler, study.pruner = sampler(0), CurvePruner({3: 3}, 4, 10)
+    study.sampler, study.pruner = sweet_spot().sampler(0), CurvePruner({3: 3}, 4, 10)
     trial = study.ask(SPACE)
     trial.report(0.99, 3)
     assert not trial.should_prune()
@@ -327,7 +328,7 @@ def test_of_many_trials_the_latest_and_a_cross_section_are_seen() -> None:
 def test_the_sampler_finds_the_best_settings_though_no_trial_is_complete() -> None:
     study = optuna.create_study(direction="maximize")
     for number in range(30):
-        study.sampler = sampler(number)
+        study.sampler = sweet_spot().sampler(number)
         trial = study.ask(SPACE)
         error = landscape(**trial.params)
         for epoch, times in ((3, 2.0), (10, 1.4)) if error < 0.04 else ((3, 2.0),):

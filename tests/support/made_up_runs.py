@@ -7,8 +7,9 @@ import numpy as np
 from search.verdict.claims import Judgement
 from search.verdict.evidence import Row, Timing
 from search.verdict.judge import ArmSummary, Verdict, judge
+from studies.built_in.sweet_spot import article_claims
 from studies.settings import Setting
-from studies.sweet_spot import ARTICLE, article_claims
+from studies.sweet_spot import ARTICLE
 
 WIDTHS = {4: -0.10, 10: -0.02, 16: -0.01, 25: 0.0, 40: 0.001, 64: 0.002, 100: 0.002}  # 25 is just right
 LR = 0.02

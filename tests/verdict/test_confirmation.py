@@ -6,12 +6,14 @@ from collections import Counter
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from model.fleet.family import MLPS
 from search.errors import StudyMismatchError
 from search.store.study import StudyStore, open_study
 from search.verdict.confirmation import PLAN, ConfirmationStore, confirm, confirm_search, measure, open_confirmation
-from studies.confirmation import GRID, Plan, best_lr_trial, plan
+from studies.built_in.sweet_spot import GRID
+from studies.confirmation import Plan, best_trial, plan
 from studies.settings import Setting
-from studies.sweet_spot import SPACE, sweet_spot
+from studies.sweet_spot import ARTICLE, SPACE, sweet_spot
 from tests.support.tiny_study import CAPACITY, EPOCHS, confirmed_once, copy_of, quiet, search_at, storage_at, tiny_mnist
 
 
@@ -66,10 +68,14 @@ def test_the_lr_of_a_width_is_that_of_the_best_completed_trial_near_it():
         trial(1, 24, 0.005, 0.96, 100),
         trial(2, 200, 0.003, 0.98, 100),
     ]
-    assert best_lr_trial(trials, 25).number == 1
-    assert best_lr_trial(trials, 35).number == 0  # the only one within a factor of 1.41
-    assert best_lr_trial(trials, 4).number == 1  # none there: the nearest
-    assert best_lr_trial(trials[::-1], 25).number == 1
+
+    def best(trials, width):
+        return best_trial(trials, {"hidden_units": width}, ("lr",), SPACE)
+
+    assert best(trials, 25).number == 1
+    assert best(trials, 35).number == 0  # the only one within a factor of 1.41
+    assert best(trials, 4).number == 1  # none there: the nearest
+    assert best(trials[::-1], 25).number == 1
 
 
 def test_the_plan_holds_every_width_under_both_protocols_and_names_winner_and_baseline():
@@ -78,21 +84,21 @@ def test_the_plan_holds_every_width_under_both_protocols_and_names_winner_and_ba
         trial(1, 200, 0.003, 0.98, 100),
         trial(2, 77, 0.1, 0.2, 3, TrialState.PRUNED),
     ]
-    drawn = plan("s", trials)
+    drawn = plan("s", trials, ARTICLE, SPACE)
     assert drawn.winner == 1
     assert drawn.finished == 3
     for protocol in ("article-lr", "best-lr"):
-        assert [arm.width for arm in drawn.arms if arm.protocol == protocol] == [*GRID, 200]
-    assert {arm.lr for arm in drawn.arms if arm.protocol == "article-lr"} == {0.02}
-    roles = {arm.role: (arm.protocol, arm.width, arm.lr) for arm in drawn.arms if arm.role}
+        assert [arm.params["hidden_units"] for arm in drawn.arms if arm.protocol == protocol] == [*GRID, 200]
+    assert {arm.params["lr"] for arm in drawn.arms if arm.protocol == "article-lr"} == {0.02}
+    roles = {arm.role: (arm.protocol, arm.params["hidden_units"], arm.params["lr"]) for arm in drawn.arms if arm.role}
     assert roles == {"baseline": ("article-lr", 25, 0.02), "winner": ("best-lr", 200, 0.003)}
     assert Plan.of(drawn.as_dict()) == drawn
 
 
 def test_a_winner_on_the_grid_is_not_trained_twice():
-    drawn = plan("s", [trial(0, 25, 0.02, 0.95, 100)])
+    drawn = plan("s", [trial(0, 25, 0.02, 0.95, 100)], ARTICLE, SPACE)
     assert len(drawn.arms) == 2 * len(GRID)
-    assert [arm.width for arm in drawn.arms if arm.role] == [25, 25]
+    assert [arm.params["hidden_units"] for arm in drawn.arms if arm.role] == [25, 25]
     assert {drawn.trained(arm).protocol for arm in drawn.arms} == {
         "article-lr"
     }  # where 0.02 is the best, once is enough
@@ -207,10 +213,10 @@ def test_zero_seeds_and_an_empty_search_ask_for_nothing(tmp_path, searched):
 
 
 def test_timing_pairs_rounds_and_counts_arithmetic():
-    wanted = [({"width": width}, Setting.of({"hidden_units": width})) for width in (10, 25)]
-    timed = measure(wanted, tiny_mnist().train, 64, rounds=2)
-    assert [row["width"] for row in timed["widths"]] == [10, 25]
-    assert all(len(row["seconds_per_epoch"]) == 2 and min(row["seconds_per_epoch"]) > 0 for row in timed["widths"])
-    ten, right = (row["flops_per_epoch"] for row in timed["widths"])
+    wanted = [Setting.of({"hidden_units": width}) for width in (10, 25)]
+    timed = measure(wanted, tiny_mnist().train, 64, MLPS, rounds=2)["settings"]
+    assert [row["setting"] for row in timed] == [dict(each) for each in wanted]
+    assert all(len(row["seconds_per_epoch"]) == 2 and min(row["seconds_per_epoch"]) > 0 for row in timed)
+    ten, right = (row["flops_per_epoch"] for row in timed)
     assert ten == 2 * 120 * (2 * 784 * 10 + 3 * (10 * 10 + 10 * 10))
     assert right > 2 * ten

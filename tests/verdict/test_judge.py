@@ -11,7 +11,7 @@ from scipy import stats
 
 from search.verdict.claims import claim_tail
 from search.verdict.evidence import Timing
-from studies.sweet_spot import article_claims
+from studies.built_in.sweet_spot import article_claims
 from tests.support.made_up_runs import WIDTHS, claims, judged, of_width, run, runs, timings, verdicts, width_of
 
 CLAIM_TAIL = claim_tail(4)

@@ -12,6 +12,7 @@ class Prose:
     """Words about a study; each pair is of the stated and of the tuned protocol."""
 
     last_answers: bool = False  # the last claim is what the study's question asks
+    source: str = "published"  # who printed the figures that the baseline's are set beside
     claims: str = "the claims"  # what the verdict is on
     heading: str = "The claims"
     together: str = "all claims together"
