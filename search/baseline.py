@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from optuna.trial import FrozenTrial
 
-from model.data.mnist import default_data_dir, load
+from model.data.dataset import open_dataset
+from model.data.mnist import default_data_dir
 from model.device import choose_device, describe
 from search import cli
 from search.errors import UsageError
@@ -41,7 +42,7 @@ def baseline(  # noqa: PLR0917  # Typer passes options by name
     cli.warn_of_rounding()
     directory, console = data_dir or default_data_dir(), cli.err if as_json else cli.out
     console.print(f"device {describe(torch_device)} · data {directory} · storage {redacted(url)}", markup=False)
-    data = load(directory, torch_device, cli.err.print)
+    data = open_dataset("mnist", torch_device, directory, cli.err.print)
     store = open_study(open_storage(storage, create=True), baseline_study(name, epochs))
     printer = ArticlePrinter(data, console, store.spec.batch)
     known = {trial.number for trial in ranking(store.study)}

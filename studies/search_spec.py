@@ -10,7 +10,7 @@ from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, TPESampler
 
 from model.data.dataset import Dataset
-from model.general.family import GeneralFamily
+from model.fleet.family import Family
 from studies.asked import Asked
 from studies.claims import Metric
 from studies.curve_model import CurveModel
@@ -35,10 +35,10 @@ class AnyErrors(CurveModel):
 MODEL = AnyErrors()
 
 
-def family_of(file: StudyFile, data: Dataset) -> GeneralFamily:
+def family_of(file: StudyFile, data: Dataset) -> Family:
     """Return how the networks of a study are built, trained and scored. Raises `NetworkError`."""
     study = file.study
-    return GeneralFamily(study.network, prod(data.shape), data.classes, study.optimizer, study.loss, study.metric)
+    return Family(study.network, prod(data.shape), data.classes, study.optimizer, study.loss, study.metric)
 
 
 def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = None) -> StudySpec:
@@ -72,7 +72,7 @@ def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = 
     )
 
 
-def metric_of(family: GeneralFamily) -> Metric:
+def metric_of(family: Family) -> Metric:
     """Return what trials are compared by, as claims tell it."""
     return Metric.named(f"validation {family.measure.name.replace('_', ' ')}", family.measure.direction)
 

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial
 from rich.console import Console
 from rich.table import Table
 
-from model.data.mnist import Images, Mnist
+from model.data.samples import Parts, Samples
 from model.network.mlp import MLP
 from model.network.scoring import evaluate
 from search.results.prose import Prose
@@ -52,10 +52,10 @@ WORDS = Prose(
 class ArticlePrinter:
     """Prints the first seed's progress as the article did: its last-batch figures, and the whole set's beside them."""
 
-    def __init__(self, data: Mnist, console: Console, batch: int) -> None:
+    def __init__(self, data: Parts, console: Console, batch: int) -> None:
         self.data, self.console = data, console
         last = len(data.test) % batch or batch
-        self.last_test = Images(data.test.pixels[-last:], data.test.labels[-last:])
+        self.last_test = Samples(data.test.pixels[-last:], data.test.targets[-last:])
         self.leader: Run | None = None
         self.network: MLP | None = None
 

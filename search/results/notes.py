@@ -16,7 +16,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from optuna_dashboard import save_plotly_graph_object
 
-from model.data.mnist import Images, Mnist
+from model.data.samples import Parts, Samples
 from model.network.mlp import MLP
 from search.errors import NotFoundError
 from search.results.display import Display, display_of
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 LAST = "sweetspot:note:"  # study attribute: a hash of the note that we wrote last
 
 
-def publish_run(artifacts: Artifacts, data: Mnist, found: Findings | None) -> None:
+def publish_run(artifacts: Artifacts, data: Parts, found: Findings | None) -> None:
     """Publish what a run has found; `found` is None unless it is confirmed. Never raises."""
     try:
         publish_grids(artifacts, data.validation, "validation")
@@ -74,7 +74,7 @@ def _findings(storage: Storage, study: Study) -> Findings | None:
         return None
 
 
-def publish_grids(artifacts: Artifacts, images: Images, which: str) -> None:
+def publish_grids(artifacts: Artifacts, images: Samples, which: str) -> None:
     """Attach the grid of predictions of baseline and best, where their weights are here and no such grid is yet.
 
     `which` names the images, for title and file name. Test images only for figures that choose nothing any more.

@@ -8,20 +8,20 @@ mpl.use("Agg")  # draws into files, with or without a screen
 import torch
 from matplotlib.figure import Figure
 
-from model.data.mnist import Images
+from model.data.samples import Samples
 from model.network.mlp import MLP
 
 ROWS, COLUMNS = 2, 3
 
 
-def prediction_grid(model: MLP, images: Images, path: Path, title: str | None = None) -> None:
+def prediction_grid(model: MLP, images: Samples, path: Path, title: str | None = None) -> None:
     """Save the article's 2 x 3 grid of the first six images, titled `Pred / True`, green when right, red when wrong.
 
     Model and images may be on different devices. The format follows the suffix of `path`. Raises `OSError` where it
     cannot be written.
     """
     count = ROWS * COLUMNS
-    pixels, labels = images.pixels[:count], images.labels[:count].tolist()
+    pixels, labels = images.pixels[:count], images.targets[:count].tolist()
     with torch.no_grad():
         inputs = pixels.float().div_(255).to(next(model.parameters()).device)
         predicted = model(inputs).argmax(1).tolist()

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import optuna
 import torch
 
-from model.data.mnist import Mnist
+from model.data.samples import Parts
 from model.fleet.family import Scored
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
@@ -95,7 +95,7 @@ class Engine:
     def __init__(
         self,
         store: StudyStore,
-        data: Mnist,
+        data: Parts,
         capacity: int,
         listener: Listener,
         keep: Keep | None = None,

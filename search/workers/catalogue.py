@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from model.data.dataset import DataSource, open_dataset
-from model.data.mnist import load
 from search.errors import NotFoundError, StudyMismatchError
 from search.store.storage import Storage
 from search.store.study import load_study, stored_epochs
@@ -74,7 +73,7 @@ class Catalogue:
     def data_of(self, file: StudyFile | None) -> Any:
         """Return a study's data on the device. A path is relative to the study's file."""
         if file is None:
-            return self._once(NAME, lambda: load(self.data_dir, self.device, self.say))
+            return self._once(NAME, lambda: open_dataset("mnist", self.device, self.data_dir, self.say))
         source = file.study.data
         if isinstance(source, DataSource) and source.path is not None:
             source = replace(source, path=str(file.path.parent / source.path))

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks.faults import Pace, made_up_mnist, store_at
-from model.data.mnist import Mnist
+from model.data.samples import Parts
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
 from model.network.mlp import MLPConfig, initialised
@@ -25,7 +25,7 @@ two_threads = pytest.mark.parametrize("threads", [2], indirect=True)
 
 
 @contextmanager
-def fleets_of(tiny: Mnist, *widths: int) -> Iterator[Fleets]:
+def fleets_of(tiny: Parts, *widths: int) -> Iterator[Fleets]:
     """Yield fleets of one network each."""
     with Fleets(tiny.train, 0, 64) as fleets:
         for fleet, width in zip(fleets, widths, strict=True):
@@ -34,7 +34,7 @@ def fleets_of(tiny: Mnist, *widths: int) -> Iterator[Fleets]:
 
 
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
-def test_a_cpus_threads_are_shared_out_and_given_back(tiny: Mnist, threads: int) -> None:
+def test_a_cpus_threads_are_shared_out_and_given_back(tiny: Parts, threads: int) -> None:
     with Fleets(tiny.train, 0) as fleets:
         assert len(fleets) == threads
         assert torch.get_num_threads() == 1
@@ -48,7 +48,7 @@ def test_how_threads_wait_is_set_before_any_library_reads_it(program: str) -> No
     assert loaded.index("model") < min(loaded.index("torch"), loaded.index("numpy"))
 
 
-def test_a_fleet_need_not_wait_long_for_python_and_others_may_when_it_is_over(tiny: Mnist) -> None:
+def test_a_fleet_need_not_wait_long_for_python_and_others_may_when_it_is_over(tiny: Parts) -> None:
     before = sys.getswitchinterval()
     with Fleets(tiny.train, 0):
         assert sys.getswitchinterval() < before / 50
@@ -56,7 +56,7 @@ def test_a_fleet_need_not_wait_long_for_python_and_others_may_when_it_is_over(ti
 
 
 @two_threads
-def test_fewer_units_take_less_time_whatever_the_clock_says(tiny: Mnist, threads: int) -> None:
+def test_fewer_units_take_less_time_whatever_the_clock_says(tiny: Parts, threads: int) -> None:
     with fleets_of(tiny, 250, 8) as fleets:
         wide, narrow = fleets
         served = [fleets.train_next()[0] for _ in range(7)]
@@ -65,7 +65,7 @@ def test_fewer_units_take_less_time_whatever_the_clock_says(tiny: Mnist, threads
 
 
 @two_threads
-def test_newcomers_go_where_there_is_most_room_and_nobody_trains(tiny: Mnist, threads: int) -> None:
+def test_newcomers_go_where_there_is_most_room_and_nobody_trains(tiny: Parts, threads: int) -> None:
     with fleets_of(tiny, 100, 60) as fleets:
         first, second = fleets
         assert fleets.least_loaded(512) is second
@@ -77,7 +77,7 @@ def test_newcomers_go_where_there_is_most_room_and_nobody_trains(tiny: Mnist, th
 
 
 @two_threads
-def test_a_fleet_that_is_left_alone_has_all_threads_until_it_is_not(tiny: Mnist, threads: int) -> None:
+def test_a_fleet_that_is_left_alone_has_all_threads_until_it_is_not(tiny: Parts, threads: int) -> None:
     with fleets_of(tiny, 100, 60) as fleets:
         wide, narrow = fleets
         (member,), (gone,) = wide.members, narrow.members
@@ -103,7 +103,7 @@ class Broken(Fleet):
 
 @two_threads
 def test_what_went_wrong_in_a_thread_is_raised_and_all_can_begin_anew(
-    tiny: Mnist,
+    tiny: Parts,
     threads: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -119,7 +119,7 @@ def test_what_went_wrong_in_a_thread_is_raised_and_all_can_begin_anew(
 
 
 @two_threads
-def test_after_an_epoch_a_fleet_is_shown_in_its_thread_while_the_other_trains(tiny: Mnist, threads: int) -> None:
+def test_after_an_epoch_a_fleet_is_shown_in_its_thread_while_the_other_trains(tiny: Parts, threads: int) -> None:
     both, shown = Barrier(2), list[tuple[int, int, int]]()
 
     def after(fleet: Fleet) -> None:
@@ -134,7 +134,7 @@ def test_after_an_epoch_a_fleet_is_shown_in_its_thread_while_the_other_trains(ti
 
 
 @two_threads
-def test_what_went_wrong_after_an_epoch_is_raised_too(tiny: Mnist, threads: int) -> None:
+def test_what_went_wrong_after_an_epoch_is_raised_too(tiny: Parts, threads: int) -> None:
     def after(fleet: Fleet) -> None:
         raise torch.OutOfMemoryError("no memory to score")
 
