@@ -14,7 +14,8 @@ from statistics import median
 
 from benchmarks import results
 from benchmarks.fleets import fleet_of
-from model.data.mnist import Images, load
+from model.data.dataset import open_dataset
+from model.data.samples import Samples
 from model.fleet.fleets import Fleets
 from model.network.mlp import MLPConfig, initialised
 
@@ -22,7 +23,7 @@ EPOCHS = 4
 CASES = ([25] * 16, [100] * 4, [249] * 2, [232, 116, 104, 32, 32], [249, 144, 144])
 
 
-def together(images: Images, widths: Sequence[int]) -> float:
+def together(images: Samples, widths: Sequence[int]) -> float:
     """Return the seconds for a unit and epoch in one fleet."""
     fleet = fleet_of(images, widths)
     fleet.train_epoch()
@@ -32,7 +33,7 @@ def together(images: Images, widths: Sequence[int]) -> float:
     return (time.perf_counter() - start) / EPOCHS / fleet.units
 
 
-def abreast(images: Images, widths: Sequence[int]) -> float:
+def abreast(images: Samples, widths: Sequence[int]) -> float:
     """Return the seconds for a unit and epoch in fleets that each have a share of the threads."""
     with Fleets(images, 0) as fleets:
         for seed, width in enumerate(widths):
@@ -68,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    images = load().train
+    images = open_dataset("mnist").train
     found = [[(together(images, case), abreast(images, case)) for case in CASES] for _ in range(rounds)]
     results.write("abreast", report(list(zip(*found, strict=True))))
 

@@ -20,7 +20,8 @@ from torch.overrides import TorchFunctionMode
 from benchmarks import results
 from benchmarks.fleets import fleet_of
 from model.cpu.panel import SHARED_UP_TO
-from model.data.mnist import Mnist, load
+from model.data.dataset import open_dataset
+from model.data.samples import Parts
 from model.fleet.fleet import ARTICLE_BATCH
 from model.network.scoring import evaluate
 
@@ -51,7 +52,7 @@ def _rounded(factor: Tensor) -> Tensor:
     return factor.bfloat16().float()
 
 
-def accuracies(data: Mnist, width: int, lr: float, seeds: int, epochs: int) -> list[float]:
+def accuracies(data: Parts, width: int, lr: float, seeds: int, epochs: int) -> list[float]:
     """Return the validation accuracy of each seed."""
     fleet = fleet_of(data.train, [width] * seeds, lr)
     for _ in range(epochs):
@@ -59,7 +60,7 @@ def accuracies(data: Mnist, width: int, lr: float, seeds: int, epochs: int) -> l
     return [evaluate(member.network(), data.validation).accuracy for member in fleet.members]
 
 
-def compared(data: Mnist, seeds: int, epochs: int) -> list[list[object]]:
+def compared(data: Parts, seeds: int, epochs: int) -> list[list[object]]:
     """Return a row for each width and learning rate: both means, and the paired difference with its 95 % interval."""
     rows: list[list[object]] = []
     for width, lr in POINTS:
@@ -103,7 +104,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=5)
     asked = parser.parse_args()
-    data = load()
+    data = open_dataset("mnist")
     inputs = len(data.train.lit.where)  # those that a product takes
     rates = rate(torch.float32, inputs, 20), rate(torch.bfloat16, inputs, 20)
     results.write("bf16", report(compared(data, asked.seeds, asked.epochs), rates, asked.seeds, asked.epochs))

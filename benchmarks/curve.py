@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 
 from benchmarks import results
 from benchmarks.fleets import fleet_of
-from model.data.mnist import Images, load
+from model.data.dataset import open_dataset
+from model.data.samples import Samples
 from model.fleet.fleet import ARTICLE_BATCH
 from search.training.engine import CAPACITY
 
@@ -41,7 +42,7 @@ def sizes(width: int) -> list[int]:
     return sorted(set(by_units(width)))
 
 
-def measure(images: Images, rounds: int) -> Points:
+def measure(images: Samples, rounds: int) -> Points:
     """Return the median seconds of a model-epoch at every point."""
     part = images.take(torch.arange(BATCHES * ARTICLE_BATCH))
     fleets = {(width, count): fleet_of(part, [width] * count) for width in WIDTHS for count in sizes(width)}
@@ -95,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    points = measure(load().train, rounds)
+    points = measure(open_dataset("mnist").train, rounds)
     draw(points)
     results.write("curve", report(points, rounds))
 

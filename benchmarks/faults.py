@@ -16,7 +16,7 @@ import optuna
 import sqlalchemy as sa
 import torch
 
-from model.data.mnist import Images, Mnist
+from model.data.samples import Parts, Samples
 from search.errors import SweetspotError
 from search.signals import Stop
 from search.store.storage import open_storage
@@ -31,16 +31,16 @@ PROCESSES = multiprocessing.get_context("forkserver")  # torch is imported once,
 PROCESSES.set_forkserver_preload(["search.run", "torchmetrics.classification"])
 
 
-def made_up_mnist(images: int = 100, device: str = "cpu") -> Mnist:
+def made_up_mnist(images: int = 100, device: str = "cpu") -> Parts:
     """Images that a network can tell apart: class k has bright pixels of its own. An epoch takes a millisecond."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(images) % 10
     pixels = torch.randint(0, 60, (images, 784), generator=generator, dtype=torch.uint8)
     for k in range(10):
         pixels[labels == k, 70 * k : 70 * k + 70] += 100
-    full = Images(pixels, labels).to(device)
+    full = Samples(pixels, labels).to(device)
     held_out = torch.arange(images, device=device) // 10 % 5 == 0
-    return Mnist(full.take(~held_out), full.take(held_out), lambda: full, lambda: full)
+    return Parts(full.take(~held_out), full.take(held_out), lambda: full, lambda: full)
 
 
 @dataclass

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from model.data.mnist import Images
+from model.data.samples import Samples
 from model.fleet.fleet import Fleet
 from model.network.mlp import MLPConfig, initialised
 
 
-def fleet_of(images: Images, widths: Iterable[int], lr: float = 0.01) -> Fleet:
+def fleet_of(images: Samples, widths: Iterable[int], lr: float = 0.01) -> Fleet:
     """Return a fleet of networks of these widths, the first with seed 0, the next with 1."""
     fleet = Fleet(images, order_seed=0)
     for seed, width in enumerate(widths):

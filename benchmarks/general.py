@@ -18,9 +18,9 @@ import torch
 from benchmarks import results
 from benchmarks.peers.job import outcome
 from benchmarks.peers.networks import DROPOUT, IMAGES, KINDS, LR, data
-from model.data.dataset import Samples
+from model.data.samples import Samples
+from model.fleet.family import Family
 from model.fleet.fleets import Fleets
-from model.general.family import GeneralFamily
 
 CASES = {("mlp", 128): 20, ("mlp", 1028): 20, ("cnn", 128): 3}  # network and batch, and epochs that are measured
 PEERS = {
@@ -36,7 +36,7 @@ Found = Mapping[str, float]
 def ours(kind: str, batch: int, epochs: int) -> Found:
     """Train two networks at once, once to warm up, and return what a model-epoch cost."""
     function, units = KINDS[kind]
-    family, params = GeneralFamily(function, 784, 10), {"units": units, "dropout": DROPOUT, "lr": LR}
+    family, params = Family(function, 784, 10), {"units": units, "dropout": DROPOUT, "lr": LR}
     with Fleets(Samples(*data()), 0, batch) as fleets:
         for seed, fleet in enumerate(fleets):
             fleet.attach(family.member(family.build(params, seed), params, seed, torch.device("cpu")))

@@ -24,7 +24,8 @@ from benchmarks import results
 from benchmarks.fleets import fleet_of
 from benchmarks.model_epoch import resident_loop
 from benchmarks.peers.job import Outcome, outcome
-from model.data.mnist import Images, load
+from model.data.dataset import open_dataset
+from model.data.samples import Samples
 from model.fleet.fleet import ARTICLE_BATCH, program_on
 from model.network.member import INPUTS
 from model.network.timing import epoch_flops
@@ -46,7 +47,7 @@ def seconds(epoch: Callable[[], object], epochs: int) -> float:
     return time.perf_counter() - start
 
 
-def together(images: Images, widths: Sequence[int], epochs: int) -> float:
+def together(images: Samples, widths: Sequence[int], epochs: int) -> float:
     """Return how long a fleet of these widths trains."""
     return seconds(fleet_of(images, widths).train_epoch, epochs)
 
@@ -69,7 +70,7 @@ def product_rate(units: int, repeats: int = 50) -> float:
     return 2 * ARTICLE_BATCH * (INPUTS + 1) * units * repeats / took
 
 
-def training(images: Images, rounds: int) -> str:
+def training(images: Samples, rounds: int) -> str:
     """Measure training alone; return what was found."""
     chance = random.Random(0)
     widths = [round(4 * 64 ** chance.random()) for _ in range(TRIALS)]  # as a search draws them
@@ -145,7 +146,7 @@ def main() -> int:
     program = program_on(torch.device("cuda")).__name__
     text = f"{card.stdout.strip()} (card, driver); trained by `{program}`.\n\n{results.machine('optuna')}"
     if options.rounds:
-        results.write("gpu", f"{text}\n\n{training(load(device='cuda').train, options.rounds)}")
+        results.write("gpu", f"{text}\n\n{training(open_dataset('mnist', 'cuda').train, options.rounds)}")
     if options.searches:
         results.write("gpu-search", f"{text}\n\n{searches(options.searches)}")
     return 0

@@ -19,7 +19,8 @@ from benchmarks import results
 from benchmarks.faults import Pace, made_up_mnist, store_at
 from benchmarks.fleets import fleet_of
 from benchmarks.peers.job import asked, outcome
-from model.data.mnist import Images, Mnist, load
+from model.data.dataset import open_dataset
+from model.data.samples import Parts, Samples
 from search.training.engine import CAPACITY, Engine, Run
 
 MB = 1e6
@@ -48,14 +49,14 @@ class Watch(Pace):
             self.found[self.count] = resident()
 
 
-def held(data: Mnist) -> float:
+def held(data: Parts) -> float:
     """Return the megabytes of all tensors of a data set; views of one storage count once."""
-    parts = [part for part in vars(data).values() if isinstance(part, Images)]
-    storages = [tensor.untyped_storage() for part in parts for tensor in (part.pixels, part.labels)]
+    parts = [part for part in vars(data).values() if isinstance(part, Samples)]
+    storages = [tensor.untyped_storage() for part in parts for tensor in (part.pixels, part.targets)]
     return sum({s.data_ptr(): s.nbytes() for s in storages}.values()) / MB
 
 
-def listed(images: Images) -> float:
+def listed(images: Samples) -> float:
     """Return the megabytes of the second form of a data set's images: by what is lit."""
     often, seldom = images.lit.often, images.lit.seldom
     return sum(array.nbytes for array in (often, seldom.indices, seldom.indptr, seldom.data)) / MB
@@ -64,7 +65,7 @@ def listed(images: Images) -> float:
 def steps() -> dict[str, float]:
     """Return the resident set as real data are loaded and trained on."""
     found = {"programs loaded": resident()}
-    data = load()
+    data = open_dataset("mnist")
     found["MNIST loaded"] = resident()
     fleet_of(data.train, [WIDTH] * (CAPACITY["cpu"] // WIDTH)).train_epoch()
     found["a full fleet trains"] = resident()

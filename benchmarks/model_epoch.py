@@ -23,7 +23,9 @@ from torchvision import datasets, transforms
 from benchmarks import results
 from benchmarks.fleets import fleet_of
 from benchmarks.results import machine
-from model.data.mnist import FILES, Images, load, provide
+from model.data.dataset import open_dataset
+from model.data.mnist import FILES, provide
+from model.data.samples import Samples
 from model.fleet.fleet import ARTICLE_BATCH
 from model.network.member import CLASSES, INPUTS
 from model.network.mlp import MLPConfig, initialised
@@ -58,9 +60,9 @@ def article_loop(directory: Path) -> Callable[[], object]:
     return epoch
 
 
-def resident_loop(images: Images) -> Callable[[], object]:
+def resident_loop(images: Samples) -> Callable[[], object]:
     """Return an epoch of one network on resident tensors with fused Adam: what a careful user writes."""
-    model = initialised(MLPConfig(WIDTH), 0).to(images.pixels.device)
+    model = initialised(MLPConfig(WIDTH), 0).to(images.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
     scaled = images.pixels.float().div_(255)
 
@@ -68,7 +70,7 @@ def resident_loop(images: Images) -> Callable[[], object]:
         order = torch.randperm(len(images), device=scaled.device)
         for start in range(0, len(images), ARTICLE_BATCH):
             index = order[start : start + ARTICLE_BATCH]
-            loss = nn.functional.cross_entropy(model(scaled[index]), images.labels[index])
+            loss = nn.functional.cross_entropy(model(scaled[index]), images.targets[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -76,13 +78,13 @@ def resident_loop(images: Images) -> Callable[[], object]:
     return epoch
 
 
-def multiplied_share(images: Images) -> float:
+def multiplied_share(images: Samples) -> float:
     """Return the share of the first layer's inputs that a fleet multiplies on a CPU: the others are zero."""
     often, seldom = images.lit.often, images.lit.seldom
     return (often.numel() + int(seldom.nnz)) / (len(images) * (INPUTS + 1))
 
 
-def products(images: Images, count: int) -> Callable[[], object]:
+def products(images: Samples, count: int) -> Callable[[], object]:
     """Return an epoch's worth of two plain products of the fleet's first layer and nothing else."""
     rows, k = count * WIDTH, INPUTS + 1
     weights, inputs = torch.rand(rows, k), torch.rand(ARTICLE_BATCH, k)
@@ -96,13 +98,13 @@ def products(images: Images, count: int) -> Callable[[], object]:
     return epoch
 
 
-def arithmetic(images: Images, count: int) -> tuple[float, float]:
+def arithmetic(images: Samples, count: int) -> tuple[float, float]:
     """Return the floating-point operations of a fleet's epoch with every pixel: of its first layer, and of all."""
     wide, p = 4.0 * count * WIDTH * (INPUTS + 1) * len(images), WIDTH
     return wide, wide + 6.0 * count * (p * p + CLASSES * p) * len(images)
 
 
-def contenders(directory: Path, images: Images) -> list[Contender]:
+def contenders(directory: Path, images: Samples) -> list[Contender]:
     """Return all that is compared."""
     fleets = [Contender(f"fleet of {n}", n, fleet_of(images, [WIDTH] * n, LR).train_epoch) for n in FLEETS]
     floor = [Contender(f"plain products of {n}", n, products(images, n)) for n in FLEETS]
@@ -126,7 +128,7 @@ def measure(who: list[Contender], rounds: int) -> dict[str, float]:
     return {name: median(values) for name, values in seconds.items()}
 
 
-def report(times: dict[str, float], rounds: int, images: Images) -> str:
+def report(times: dict[str, float], rounds: int, images: Samples) -> str:
     """Return the tables in Markdown: what a model-epoch costs, and how near the fleets come to the machine's limit."""
     article, alone, *_ = times.values()
     rows = [[name, f"{t * 1e3:.1f}", f"{article / t:.1f} x", f"{alone / t:.2f} x"] for name, t in times.items()]
@@ -149,7 +151,7 @@ def report(times: dict[str, float], rounds: int, images: Images) -> str:
     )
 
 
-def _rate(times: dict[str, float], count: int, images: Images) -> list[object]:
+def _rate(times: dict[str, float], count: int, images: Samples) -> list[object]:
     wide, every = arithmetic(images, count)
     fleet, floor = (count * times[name] for name in (f"fleet of {count}", f"plain products of {count}"))
     done = every - wide * (1 - multiplied_share(images))
@@ -168,7 +170,7 @@ def main() -> None:
         raw.mkdir(parents=True)
         for file in FILES:
             (raw / file).symlink_to(source / file)
-        images = load(source).full
+        images = open_dataset("mnist", directory=source).full
         times = measure(contenders(Path(name), images), rounds)
     results.write("model-epoch", report(times, rounds, images))
 

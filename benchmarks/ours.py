@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.clocked import Clocked
 from benchmarks.peers.job import asked, ran, tell
-from model.data.mnist import load
+from model.data.dataset import open_dataset
 from model.device import choose_device
 from search.store.storage import open_storage
 from search.store.study import open_study
@@ -27,7 +27,7 @@ def main() -> None:
 
     options = asked("Ours.", storage="", capacity=0)
     place = choose_device()
-    data = load(device=place)
+    data = open_dataset("mnist", place)
     with tempfile.TemporaryDirectory() as directory:
         start = time.perf_counter()
         storage = open_storage(options.storage or f"sqlite:///{directory}/study.db", create=True)

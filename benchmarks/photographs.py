@@ -22,8 +22,9 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from benchmarks import results
+from model.data.dataset import open_dataset
 from model.data.digit import read_digit
-from model.data.mnist import Images, Mnist, load
+from model.data.samples import Parts, Samples
 from model.errors import PictureError
 from model.fleet.fleet import Fleet
 from model.network.mlp import MLP, MLPConfig, initialised
@@ -46,7 +47,7 @@ class Set:
 SETS = {"tuning": Set(False, 0, 1), "fresh": Set(True, 8000, 20_261_129)}
 
 
-def trained(data: Mnist) -> MLP:
+def trained(data: Parts) -> MLP:
     """Return a network that names most digits rightly."""
     fleet = Fleet(data.train, 0)
     member = fleet.add(initialised(MLPConfig(UNITS), 0), LR)
@@ -61,10 +62,10 @@ def named(network: MLP, pixels: torch.Tensor) -> list[int]:
     return network(pixels.float() / 255).argmax(1).tolist()
 
 
-def plainly_named(network: MLP, images: Images, count: int) -> tuple[list[tuple[Digit, int]], int]:
+def plainly_named(network: MLP, images: Samples, count: int) -> tuple[list[tuple[Digit, int]], int]:
     """Return the first digits, with labels, that are named rightly by their own pixels; and how many were left out."""
-    right = (torch.tensor(named(network, images.pixels)) == images.labels).nonzero().flatten()[:count].tolist()
-    digits = [(images.pixels[k].view(28, 28).numpy(), int(images.labels[k])) for k in right]
+    right = (torch.tensor(named(network, images.pixels)) == images.targets).nonzero().flatten()[:count].tolist()
+    digits = [(images.pixels[k].view(28, 28).numpy(), int(images.targets[k])) for k in right]
     return digits, right[-1] + 1 - len(right)
 
 
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("--digits", type=int, default=200, help="photographs of each kind")
     parser.add_argument("--others", type=int, default=100, help="pictures without a digit, of each kind")
     asked = parser.parse_args()
-    chosen, data = SETS[asked.set], load()
+    chosen, data = SETS[asked.set], open_dataset("mnist")
     network, images = trained(data), data.test if chosen.test else data.validation
     rows = torch.arange(chosen.first, len(images))
     digits, excluded = plainly_named(network, images.take(rows), asked.digits)

@@ -23,7 +23,8 @@ import torch
 from benchmarks import results
 from benchmarks.fleets import fleet_of
 from benchmarks.rounds import in_turn
-from model.data.mnist import Images, load
+from model.data.dataset import open_dataset
+from model.data.samples import Samples
 
 EPOCHS = 2
 CASES = ([25] * 16, [100] * 4, [256] * 2)
@@ -38,11 +39,11 @@ Found = Mapping[str, Sequence[float | str]]
 def child() -> None:
     """Print ms for a unit and epoch of each case, and the mode that MKL is in."""
     torch.set_num_threads(1)
-    images = load().train
+    images = open_dataset("mnist").train
     print(json.dumps([*(1e3 * seconds(images, case) for case in CASES), chosen()]))
 
 
-def seconds(images: Images, widths: Sequence[int]) -> float:
+def seconds(images: Samples, widths: Sequence[int]) -> float:
     """Return the seconds of the processor for a unit and epoch."""
     fleet = fleet_of(images, widths)
     fleet.train_epoch()

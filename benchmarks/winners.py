@@ -17,7 +17,8 @@ from typing import Any
 from benchmarks.results import commit
 from benchmarks.rounds import measured
 from benchmarks.whole_job_table import FRESH
-from model.data.mnist import Mnist, load
+from model.data.dataset import open_dataset
+from model.data.samples import Parts
 from model.fleet.fleets import Fleets
 from model.network.member import Member
 from model.network.mlp import MLPConfig, initialised
@@ -26,7 +27,7 @@ from model.seeds import derive
 from search.training.engine import CAPACITY
 
 
-def accuracies(settings: Sequence[tuple[int, float, int]], epochs: int, data: Mnist) -> Iterator[tuple[int, float]]:
+def accuracies(settings: Sequence[tuple[int, float, int]], epochs: int, data: Parts) -> Iterator[tuple[int, float]]:
     """Yield each setting's place and test accuracy as it is trained: hidden units, learning rate and seed."""
     waiting, training = list(enumerate(settings))[::-1], dict[Member, int]()
     with Fleets(data.train, derive(0, "winners")) as fleets:
@@ -57,7 +58,7 @@ def main() -> None:
     by_epochs = defaultdict(list)
     for line in missing(measured(asked.results)):
         by_epochs[line["epochs"]].append(line)
-    data = load()
+    data = open_dataset("mnist")
     for epochs, jobs in by_epochs.items():
         settings = [(*line["winner"], seed) for line in jobs for seed in range(asked.seeds)]
         found: dict[int, list[float]] = defaultdict(list)

@@ -10,7 +10,7 @@ from model.device import choose_device, describe
 from search import cli
 from search.errors import UsageError
 from search.results.baseline import BaselinePrinter, comparison, figures
-from search.results.predictions import prediction_grid
+from search.results.predictions import has_pictures, prediction_grid
 from search.signals import Stop
 from search.store.storage import open_storage
 from search.store.study import StudyStore, open_study
@@ -47,7 +47,10 @@ def baseline(  # noqa: PLR0917  # Typer passes options by name
     console.print(f"device {describe(torch_device)} · storage {redacted(url)}", markup=False)
     catalogue = Catalogue(torch_device, data_dir, None, cli.err.print)
     file = catalogue.read(question)
-    data, database = catalogue.data_of(file), open_storage(storage, create=True)
+    data = catalogue.data_of(file)
+    if plot is not None and not has_pictures(data):
+        raise UsageError(f"--plot draws pictures, and {data.name} has none")
+    database = open_storage(storage, create=True)
     search = catalogue.spec(file, database, name, None)
     terms = Terms.of_search(search, file.study)
     store = open_study(database, baseline_of(search, terms.words, epochs or file.study.epochs))
@@ -73,7 +76,7 @@ def _report(
     store: StudyStore, new: list[FrozenTrial], printer: BaselinePrinter, plot: Path | None, as_json: bool
 ) -> None:
     if plot is not None and printer.network is not None:
-        prediction_grid(printer.network, printer.data.test, plot)
+        prediction_grid(printer.network, printer.data, "test", plot)
         printer.console.print(f"saved {plot}", markup=False)
     ours, published, terms = figures(new, store.spec.measure), printer.study.published, printer.terms
     if as_json:

@@ -11,8 +11,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from model.data.dataset import Dataset
 from model.errors import NetworkError
+from model.fleet.family import Family
 from model.fleet.fleet import Fleet
-from model.general.family import GeneralFamily
 from model.threads import using
 from studies.file import StudyFile
 from studies.search_spec import family_of
@@ -46,7 +46,7 @@ def _ends(distribution: BaseDistribution) -> tuple[Any, ...]:
     return (distribution.low, distribution.high)
 
 
-def _two_steps(family: GeneralFamily, params: Mapping[str, Any], data: Dataset, device: torch.device) -> None:
+def _two_steps(family: Family, params: Mapping[str, Any], data: Dataset, device: torch.device) -> None:
     """Train for two minibatches. A setting may diverge, which a search bears, but not before its first step."""
     few = data.train.first(SAMPLES)
     network = family.build(params, 0).to(device)

@@ -9,10 +9,8 @@ from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, TPESampler
 
 from model.data.known import Described
-from model.fleet.family import MLPS, Family
-from model.general.family import GeneralFamily
+from model.fleet.family import Family
 from studies.asked import Asked
-from studies.built_in import FIRST
 from studies.claims import Metric
 from studies.file import StudyFile
 from studies.halving import HALVING, Halving
@@ -25,10 +23,10 @@ BY_CURVES = "a Gaussian process on learning curves proposes, and stops what it e
 BY_OPTUNA = "Optuna's TPE proposes, and its successive halving stops trials"
 
 
-def family_of(file: StudyFile, data: Described) -> GeneralFamily:
+def family_of(file: StudyFile, data: Described) -> Family:
     """Return how the networks of a study are built, trained and scored. Raises `NetworkError`."""
     study = file.study
-    return GeneralFamily(study.network, prod(data.shape), data.classes, study.optimizer, study.loss, study.metric)
+    return Family(study.network, prod(data.shape), data.classes, study.optimizer, study.loss, study.metric)
 
 
 def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None = None) -> StudySpec:
@@ -51,7 +49,7 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
         report_epochs=halving.reports(length) if halving else report_epochs(length),
         batch=study.batch,
         split=data.fingerprint(),
-        family=_family(file, family),
+        family=family,
         rungs=halving.before(length) if halving else (),
         rung_size=halving.size if halving else 1,
         built_in=file.name if file.built_in else None,
@@ -62,11 +60,7 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
     )
 
 
-def _family(file: StudyFile, family: GeneralFamily) -> Family:
-    return MLPS if file.built_in and file.name == FIRST else family
-
-
-def metric_of(family: GeneralFamily) -> Metric:
+def metric_of(family: Family) -> Metric:
     """Return what trials are compared by, as claims tell it."""
     return Metric.named(f"validation {family.measure.name.replace('_', ' ')}", family.measure.direction)
 

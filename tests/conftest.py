@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from benchmarks.faults import Postgres, made_up_mnist
-from model.data.mnist import Mnist, load, provide
+from model.data.dataset import open_dataset
+from model.data.mnist import provide
+from model.data.samples import Parts
 
 # The programs that tests start are to have signals as a terminal's have: `nohup` and a background job ignore some.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,13 +29,13 @@ def mnist_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def mnist(mnist_dir: Path) -> Mnist:
+def mnist(mnist_dir: Path) -> Parts:
     """The real data on the CPU."""
-    return load(mnist_dir)
+    return open_dataset("mnist", directory=mnist_dir)
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Mnist:
+def tiny() -> Parts:
     """A hundred made-up images that a network learns in a few epochs; an epoch takes milliseconds."""
     return made_up_mnist()
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.peers.job import asked
 from model import ENVIRONMENT
-from model.data.mnist import load
+from model.data.dataset import open_dataset
 
 IMAGES, DROPOUT, LR = 10_000, 0.2, 0.002
 
@@ -42,8 +42,8 @@ KINDS = {"mlp": (mlp, 32), "cnn": (cnn, 8)}  # and their units
 @cache
 def data() -> tuple[Tensor, Tensor]:
     """Return pixels in 0..1, float32 (10000, 784), and labels, int64 (10000,): of MNIST's training images."""
-    images = load().train
-    return images.pixels[:IMAGES].float().div_(255), images.labels[:IMAGES]
+    images = open_dataset("mnist").train
+    return images.pixels[:IMAGES].float().div_(255), images.targets[:IMAGES]
 
 
 def train(kind: str, batch: int, epochs: int, channels_last: int) -> float:

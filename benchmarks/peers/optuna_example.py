@@ -21,7 +21,8 @@ from torchvision import datasets, transforms
 
 from benchmarks.peers.job import asked, optunas_pruner, optunas_sampler, ran, tell
 from benchmarks.peers.resident import network
-from model.data.mnist import FILES, SPLIT_SEED, VALIDATION, provide, stratified_split
+from model.data.mnist import FILES, VALIDATION, provide
+from model.data.split import SPLIT_SEED, stratified_split
 from model.fleet.fleet import ARTICLE_BATCH
 from studies.sweet_spot import BASELINE
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peers.job import reports
-from model.data.mnist import Images, load
+from model.data.dataset import open_dataset
+from model.data.samples import Samples
 from model.device import choose_device
 from model.fleet.fleet import ARTICLE_BATCH
 
@@ -28,12 +29,12 @@ class Data:
 
 def resident() -> Data:
     """Load both parts of the split onto the device."""
-    data = load(device=choose_device())
+    data = open_dataset("mnist", choose_device())
     return Data(*_scaled(data.train), *_scaled(data.validation))
 
 
-def _scaled(images: Images) -> tuple[Tensor, Tensor]:
-    return images.pixels.float().div_(255), images.labels
+def _scaled(images: Samples) -> tuple[Tensor, Tensor]:
+    return images.pixels.float().div_(255), images.targets
 
 
 def network(width: int) -> nn.Module:
@@ -47,10 +48,10 @@ def train(width: int, lr: float, epochs: int, data: Data) -> Iterator[tuple[int,
     model = network(width).to(data.pixels.device)
     adam = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     for epoch in range(1, epochs + 1):
-        for index in torch.randperm(len(data.labels), device=data.labels.device).split(ARTICLE_BATCH):
+        for index in torch.randperm(len(data.targets), device=data.targets.device).split(ARTICLE_BATCH):
             logits = model(data.pixels.index_select(0, index))
             adam.zero_grad()
-            nn.functional.cross_entropy(logits, data.labels[index]).backward()
+            nn.functional.cross_entropy(logits, data.targets[index]).backward()
             adam.step()
         if epoch in reports(epochs):
             yield epoch, accuracy(model, data)

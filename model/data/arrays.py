@@ -18,8 +18,8 @@ from model.data.raw import (
     Encode,
     Raw,
     Target,
-    divided,
     file_hash,
+    flattened,
     refuse_not_finite,
     standardised,
     to_unit_range,
@@ -114,5 +114,5 @@ def _test(arrays: dict[str, Array], target: Target, path: Path) -> tuple[Array, 
 
 def _scaling(x: Array) -> Callable[[Array], Encode]:
     if x.dtype == np.uint8:
-        return divided(255)
+        return flattened
     return standardised if x.ndim == 2 else to_unit_range

@@ -13,7 +13,6 @@ from `train` alone, and holds for all parts. A target that is a number is scaled
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from model.data.folder import read_folder
 from model.data.memory import refuse_too_large
 from model.data.named import NAMES, read_named
 from model.data.raw import Array, Raw, mean_and_deviation, rows_in_words, scaled, torch_labels
+from model.data.samples import Parts, Samples
 from model.data.sources import Progress, reason
 from model.data.split import SPLIT_SEED, stratified_split
 from model.data.table import SUFFIXES, read_table
@@ -44,48 +44,14 @@ class DataSource:
     target: str | None = None  # a table's column
 
 
-@dataclass(eq=False)
-class Samples:
-    """`n` inputs and their targets, on one device."""
-
-    inputs: Tensor  # float32 (n, d): pictures flattened, row by row, and scaled to 0..1; tables scaled
-    targets: Tensor  # int64 (n,), classes from 0; float32 (n, 1), scaled, where the target is a number
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    @property
-    def device(self) -> torch.device:
-        """Where they lie."""
-        return self.inputs.device
-
-    def first(self, count: int) -> "Samples":
-        """Return the first of them."""
-        return Samples(self.inputs[:count], self.targets[:count])
-
-    def to(self, device: torch.device | str) -> "Samples":
-        """Return the same samples on `device`."""
-        return Samples(self.inputs.to(device), self.targets.to(device))
-
-    def take(self, rows: Tensor) -> "Samples":
-        """Return the samples at `rows` (int64 indices), in that order."""
-        return Samples(self.inputs[rows], self.targets[rows])
-
-
-class Dataset:
-    """Data in parts, on one device.
-
-    `full` and `test` are made, and the test part of published data is read, when first asked for and not before:
-    `"test" in vars(dataset)` tells whether anyone did.
-    """
+class Dataset(Parts):
+    """Data in parts, on one device; of published data the test part is read when first asked for."""
 
     name: str
     classes: int | None  # None: the target is a number
     class_names: tuple[str, ...] | None  # in the order of their labels
     shape: tuple[int, ...]  # of one input, as (28, 28), (3, 32, 32) or (30,)
     target_scale: tuple[float, float] | None  # mean and standard deviation of a number in `train`, in its own unit
-    train: Samples  # what a trial learns from
-    validation: Samples  # what a search selects by
 
     def __init__(self, raw: Raw, device: torch.device | str = "cpu") -> None:
         self._raw, self._device = raw, device
@@ -104,19 +70,9 @@ class Dataset:
         refuse_too_large(
             f"{raw.name}, as {len(self._rest)} rows of {width} numbers,", 8 * len(self._rest) * width, device
         )
-        self.train, self.validation = self._rows(train), self._rows(validation)
-
-    @cached_property
-    def full(self) -> Samples:
-        """`train` and `validation` together, in the order of the file."""
-        return self._rows(self._rest)
-
-    @cached_property
-    def test(self) -> Samples:
-        """What nothing was chosen by, for final figures only. Raises `DataError` if files have gone bad since."""
-        if self._raw.read_test is None:
-            return self._rows(self._test_rows)
-        return self._samples(*self._raw.read_test())
+        super().__init__(
+            self._rows(train), self._rows(validation), lambda: self._rows(self._rest), self._of_the_test_part
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a study stores of its data and compares on resume, for JSON.
@@ -134,6 +90,11 @@ class Dataset:
             "test": self._raw.test_size if brought else len(self._test_rows),
             "stratified": self.classes is not None,
         }
+
+    def _of_the_test_part(self) -> Samples:
+        if self._raw.read_test is None:
+            return self._rows(self._test_rows)
+        return self._samples(*self._raw.read_test())
 
     def _rows(self, rows: Array) -> Samples:
         return self._samples(self._raw.inputs[rows], self._raw.targets[rows])

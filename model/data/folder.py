@@ -13,7 +13,7 @@ from PIL import Image
 
 from model.data.memory import refuse_too_large
 from model.data.picture import open_picture
-from model.data.raw import Array, Raw, Target, content_hash, divided, file_hash
+from model.data.raw import Array, Raw, Target, content_hash, file_hash, flattened
 from model.errors import OwnDataError, PictureError
 
 Pixels = NDArray[np.uint8]  # (height, width) grey, or (height, width, 3)
@@ -34,7 +34,7 @@ def read_folder(path: Path) -> Raw:
         inputs=pixels,
         targets=target.encode(classes, target.what),
         target=target,
-        fit=divided(255),
+        fit=flattened,
         shape=pixels.shape[1:],
     )
 

@@ -19,8 +19,8 @@ from model.errors import OwnDataError
 from model.seeds import derive
 
 Array = NDArray[Any]
-Encode = Callable[[Array], NDArray[np.float32]]
-"""Makes inputs as they were into rows of numbers, float32 (n, d)."""
+Encode = Callable[[Array], NDArray[np.float32] | NDArray[np.uint8]]
+"""Makes inputs as they were into rows of numbers, (n, d): float32, or bytes that `Samples` divides by 255."""
 
 MAX_CLASSES = 100  # integers of more kinds than this are numbers
 
@@ -91,6 +91,11 @@ class Raw:
     test_size: int = 0  # rows that `read_test` returns
     split: Callable[[Tensor], tuple[Tensor, Tensor]] = own_split  # labels -> rows that train and that validate
     identity: Mapping[str, str] = field(default_factory=dict)  # what else a study must agree with
+
+
+def flattened(training: Array) -> Encode:  # noqa: ARG001
+    """Return what makes rows of pictures that are bytes."""
+    return lambda inputs: np.require(inputs.reshape(len(inputs), -1), requirements=["C", "W"])
 
 
 def divided(by: float) -> Callable[[Array], Encode]:

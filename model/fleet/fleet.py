@@ -1,20 +1,22 @@
-"""Many MLPs trained side by side as one program, on shared minibatches.
+"""Many networks trained side by side, on shared minibatches: plain MLPs as one program, others one after the other.
 
-A network of 20,535 parameters leaves a machine idle; a fleet of them does not. Every network is a `Member` with its own
-learning rate, its own Adam state and its own age. How all of them take a step is a `Program`: by a library's products
-on a CPU (`model/cpu/panels.py`), by kernels of our own on a GPU (`model/gpu/fused.py`).
+A network of 20,535 parameters leaves a machine idle; a fleet of them does not. Every network is a member with its own
+optimizer, that one's state and its own age. How they take a step is a `Program`: by a library's products for plain MLPs
+(`model/cpu/panels.py`), by kernels of our own for the article's on a GPU (`model/gpu/fused.py`), and for any others by
+PyTorch's plain loop (`model/general/sequential.py`).
 
 A network's numbers do not depend, to the bit, on its neighbours or its place. On a CPU that rests on MKL's strict mode
 (`model/__init__.py`), in which neither the address of a matrix nor the number of threads changes a product. Two rules
 cover what the mode leaves open, since small products are other routines', which round differently: no product of the
-first layer has fewer than `NARROWEST` columns (`model/network/first_layer.py`), and none is of a single image
+first layer has fewer than `NARROWEST` columns (`model/network/first_layer.py`), and none is of a single sample
 (`model/cpu/panels.py`). On a GPU every kernel works in tiles of a fixed size.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 from subprocess import CalledProcessError
 from typing import Protocol
 
@@ -22,13 +24,14 @@ import torch
 from torch import Tensor
 
 from model.cpu.panels import Panels
-from model.data.dataset import Samples
-from model.data.mnist import Images
+from model.data.samples import Samples
 from model.errors import first_line
 from model.general.member import GeneralMember
 from model.general.sequential import Sequential
-from model.network.member import BaseMember, Member, packed_weights
+from model.network.member import BaseMember, Member, plain_member
 from model.network.mlp import MLP
+from model.network.plain import recognised
+from model.network.update import Rule
 from model.seeds import derive
 
 ARTICLE_BATCH = 1028  # as printed in the article
@@ -50,13 +53,14 @@ class Program(Protocol):
 class Fleet:
     """Trains its members, an epoch at a time; they come and go between epochs."""
 
-    images: Images | Samples  # the training set: images for MLPs, samples for any other network
+    images: Samples  # the training set
     order_seed: int  # with the clock, the order of every epoch
     batch: int = ARTICLE_BATCH
     clock: int = 0  # epochs trained so far
     number: int = 0  # among the fleets of one order seed
     members: list[BaseMember] = field(default_factory=list, init=False)
-    _program: Program | None = field(default=None, init=False)  # None when members have come or gone
+    _programs: list[tuple[Program, Sequence[BaseMember]]] | None = field(default=None, init=False)  # None when members
+    # have come or gone
     _ahead: tuple[int, Tensor] | None = field(default=None, init=False)  # a clock, and the order of the epoch after it
 
     @property
@@ -73,25 +77,27 @@ class Fleet:
     def attach(self, member: BaseMember) -> None:
         """Take in a network that left this or another fleet of the device; it goes on as if it had not been away."""
         self.members.append(member)
-        self._program = None
+        self._programs = None
 
     def detach(self, member: BaseMember) -> None:
         """Take a network out; the member keeps its weights and Adam's state, and may be attached again."""
         self.members.remove(member)
         member.copy_state()
-        self._program = None
+        self._programs = None
 
     def train_epoch(self) -> None:
         """Train every member for one epoch, ordered by seed and clock; update its age, loss and last batch."""
-        if self._program is None:
-            self._program = program(self.members, self.images, self.batch)
-        self._program.train(self._order(self.clock))
+        if self._programs is None:
+            self._programs = list(programs(self.members, self.images, self.batch))
+        for program, _ in self._programs:
+            program.train(self._order(self.clock))
         self._ahead = (self.clock + 1, self._order(self.clock + 1))  # while a GPU trains
-        figures = self._program.figures()  # the epoch's only synchronisation
-        for member in self.members:
-            member.loss, *last = figures[member.slot]
-            member.last_batch = (last[0], last[1])
-            member.record_epoch(self.number, self.clock, torch.get_num_threads())
+        for program, members in self._programs:
+            figures = program.figures()  # the epoch's only synchronisation
+            for member in members:
+                member.loss, *last = figures[member.slot]
+                member.last_batch = (last[0], last[1])
+                member.record_epoch(self.number, self.clock, torch.get_num_threads())
         self.clock += 1
 
     def _order(self, clock: int) -> Tensor:
@@ -102,29 +108,45 @@ class Fleet:
 
 def mlp_member(model: MLP, lr: float, device: torch.device) -> Member:
     """Return an MLP with Adam at this learning rate, on the device."""
-    values = [value.to(device) for value in packed_weights(model)]
-    grads, moments, squares = ([torch.zeros_like(value) for value in values] for _ in range(3))
-    return Member(model.config, lr, values, grads, moments, squares, torch.zeros((), device=device))
+    config = recognised(model)
+    assert config is not None
+    return plain_member(model, config, Rule(lr), "cross_entropy", device)
 
 
-def program(members: Sequence[BaseMember], data: Images | Samples, batch: int) -> Program:
-    """Return what trains these members: MLPs on images side by side, any networks on samples one after the other."""
-    mlps = [member for member in members if isinstance(member, Member)]
+def programs(
+    members: Sequence[BaseMember], samples: Samples, batch: int
+) -> Iterator[tuple[Program, Sequence[BaseMember]]]:
+    """Yield what trains these members, and whom of them."""
+    plain, make = [member for member in members if isinstance(member, Member)], program_on(samples.device)
+    by_kernels = [member for member in plain if make is not Panels and _is_the_articles(member)]
+    if by_kernels:
+        yield make(by_kernels, samples, batch), by_kernels
+    rest = sorted((member for member in plain if member not in by_kernels), key=_loss)
+    for _, same in groupby(rest, key=_loss):
+        alike = list(same)
+        yield Panels(alike, samples, batch), alike
     others = [member for member in members if isinstance(member, GeneralMember)]
-    if isinstance(data, Samples) and not mlps:
-        return Sequential(others, data, batch)
-    if isinstance(data, Images) and not others:
-        return program_on(data.device)(mlps, data, batch)
-    raise TypeError("MLPs of the fast fleet train on images, all other networks on samples")
+    if others:
+        yield Sequential(others, samples, batch), others
 
 
-def program_on(device: torch.device) -> Callable[[Sequence[Member], Images, int], Program]:
-    """Return what trains a fleet of MLPs on a device."""
+def _loss(member: Member) -> str:
+    return member.criterion
+
+
+def _is_the_articles(member: Member) -> bool:
+    """Whether a member is the article's network and trains as the article does, but for the width and the rate."""
+    trains = (member.criterion, member.rule) == ("cross_entropy", Rule(member.rule.lr))
+    return member.config.is_the_articles and trains
+
+
+def program_on(device: torch.device) -> Callable[[Sequence[Member], Samples, int], Program]:
+    """Return what trains a fleet of the article's networks on a device."""
     return (_fused() if device.type == "cuda" else None) or Panels
 
 
 @cache
-def _fused() -> Callable[[Sequence[Member], Images, int], Program] | None:
+def _fused() -> Callable[[Sequence[Member], Samples, int], Program] | None:
     """Return what trains a fleet on a GPU, or None, with a warning, where its kernels cannot be compiled."""
     try:
         from model.gpu.fused import Fused, ready  # noqa: PLC0415  # Triton is not there where there is no GPU

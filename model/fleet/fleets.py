@@ -17,8 +17,7 @@ from types import TracebackType
 
 import torch
 
-from model.data.dataset import Samples
-from model.data.mnist import Images
+from model.data.samples import Samples
 from model.fleet.fleet import ARTICLE_BATCH, Fleet
 from model.threads import using
 
@@ -45,7 +44,7 @@ class Fleets:
 
     def __init__(
         self,
-        images: Images | Samples,
+        images: Samples,
         order_seed: int,
         batch: int = ARTICLE_BATCH,
         after: Callable[[Fleet], None] | None = None,
@@ -65,8 +64,6 @@ class Fleets:
         if self.images.device.type == "cpu":
             count = min(AT_ONCE, self._threads)
             torch.set_num_threads(self._threads // count)
-            if isinstance(self.images, Images):
-                _ = self.images.lit  # made now, since several fleets would each make it
         self._pool = ThreadPoolExecutor(count)
         self._tasks = [FleetTask(self.fleet(number)) for number in range(count)]
         return self

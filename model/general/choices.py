@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from model.errors import NetworkError
+from model.network.scoring import accuracy
 
 Direction = Literal["maximize", "minimize"]
 Setting = float | str
@@ -118,13 +119,6 @@ class Metric:
 # torchmetrics is imported where it is used: see model/__init__.py.
 
 
-def _accuracy(outputs: Tensor, targets: Tensor) -> float:
-    from torchmetrics.functional.classification import multiclass_accuracy  # noqa: PLC0415
-
-    share = multiclass_accuracy(outputs, targets, outputs.shape[1], average="micro").item()
-    return round(share * len(targets)) / len(targets)  # torchmetrics divides in float32
-
-
 def _f1(outputs: Tensor, targets: Tensor) -> float:
     from torchmetrics.functional.classification import multiclass_f1_score  # noqa: PLC0415
 
@@ -164,7 +158,7 @@ _LOSSES: dict[str, tuple[bool, Callable[..., Tensor]]] = {  # whether of classes
     "l1": (False, nn.functional.l1_loss),
 }
 _METRICS: dict[str, tuple[bool, Direction, Callable[[Tensor, Tensor], float]]] = {
-    "accuracy": (True, "maximize", _accuracy),
+    "accuracy": (True, "maximize", accuracy),
     "f1": (True, "maximize", _f1),
     "auroc": (True, "maximize", _auroc),
     "mean_squared_error": (False, "minimize", _mean_squared_error),

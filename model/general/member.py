@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ class GeneralMember(BaseMember):
     generator: torch.Generator  # on the network's device
     draws: bool  # elsewhere than in dropout layers
     size: int
+    trainer: ClassVar[str] = "general"
 
     @property
     def units(self) -> int:

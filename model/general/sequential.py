@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from model.data.dataset import Samples
+from model.data.samples import Samples
 from model.errors import NetworkError
 from model.general.member import GeneralMember
 from model.general.memory import memory_errors

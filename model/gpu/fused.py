@@ -14,7 +14,7 @@ import torch
 import triton
 from torch import Tensor
 
-from model.data.mnist import Images
+from model.data.samples import Samples
 from model.gpu import kernels
 from model.gpu.graph import Replay, cuda_graph
 from model.network.member import CLASSES, INPUTS, Member
@@ -58,8 +58,8 @@ class Fused:
     Made for CUDA. On a CPU it runs where Triton interprets its kernels, for tests.
     """
 
-    def __init__(self, members: Sequence[Member], images: Images, batch: int) -> None:
-        device, samples = images.pixels.device, len(images)
+    def __init__(self, members: Sequence[Member], images: Samples, batch: int) -> None:
+        device, samples = images.device, len(images)
         self.images, self.batch, self.rest = images, min(batch, samples), samples % min(batch, samples)
         self.members = sorted(members, key=lambda member: member.units)
         widths = [triton.cdiv(member.units, ALIGN) * ALIGN for member in self.members]
@@ -122,7 +122,7 @@ class Fused:
             for view, value in zip(views, theirs, strict=True):
                 view.copy_(value)
             theirs[:] = views
-        self.rates[start : start + width], self.counts[start : start + width] = member.lr, member.steps
+        self.rates[start : start + width], self.counts[start : start + width] = member.rule.lr, member.steps
         member.steps, member.slot = self.counts[start], slot
 
     def _play(self, size: int) -> None:
@@ -138,7 +138,7 @@ class Fused:
         self.counts += 1
 
         kernels.gather[size,](
-            self.images.pixels, self.images.labels, self.order, self.cursor, self.pixels, self.labels, BLOCK=1024
+            self.images.pixels, self.images.targets, self.order, self.cursor, self.pixels, self.labels, BLOCK=1024
         )
         kernels.first[rows, columns](self.pixels, v.w1, first, size, units, plane, **how)
         kernels.hidden[rows, tiles](first, v.w2, v.b2, second, self.tiles, size, units, stride, plane, **how)

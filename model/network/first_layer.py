@@ -5,7 +5,7 @@ are, image by image and pixel by pixel, and the products are sums of a table's r
 `embedding_bag`, whose kernels (FBGEMM) are made for the machine at hand. Those in the middle of an image are lit so
 often that a plain product takes less time. Elsewhere, where shapes should stay, all of it is a plain product.
 
-A table has a row for each input, or each image, and a column for each unit. The 785th input is always 1: the weights
+A table has a row for each input, or each sample, and a column for each unit. The last input is always 1: the weights
 beside it are the bias.
 """
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, pad
 
-from model.data.mnist import Images
+from model.data.samples import Samples
 
 NARROWEST = 16  # columns of a table: with 8 or fewer MKL rounds differently
 
@@ -27,33 +27,34 @@ class Products(Protocol):
     """The products of a minibatch's inputs, as fractions, with a table."""
 
     def of_weights(self, table: Tensor) -> Tensor:
-        """Return inputs times weights `(785, n)`: `(batch, n)`."""
+        """Return inputs times weights `(inputs + 1, n)`: `(batch, n)`."""
 
     def of_gradient(self, table: Tensor) -> Tensor:
-        """Return the transposed inputs times a gradient `(batch, n)`: that of the weights, `(785, n)`."""
+        """Return the transposed inputs times a gradient `(batch, n)`: that of the weights,
+        `(inputs + 1, n)`."""
 
 
-def products(images: Images, index: Tensor) -> Products:
-    """Return the products with a minibatch as they are fastest on the images' device."""
-    if index.device.type == "cpu":
-        lit = images.lit
+def products(samples: Samples, index: Tensor) -> Products:
+    """Return the products with a minibatch as they are fastest on the samples' device."""
+    if samples.are_bytes and index.device.type == "cpu":
+        lit = samples.lit
         often = lit.often.index_select(0, index).float().div_(255)
         return Sparse(lit.where, often, lit.seldom[index.numpy()])
-    return Dense(pad(images.pixels[index].float().div_(255), (0, 1), value=1.0))
+    return Dense(pad(samples.inputs_at(index), (0, 1), value=1.0))
 
 
-def outputs(layer: nn.Linear, images: Images, chunk: int) -> Iterator[Tensor]:
-    """Yield what a first layer makes of the images in their order, `(chunk, units)`; the last may be fewer."""
+def outputs(layer: nn.Linear, samples: Samples, chunk: int) -> Iterator[Tensor]:
+    """Yield what a first layer makes of the samples in their order, `(chunk, units)`; the last may be fewer."""
     weights = torch.cat([layer.weight.T, layer.bias[None]])
-    for index in torch.split(torch.arange(len(images), device=weights.device), chunk):
-        yield products(images, index).of_weights(weights)
+    for index in torch.split(torch.arange(len(samples), device=weights.device), chunk):
+        yield products(samples, index).of_weights(weights)
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Over all pixels."""
+    """Over all inputs."""
 
-    inputs: Tensor  # (batch, 785) float32
+    inputs: Tensor  # (batch, inputs + 1) float32
 
     def of_weights(self, table: Tensor) -> Tensor:
         """See `Products`."""
@@ -73,7 +74,7 @@ class Sparse:
 
     where: Tensor  # int64 (k,), the inputs that are often lit
     often: Tensor  # (batch, k) float32
-    seldom: Any  # a sparse matrix of SciPy's, bytes (batch, 785): the others
+    seldom: Any  # a sparse matrix of SciPy's, bytes (batch, inputs + 1): the others
 
     def of_weights(self, table: Tensor) -> Tensor:
         """See `Products`."""

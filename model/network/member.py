@@ -1,17 +1,22 @@
-"""One network's place in a fleet: its weights, its learning rate, its Adam state, its age and where it trained.
+"""One network's place in a fleet: its weights, its optimizer and that one's state, its age and where it trained.
 
-Conventions: the first layer's weights are `(in, out)`, its bias the 785th row; the other layers' are `(out, in)`.
+Conventions: the first layer's weights are `(in, out)`, its bias the row below them; the other layers' are `(out, in)`.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from model.network.mlp import MLP, MLPConfig
+from model.network.dropout import Noise
+from model.network.plain import PlainMLP, linear_layers
+from model.network.update import Rule
 
-INPUTS, CLASSES = 784, 10
+INPUTS, CLASSES = 784, 10  # of the article's network
+FLOPS_OF_A_UNIT = 2 * 2 * INPUTS  # of a training step for an image, in the first layer of that network
 
 
 @dataclass
@@ -30,6 +35,7 @@ class BaseMember(ABC):
 
     loss: float = float("nan")  # mean training loss over the last epoch's samples, each before its own update
     last_batch: tuple[float, float] = (float("nan"), float("nan"))  # accuracy and loss of the epoch's last batch
+    trainer: ClassVar[str]  # "fleet", for plain MLPs, or "general"
     slot: int = -1  # index of its figures in its fleet's program
     segments: list[Segment] = field(default_factory=list)  # with the fleets' seed they name every minibatch seen
 
@@ -67,15 +73,20 @@ class BaseMember(ABC):
 
 @dataclass(eq=False)
 class Member(BaseMember):
-    """An MLP's place in a fleet."""
+    """A plain MLP's place in a fleet."""
 
-    config: MLPConfig
-    lr: float
-    values: list[Tensor]  # w1 (785, h), w2 (h, h), b2 (h, 1), w3 (10, h), b3 (10, 1); views once packed, but w1
-    grads: list[Tensor]  # the same shapes, as are Adam's moments
+    config: PlainMLP
+    rule: Rule
+    criterion: str  # cross_entropy, mse or l1
+    template: nn.Module  # what its network looks like, without its weights
+    values: list[Tensor]  # w1 (inputs + 1, h), then w (out, in) and b (out, 1) of each layer; views once packed, but w1
+    grads: list[Tensor]  # the same shapes, as are the optimizer's moments
     moments: list[Tensor]
     squares: list[Tensor]
-    steps: Tensor  # () float32, Adam's count
+    steps: Tensor  # () float32, the optimizer's count
+    noise: Noise | None = None  # where it has dropout
+    drawn: list[Tensor] = field(default_factory=list)  # from it, for the minibatch under way
+    trainer: ClassVar[str] = "fleet"
 
     @property
     def parameters(self) -> int:
@@ -84,54 +95,66 @@ class Member(BaseMember):
 
     @property
     def units(self) -> int:
-        """Its width."""
-        return self.config.hidden_units
+        """Its width, if it is the article's network; else that of a first layer of the article's, and no more, of as
+        much arithmetic."""
+        return self.config.hidden[0] if self.config.is_the_articles else units_of(self.config.flops)
 
     def copy_state(self) -> None:
         """Make all that is its own independent of the fleet it was in."""
         for group in (self.values, self.moments, self.squares):
             group[:] = [value.clone() for value in group]
-        self.steps = self.steps.clone()
+        self.steps, self.drawn = self.steps.clone(), []
 
-    def network(self) -> MLP:
-        """Return a copy of its weights as a plain module on the same device."""
-        w1, w2, b2, w3, b3 = self.values
-        with torch.device("meta"):  # no initial weights to be drawn, only to be overwritten
-            model = MLP(self.config)
-        model.to_empty(device=w1.device)
-        weights = [w1[:INPUTS].T, w1[INPUTS], w2, b2[:, 0], w3, b3[:, 0]]
+    def network(self) -> nn.Module:
+        """Return a copy of its weights as a plain module on the same device, as it is when it does not train."""
+        model = copy.deepcopy(self.template).to_empty(device=self.values[0].device)
+        w1, *above = self.values
+        packed = [w1[:-1].T, w1[-1], *(value if number % 2 == 0 else value[:, 0] for number, value in enumerate(above))]
         with torch.no_grad():
-            for own, packed in zip(model.parameters(), weights, strict=True):
-                own.copy_(packed)
+            for layer, weight, bias in zip(linear_layers(model), packed[::2], packed[1::2], strict=True):
+                layer.weight.copy_(weight)
+                layer.bias.copy_(bias)
         return model
 
     def update(self) -> None:
-        """Take one step of Adam at PyTorch's defaults: the kernel behind `torch.optim.Adam(fused=True)`.
+        """Take a step of its optimizer."""
+        self.rule.take(self.values, self.grads, self.moments, self.squares, self.steps)
 
-        Called by itself, since the optimizer around it costs six times the kernel at this size. Its rounding depends
-        on a tensor's own shape alone, not on what lies beside it in memory.
-        """
-        self.steps += 1
-        counts = [self.steps] * len(self.values)
-        torch._fused_adam_(
-            self.values,
-            self.grads,
-            self.moments,
-            self.squares,
-            [],
-            counts,
-            lr=self.lr,
-            beta1=0.9,
-            beta2=0.999,
-            eps=1e-8,
-            weight_decay=0.0,
-            amsgrad=False,
-            maximize=False,
-        )
+    def draw(self, samples: int) -> None:
+        """Draw the masks of a minibatch, if it has dropout."""
+        if self.noise is not None:
+            self.drawn = self.noise.draw(samples)
 
 
-def packed_weights(model: MLP) -> list[Tensor]:
-    """Copy a network's weights into tensors of their own, in the order of `Member.values`."""
-    first = torch.cat([model.input.weight.T, model.input.bias[None]])
-    above = (model.hidden.weight, model.hidden.bias[:, None], model.output.weight, model.output.bias[:, None])
-    return [first.detach(), *(value.detach().clone() for value in above)]
+def units_of(flops: int) -> int:
+    """Return the units of the article's first layer that take as many operations in a training step, 1 at least."""
+    return max(1, round(flops / FLOPS_OF_A_UNIT))
+
+
+def plain_member(
+    network: nn.Module,
+    config: PlainMLP,
+    rule: Rule,
+    criterion: str,
+    device: torch.device,
+    *,
+    generator: torch.Generator | None = None,
+) -> Member:
+    """Return a network that is a plain MLP as a member for a fleet of a device; masks are drawn from the generator."""
+    values = [value.to(device) for value in packed_weights(network)]
+    grads, moments, squares = ([torch.zeros_like(value) for value in values] for _ in range(3))
+    steps, template = torch.zeros((), device=device), copy.deepcopy(network).to("meta").eval()
+    noise = None
+    if any(config.dropout):
+        drops = zip(config.hidden, config.dropout, strict=True)
+        noise = Noise(generator or torch.Generator(device), [width if rate else 0 for width, rate in drops])
+    return Member(config, rule, criterion, template, values, grads, moments, squares, steps, noise)
+
+
+def packed_weights(network: nn.Module) -> list[Tensor]:
+    """Copy a plain MLP's weights into tensors of their own, in the order of `Member.values`."""
+    first, *above = linear_layers(network)
+    packed = [torch.cat([first.weight.T, first.bias[None]])]
+    for layer in above:
+        packed += [layer.weight, layer.bias[:, None]]
+    return [value.detach().clone() for value in packed]

@@ -1,17 +1,22 @@
-"""How a network is scored."""
+"""How a network is scored: as a plain module, as it is when it does not train."""
 
+import copy
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from model.data.mnist import Images
+from model.data.samples import Samples
 from model.network.first_layer import outputs
-from model.network.member import CLASSES
-from model.network.mlp import MLP
+from model.network.plain import layers_above_the_first, linear_layers, recognised
 
-CHUNK = 2_000  # images scored at once: a fixed shape, so that a score never depends on how it was asked for
+CHUNK = 2_000  # samples scored at once: a fixed shape, so that a score never depends on how it was asked for
 BEFORE_SAMPLES = 30  # the article looks at 30 training samples before it trains
+LossSum = Callable[[Tensor, Tensor], Tensor]
+"""Of outputs and targets: the sum of the samples' losses, ()."""
+Metric = Callable[[Tensor, Tensor], float]
+"""Of all outputs and targets."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,41 @@ class Score:
 
 
 @torch.no_grad()
-def evaluate(model: MLP, images: Images) -> Score:
-    """Score a network on every image; never a mean of batch accuracies, which a ragged last batch would skew."""
-    from torchmetrics.classification import MulticlassAccuracy  # noqa: PLC0415  # see model/__init__.py
+def score(network: nn.Module, samples: Samples, loss: LossSum, metric: Metric) -> Score:
+    """Score a network on every sample; never a mean over batches, which a ragged last one would skew."""
+    if network.training:
+        network = copy.deepcopy(network).eval()
+    targets, total = samples.targets.split(CHUNK), 0.0  # type: ignore[no-untyped-call]
+    found = []
+    for answers, right in zip(_outputs(network, samples), targets, strict=True):
+        found.append(answers)
+        total += loss(answers, right).item()
+    return Score(metric(torch.cat(found), samples.targets), total / len(samples))
 
-    accuracy = MulticlassAccuracy(num_classes=CLASSES, average="micro").to(images.pixels.device)
-    loss = torch.zeros((), dtype=torch.float64 if images.pixels.device.type != "mps" else None)
-    loss = loss.to(images.pixels.device)
-    for start, first in zip(range(0, len(images), CHUNK), outputs(model.input, images, CHUNK), strict=True):
-        labels, logits = images.labels[start : start + CHUNK], model.above(first)
-        accuracy.update(logits, labels)
-        loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
-    right = round(accuracy.compute().item() * len(images))  # torchmetrics divides in float32
-    return Score(right / len(images), loss.item() / len(images))
+
+def evaluate(network: nn.Module, samples: Samples) -> Score:
+    """Return the accuracy and the mean cross-entropy."""
+    return score(network, samples, _summed_cross_entropy, accuracy)
+
+
+def accuracy(outputs: Tensor, targets: Tensor) -> float:
+    """Return the share of right answers."""
+    from torchmetrics.functional.classification import multiclass_accuracy  # noqa: PLC0415  # see model/__init__.py
+
+    share = multiclass_accuracy(outputs, targets, outputs.shape[1], average="micro").item()
+    return round(share * len(targets)) / len(targets)  # torchmetrics divides in float32
+
+
+def _summed_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(outputs, targets, reduction="sum")
+
+
+def _outputs(network: nn.Module, samples: Samples) -> Iterator[Tensor]:
+    """Yield what a network answers, by parts; of bytes a plain MLP's first layer as in training."""
+    if samples.are_bytes and recognised(network) is not None:
+        above = layers_above_the_first(network)
+        for first in outputs(linear_layers(network)[0], samples, CHUNK):
+            yield above(first)
+    else:
+        for inputs in samples.inputs.split(CHUNK):  # type: ignore[no-untyped-call]
+            yield network(inputs)

@@ -10,20 +10,20 @@ import time
 import torch
 from torch import nn
 
-from model.data.mnist import Images
+from model.data.samples import Samples
 from model.network.mlp import MLPConfig, initialised
 from model.seeds import derive
 
 
-def epoch_seconds(width: int, images: Images, batch: int, seed: int = 0) -> float:
+def epoch_seconds(width: int, images: Samples, batch: int, seed: int = 0) -> float:
     """Train a fresh network of this width for one epoch, and return the seconds it took."""
-    device = images.pixels.device
+    device = images.device
     model = initialised(MLPConfig(width), derive(seed, "timing", width)).to(device)
     adam = torch.optim.Adam(model.parameters(), lr=0.001, fused=True)
     _wait(device)
     start = time.perf_counter()
     for first in range(0, len(images), batch):
-        pixels, labels = images.pixels[first : first + batch], images.labels[first : first + batch]
+        pixels, labels = images.pixels[first : first + batch], images.targets[first : first + batch]
         adam.zero_grad()
         nn.functional.cross_entropy(model(pixels.float().div_(255)), labels).backward()  # type: ignore[no-untyped-call]
         adam.step()

@@ -1,15 +1,12 @@
-"""A trained network as one safetensors file: its weights, and all that is needed to use them.
+"""A trained network as one safetensors file: the tensors of its `state_dict`, and text beside them.
 
-The file carries text beside the tensors: `format`, the network's `config`, the `normalisation` its pixels need, and
-whatever the caller adds. Reading it runs no code, unlike a pickle.
+The text is `format` and whatever the caller adds. Reading a file runs no code, unlike a pickle.
 """
 
-import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -18,54 +15,30 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from model.errors import WeightsError, first_line
-from model.network.mlp import MLP, MLPConfig
 
-FORMAT = "sweetspot-mlp-1"
-GENERAL = "sweetspot-general-1"  # of any network: tensors by the names of its state_dict
-NORMALISATION = {"pixels": "0 is background, 255 is ink", "divide_by": 255}
-"""What a network expects: the article scales to 0..1 and does nothing else."""
+FORMAT = "sweetspot-general-1"
+OLDER = "sweetspot-mlp-1"  # of a class of ours, whose layers had names; now they have places in an `nn.Sequential`
+PLACES = {"input": "0", "hidden": "2", "output": "4"}
 
 
-def encode(model: MLP, **notes: str) -> bytes:
-    """Return a network as the bytes of a safetensors file, with `notes` beside what is always there."""
-    always = {
-        "format": FORMAT,
-        "config": json.dumps(asdict(model.config)),
-        "normalisation": json.dumps(NORMALISATION),
-    }
-    return to_bytes(_tensors(model), {**notes, **always})
-
-
-def encode_state(network: nn.Module, **notes: str) -> bytes:
-    """Return the weights and buffers of any network as the bytes of a safetensors file, with `notes` beside them."""
-    return to_bytes(_tensors(network), {**notes, "format": GENERAL})
-
-
-def save(model: MLP, path: Path, **notes: str) -> None:
-    """Write a network to a file. Raises `OSError`."""
-    write(path, encode(model, **notes))
-
-
-def save_state(network: nn.Module, path: Path, **notes: str) -> None:
-    """Write the weights and buffers of any network to a file. Raises `OSError`."""
-    write(path, encode_state(network, **notes))
-
-
-def load(path: Path) -> tuple[MLP, dict[str, str]]:
-    """Return the network in a file, on the CPU, and the text that lies beside it.
-
-    Raises `WeightsError` for a file that is missing, cut short, or not one of ours.
-    """
-    tensors, notes = read(path)
-    with _refused(path):
-        return _network(notes, tensors), notes
+def encode(network: nn.Module, **notes: str) -> bytes:
+    """Return the weights and buffers of a network as the bytes of a safetensors file, with `notes` beside them."""
+    return to_bytes(_tensors(network), {**notes, "format": FORMAT})
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors of a file by name, on the CPU, and the text that lies beside them. Raises `WeightsError`."""
+    """Return the tensors of a file by name, on the CPU, and the text that lies beside them.
+
+    Raises `WeightsError` for a file that is missing, cut short, or not one of ours.
+    """
     with _refused(path), safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-        return tensors, dict(file.metadata() or {})
+        notes = dict(file.metadata() or {})
+        if notes.get("format") == OLDER:
+            return {_placed(name): tensor for name, tensor in tensors.items()}, notes
+        if notes.get("format") != FORMAT:
+            raise ValueError(f"its format is {notes.get('format')!r}, not {FORMAT!r}")
+        return tensors, notes
 
 
 def write(path: Path, content: bytes) -> None:
@@ -82,6 +55,11 @@ def write(path: Path, content: bytes) -> None:
         raise
 
 
+def _placed(name: str) -> str:
+    layer, _, kind = name.partition(".")
+    return f"{PLACES[layer]}.{kind}"
+
+
 @contextmanager
 def _refused(path: Path) -> Iterator[None]:
     try:
@@ -96,14 +74,3 @@ def _tensors(network: nn.Module) -> dict[str, Tensor]:
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in network.state_dict().items()
     }
-
-
-def _network(notes: Mapping[str, str], tensors: Mapping[str, Tensor]) -> MLP:
-    if notes.get("format") != FORMAT:
-        raise ValueError(f"its format is {notes.get('format')!r}, not {FORMAT!r}")
-    if json.loads(notes["normalisation"]) != NORMALISATION:
-        raise ValueError("it wants another normalisation")
-    with torch.device("meta"):  # no draw from the global generator, and no memory before the shapes are checked
-        model = MLP(MLPConfig(**json.loads(notes["config"])))
-    model.load_state_dict(dict(tensors), assign=True)
-    return model.requires_grad_(False)

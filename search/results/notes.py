@@ -8,7 +8,7 @@ import hashlib
 import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 from optuna import Study
@@ -16,13 +16,12 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from optuna_dashboard import save_plotly_graph_object
 
-from model.data.mnist import Images
+from model.data.dataset import Dataset
 from model.fleet.family import Family
-from model.network.mlp import MLP
 from search.errors import NotFoundError
 from search.results.display import Display
 from search.results.drawing import Picture
-from search.results.predictions import prediction_grid
+from search.results.predictions import has_pictures, prediction_grid
 from search.results.search_figures import search_figures
 from search.results.summary import curve_text, width_curve
 from search.results.verdict_figures import verdict_figures
@@ -38,12 +37,12 @@ _log = logging.getLogger(__name__)
 LAST = "sweetspot:note:"  # study attribute: a hash of the note that we wrote last
 
 
-def publish_run(artifacts: Artifacts, data: Any, family: Family, found: Findings | None) -> None:
+def publish_run(artifacts: Artifacts, data: Dataset, family: Family, found: Findings | None) -> None:
     """Publish what a run has found; `found` is None unless it is confirmed. Never raises."""
     try:
-        publish_grids(artifacts, data.validation, family, "validation")
+        publish_grids(artifacts, data, family, "validation")
         if found is not None:  # all is chosen: the test images may be looked at
-            publish_grids(artifacts, data.test, family, "test")
+            publish_grids(artifacts, data, family, "test")
         publish_all(artifacts.storage, artifacts.study, found)
     except (OSError, StorageInternalError) as error:
         _log.warning("notes, plots and pictures are not all written: %s", error)
@@ -75,20 +74,21 @@ def _findings(storage: Storage, study: Study) -> Findings | None:
         return None
 
 
-def publish_grids(artifacts: Artifacts, images: Images, family: Family, which: str) -> None:
+def publish_grids(artifacts: Artifacts, data: Dataset, family: Family, which: Literal["validation", "test"]) -> None:
     """Attach the grid of predictions of baseline and best, where their weights are here and no such grid is yet.
 
-    `which` names the images, for title and file name. Test images only for figures that choose nothing any more.
-    Raises `OSError`.
+    Of data that are pictures. Test pictures only for figures that choose nothing any more. Raises `OSError`.
     """
+    if not has_pictures(data):
+        return
     name = f"predictions-{which}.png"
     for trial, _ in _marks(read_state(artifacts.storage, artifacts.study)):
         model = None if artifacts.files(trial, name) else artifacts.weights(trial, family)
-        if not isinstance(model, MLP):  # the article's pictures are of its own networks
+        if model is None:
             continue
         with TemporaryDirectory() as scratch:
             path = Path(scratch) / name
-            prediction_grid(model, images, path, f"trial {trial.number}, first {which} images")
+            prediction_grid(model, data, which, path, f"trial {trial.number}, first {which} pictures")
             artifacts.add(trial_key(trial), name, path.read_bytes(), finished=True)
 
 

@@ -1,36 +1,51 @@
 """Pictures of predictions, as the article draws them."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib as mpl
 
 mpl.use("Agg")  # draws into files, with or without a screen
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor, nn
 
-from model.data.mnist import Images
-from model.network.mlp import MLP
+from model.data.dataset import Dataset
 
 ROWS, COLUMNS = 2, 3
 
 
-def prediction_grid(model: MLP, images: Images, path: Path, title: str | None = None) -> None:
-    """Save the article's 2 x 3 grid of the first six images, titled `Pred / True`, green when right, red when wrong.
+def has_pictures(data: Dataset) -> bool:
+    """Say whether the inputs of some data are pictures of classes: grey ones, or red, green and blue."""
+    side = len(data.shape) == 2 or (len(data.shape) == 3 and data.shape[0] in {1, 3})
+    return side and data.classes is not None
 
-    Model and images may be on different devices. The format follows the suffix of `path`. Raises `OSError` where it
+
+def prediction_grid(
+    network: nn.Module, data: Dataset, part: Literal["validation", "test"], path: Path, title: str | None = None
+) -> None:
+    """Save a 2 x 3 grid of a part's first pictures, titled `Pred / True`, green when right, red when wrong.
+
+    Network and data may be on different devices. The format follows the suffix of `path`. Raises `OSError` where it
     cannot be written.
     """
-    count = ROWS * COLUMNS
-    pixels, labels = images.pixels[:count], images.labels[:count].tolist()
+    samples = getattr(data, part).first(ROWS * COLUMNS)
+    names = data.class_names or ()
     with torch.no_grad():
-        inputs = pixels.float().div_(255).to(next(model.parameters()).device)
-        predicted = model(inputs).argmax(1).tolist()
+        predicted = network(samples.inputs.to(next(network.parameters()).device)).argmax(1).tolist()
     figure = Figure(figsize=(6, 4.4), layout="constrained")
     if title:
         figure.suptitle(title)
-    grid = figure.subplots(ROWS, COLUMNS)
-    for axes, image, guess, label in zip(grid.flat, pixels.cpu(), predicted, labels, strict=True):
-        axes.imshow(image.view(28, 28).numpy(), cmap="gray")
-        axes.set_title(f"Pred: {guess} / True: {label}", color="green" if guess == label else "red")
-        axes.set_axis_off()
+    shown = zip(samples.inputs.cpu(), predicted, samples.targets.tolist(), strict=True)
+    for axes, (picture, guess, label) in zip(figure.subplots(ROWS, COLUMNS).flat, shown, strict=False):
+        _draw(axes, picture.view(data.shape))
+        axes.set_title(f"Pred: {names[guess]} / True: {names[label]}", color="green" if guess == label else "red")
     figure.savefig(path, dpi=150)
+
+
+def _draw(axes: Any, picture: Tensor) -> None:
+    if picture.dim() == 2:
+        axes.imshow(picture.numpy(), cmap="gray")
+    else:
+        axes.imshow(picture.permute(1, 2, 0).numpy(), cmap="gray")
+    axes.set_axis_off()

@@ -20,9 +20,8 @@ from optuna.trial import FrozenTrial
 from torch import nn
 
 from model.errors import NetworkError, WeightsError
-from model.fleet.family import MLPS, Family
-from model.network.mlp import MLP
-from model.network.weights import encode, encode_state, load, read, write
+from model.fleet.family import Family
+from model.network.weights import encode, read, write
 from search.store.storage import Storage
 from search.store.url import is_file
 from search.training.engine import Run
@@ -112,12 +111,10 @@ class Artifacts:
     def _encoded(self, model: nn.Module, number: int, params: Mapping[str, Any], figures: Mapping[str, Any]) -> bytes:
         trial = json.dumps({"study": self.study.study_name, "number": number, "params": dict(params)})
         notes = {"trial": trial, "identity": _identity(figures)}
-        return encode(model, **notes) if isinstance(model, MLP) else encode_state(model, **notes)
+        return encode(model, **notes)
 
 
 def _loaded(path: Path, trial: FrozenTrial, family: Family) -> tuple[nn.Module, dict[str, str]]:
-    if family is MLPS:
-        return load(path)
     weights, notes = read(path)
     return family.restored(trial.params, weights), notes
 

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import optuna
 import torch
 
+from model.data.samples import Parts
 from model.fleet.family import Scored
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
@@ -94,7 +95,7 @@ class Engine:
     def __init__(
         self,
         store: StudyStore,
-        data: Any,
+        data: Parts,
         capacity: int,
         listener: Listener,
         keep: Keep | None = None,
@@ -290,6 +291,7 @@ class Engine:
         train, spec = self.family.score(run.member.network(), self.train_set), self.store.spec
         return {
             "parameters": run.member.parameters,
+            "trainer": run.member.trainer,
             "epochs": run.member.epochs_trained,
             **scores(spec.score_on, train, run.last, spec.measure),
             "gap": train.value - run.last.value,

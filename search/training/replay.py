@@ -10,7 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import t as student
 from torch import nn
 
-from model.fleet.family import Family
+from model.data.samples import Parts, Samples
+from model.fleet.family import Family, Trainer
 from model.fleet.fleet import Fleet
 from model.network.member import BaseMember
 from model.seeds import derive
@@ -70,18 +71,20 @@ def _lack(trial: FrozenTrial, terms: Terms) -> str | None:
 class Recipe:
     """What a study's trials are trained by: a family on data, judged by a metric."""
 
-    data: Any
+    data: Parts
     family: Family
     measure: str = "accuracy"
+    before: Trainer = "fleet"  # how those trials were trained that do not say it
 
-    def sets(self, trial: FrozenTrial) -> tuple[Any, Any]:
+    def sets(self, trial: FrozenTrial) -> tuple[Samples, Samples]:
         """Return what a trial trains on and what it is scored on."""
         return getattr(self.data, trial.user_attrs["train_on"]), getattr(self.data, trial.user_attrs["score_on"])
 
     def member(self, fleet: Fleet, trial: FrozenTrial, seed: int) -> BaseMember:
         """Put a network of a trial's parameters into a fleet."""
         network, device = self.family.build(trial.params, seed), fleet.images.device
-        member = self.family.member(network.to(device), trial.params, seed, device)
+        trainer = trial.user_attrs.get("trainer", self.before)
+        member = self.family.member(network.to(device), trial.params, seed, device, trainer)
         fleet.attach(member)
         return member
 

@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 
-from model.data.dataset import DataSource, open_dataset
+from model.data.dataset import Dataset, DataSource, open_dataset
 from model.data.known import KNOWN, Described
-from model.data.mnist import load
-from model.fleet.family import Family
+from model.fleet.family import Family, Trainer
 from search.errors import NotFoundError, StudyMismatchError
 from search.store.storage import Storage
 from search.store.study import load_study, stored_epochs
@@ -34,12 +33,13 @@ class Opened:
     """A study that can be worked on: what it states, and its data."""
 
     spec: StudySpec
-    data: Any  # `Mnist` or `Dataset`
+    data: Dataset
 
     @property
     def recipe(self) -> Recipe:
         """What its trials are trained by."""
-        return Recipe(self.data, self.spec.family, self.spec.measure)
+        before: Trainer = "general" if self.spec.file else "fleet"  # how trials were trained that do not say it
+        return Recipe(self.data, self.spec.family, self.spec.measure, before)
 
 
 class Catalogue:
@@ -52,14 +52,14 @@ class Catalogue:
         studies: Path | None,
         say: Callable[[str], None],
         *,
-        known: Mapping[Any, Any] | None = None,
+        known: Mapping[Any, Dataset] | None = None,
     ) -> None:
         """`known` are data that are at hand already, by what a study names."""
         self.device = device
         self.data_dir = data_dir
         self.studies = studies
         self.say = say
-        self._data: dict[Any, Any] = {**(known or {})}
+        self._data: dict[Any, Dataset] = {**(known or {})}
 
     def read(self, question: str, *, check: bool = True) -> StudyFile:
         """Return the built-in study of this name, or the file, checked on its data unless that was done.
@@ -73,11 +73,9 @@ class Catalogue:
             check_study_file(file, self.data_of(file), self.device)
         return file
 
-    def data_of(self, file: StudyFile) -> Any:
+    def data_of(self, file: StudyFile) -> Dataset:
         """Return a study's data on the device. A path is relative to the study's file."""
         source = file.study.data
-        if source == "mnist" and file.built_in:
-            return self._once(source, lambda: load(self.data_dir, self.device, self.say))
         if isinstance(source, DataSource) and source.path is not None:
             source = replace(source, path=str(file.path.parent / source.path))
         return self._once(source, lambda: open_dataset(source, self.device, self.data_dir, self.say))
@@ -120,7 +118,7 @@ class Catalogue:
             f"{directory.absolute()}; name the directory that has it by --studies or {DIRECTORY}"
         )
 
-    def _once(self, source: Any, make: Callable[[], Any]) -> Any:
+    def _once(self, source: Any, make: Callable[[], Dataset]) -> Dataset:
         if source not in self._data:
             self._data[source] = make()
         return self._data[source]

@@ -12,7 +12,6 @@ from PIL import Image, ImageFilter
 
 from model.data.digit import read_digit
 from model.errors import PictureError
-from model.fleet.family import MLPS
 from model.network.weights import load
 from search.predict import main
 from search.store.study import open_study
@@ -23,7 +22,7 @@ from search.training.engine import Engine
 from search.training.inference import answer
 from search.training.replay import Recipe, finished_trial, replayed
 from studies.sweet_spot import sweet_spot
-from tests.support.tiny_study import CAPACITY, quiet, storage_at, tiny_mnist, url_of
+from tests.support.tiny_study import CAPACITY, FAMILY, quiet, storage_at, tiny_mnist, url_of
 
 COUNT = 100  # test images a property is checked on
 
@@ -175,10 +174,10 @@ def at(artifact_store) -> list[str]:
 
 def test_kept_weights_are_those_of_a_replay_to_the_bit(artifact_store):
     for trial in ranking(artifact_store.study):
-        stored = artifact_store.weights(trial, MLPS)
+        stored = artifact_store.weights(trial, FAMILY)
         assert stored is not None
         for own, again in zip(
-            stored.parameters(), replayed(trial, Recipe(tiny_mnist(), MLPS)).network.parameters(), strict=True
+            stored.parameters(), replayed(trial, Recipe(tiny_mnist(), FAMILY)).network.parameters(), strict=True
         ):
             assert torch.equal(own, again)
 
@@ -195,7 +194,7 @@ def test_optunas_own_tools_list_the_weights(artifact_store):
 def test_the_command_answers_with_the_best_trial_by_default(artifact_store, picture, capsys):
     document = json.loads(run([str(picture), "--json", *at(artifact_store)], capsys).out)
     best = ranking(artifact_store.study)[0]
-    expected = answer(artifact_store.weights(best, MLPS), read_digit(picture))
+    expected = answer(artifact_store.weights(best, FAMILY), read_digit(picture))
     assert document["trial"] == best.number
     assert document["digit"] == expected.digit
     assert document["probabilities"] == expected.probabilities
@@ -217,8 +216,8 @@ def test_weights_that_do_not_belong_to_the_trial_are_not_used(artifact_store, tm
     moved = Artifacts(artifact_store.storage, artifact_store.study, tmp_path / "moved")
     shutil.copytree(artifact_store.directory, moved.directory)
     shutil.copy(moved.files(other, WEIGHTS)[0], moved.files(best, WEIGHTS)[0])
-    assert moved.weights(best, MLPS) is None
-    assert moved.weights(other, MLPS) is not None
+    assert moved.weights(best, FAMILY) is None
+    assert moved.weights(other, FAMILY) is not None
 
 
 def test_weights_cut_short_are_said_and_not_used(artifact_store, tmp_path, caplog):
@@ -227,16 +226,16 @@ def test_weights_cut_short_are_said_and_not_used(artifact_store, tmp_path, caplo
     shutil.copytree(artifact_store.directory, moved.directory)
     path = moved.files(best, WEIGHTS)[0]
     path.write_bytes(path.read_bytes()[:1000])
-    assert moved.weights(best, MLPS) is None
+    assert moved.weights(best, FAMILY) is None
     assert "holds no weights of ours" in caplog.text
 
 
 def test_a_finished_trial_can_be_given_its_weights(artifact_store, tmp_path):
     elsewhere = Artifacts(artifact_store.storage, artifact_store.study, tmp_path / "elsewhere")
     best = finished_trial(artifact_store.study, ranking(artifact_store.study)[0].number)
-    assert elsewhere.weights(best, MLPS) is None
-    elsewhere.put(best, artifact_store.weights(best, MLPS))
-    assert elsewhere.weights(best, MLPS) is not None
+    assert elsewhere.weights(best, FAMILY) is None
+    elsewhere.put(best, artifact_store.weights(best, FAMILY))
+    assert elsewhere.weights(best, FAMILY) is not None
 
 
 def test_a_directory_that_cannot_be_written_costs_no_trial(tmp_path, caplog):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from model.data.mnist import Mnist
+from model.data.samples import Parts
 from search.predict import main
 from search.store.study import open_study
 from search.training.artifacts import Artifacts, artifact_dir
@@ -44,7 +44,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def image(mnist: Mnist, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def image(mnist: Parts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A photograph with a name that is to be escaped."""
     path = tmp_path_factory.mktemp("photograph") / NASTY
     path.write_bytes(photograph([mnist.test.pixels[0].view(28, 28).numpy()], np.random.default_rng(0)))

@@ -22,20 +22,11 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.data.mnist import (
-    FILES,
-    SPLIT_SEED,
-    VALIDATION,
-    Mnist,
-    default_data_dir,
-    load,
-    main,
-    provide,
-    split_fingerprint,
-    stratified_split,
-    wrong_files,
-)
+from model.data.dataset import open_dataset
+from model.data.mnist import FILES, VALIDATION, default_data_dir, main, provide, split_fingerprint, wrong_files
+from model.data.samples import Parts
 from model.data.sources import Mirrors, NpmPackage, Progress, Source
+from model.data.split import SPLIT_SEED, stratified_split
 from model.errors import DataDirError, DataError
 from tests.support.unprivileged import unprivileged
 
@@ -86,21 +77,21 @@ def listing(directory: Path) -> set[str]:
 # --- what is loaded ---------------------------------------------------------------------------------------------------
 
 
-def test_the_parts_have_their_sizes_types_and_ranges(mnist: Mnist) -> None:
+def test_the_parts_have_their_sizes_types_and_ranges(mnist: Parts) -> None:
     for part, size in ((mnist.train, 50_000), (mnist.validation, 10_000), (mnist.full, 60_000), (mnist.test, 10_000)):
         assert len(part) == size
         assert part.pixels.shape == (size, 784)
         assert part.pixels.dtype == torch.uint8
-        assert part.labels.shape == (size,)
-        assert part.labels.dtype == torch.int64
+        assert part.targets.shape == (size,)
+        assert part.targets.dtype == torch.int64
         assert part.pixels.amin() == 0
         assert part.pixels.amax() == 255
-        assert part.labels.unique().tolist() == list(range(10))
+        assert part.targets.unique().tolist() == list(range(10))
 
 
-def test_images_and_labels_are_the_original_ones_in_the_original_order(mnist: Mnist, mnist_dir: Path) -> None:
-    assert mnist.full.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert mnist.test.labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+def test_images_and_labels_are_the_original_ones_in_the_original_order(mnist: Parts, mnist_dir: Path) -> None:
+    assert mnist.full.targets[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert mnist.test.targets[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
     # By another road than the library's: a header of 16 bytes, then the pixels.
     assert mnist.full.pixels.numpy().tobytes() == (mnist_dir / "train-images-idx3-ubyte").read_bytes()[16:]
     assert mnist.test.pixels.numpy().tobytes() == (mnist_dir / "t10k-images-idx3-ubyte").read_bytes()[16:]
@@ -108,14 +99,14 @@ def test_images_and_labels_are_the_original_ones_in_the_original_order(mnist: Mn
 
 @pytest.mark.parametrize("part", ["full", "test"])
 def test_what_no_search_needs_is_not_read_until_it_is_named(mnist_dir: Path, tmp_path: Path, part: str) -> None:
-    loaded = load(furnish(tmp_path, mnist_dir))
+    loaded = open_dataset("mnist", directory=furnish(tmp_path, mnist_dir))
     assert part not in vars(loaded)
     assert getattr(loaded, part) is getattr(loaded, part)
     assert part in vars(loaded)
 
 
 def test_a_test_file_that_went_bad_after_loading_is_refused(mnist_dir: Path, tmp_path: Path) -> None:
-    loaded = load(furnish(tmp_path, mnist_dir))
+    loaded = open_dataset("mnist", directory=furnish(tmp_path, mnist_dir))
     (tmp_path / SMALL).unlink()
     (tmp_path / SMALL).write_bytes(b"something else")
     with pytest.raises(DataError, match=rf"{SMALL} changed while in use: 14 bytes instead of 10008"):
@@ -125,9 +116,9 @@ def test_a_test_file_that_went_bad_after_loading_is_refused(mnist_dir: Path, tmp
 # --- the split --------------------------------------------------------------------------------------------------------
 
 
-def test_the_split_is_the_one_that_every_stored_study_used(mnist: Mnist) -> None:
+def test_the_split_is_the_one_that_every_stored_study_used(mnist: Parts) -> None:
     """A torch that draws other numbers from the same seed must not go unnoticed."""
-    kept, held_out = stratified_split(mnist.full.labels, VALIDATION, SPLIT_SEED)
+    kept, held_out = stratified_split(mnist.full.targets, VALIDATION, SPLIT_SEED)
     assert hashlib.sha256(kept.numpy().tobytes()).hexdigest() == (
         "9bb2b88642174d531b48316f7c9cb078adcea0569da732280c61b1a64cfcbe56"
     )
@@ -135,14 +126,14 @@ def test_the_split_is_the_one_that_every_stored_study_used(mnist: Mnist) -> None
         "4bc93193db9922d62a5f46a3356cb309f4e789a5adc896904a0ab8588ec79dfd"
     )
     assert torch.equal(mnist.train.pixels, mnist.full.pixels[kept])
-    assert torch.equal(mnist.train.labels, mnist.full.labels[kept])
+    assert torch.equal(mnist.train.targets, mnist.full.targets[kept])
     assert torch.equal(mnist.validation.pixels, mnist.full.pixels[held_out])
-    assert torch.equal(mnist.validation.labels, mnist.full.labels[held_out])
+    assert torch.equal(mnist.validation.targets, mnist.full.targets[held_out])
 
 
-def test_validation_has_the_proportions_of_the_whole(mnist: Mnist) -> None:
-    exact = mnist.full.labels.bincount() * VALIDATION / 60_000
-    assert (mnist.validation.labels.bincount() - exact).abs().max() < 1
+def test_validation_has_the_proportions_of_the_whole(mnist: Parts) -> None:
+    exact = mnist.full.targets.bincount() * VALIDATION / 60_000
+    assert (mnist.validation.targets.bincount() - exact).abs().max() < 1
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=200), st.data())
@@ -157,16 +148,16 @@ def test_any_split_covers_all_rows_once_and_keeps_proportions(labels: list[int],
         assert abs(share) < 1
 
 
-def test_splitting_neither_uses_nor_moves_the_global_random_stream(mnist: Mnist) -> None:
+def test_splitting_neither_uses_nor_moves_the_global_random_stream(mnist: Parts) -> None:
     before = torch.get_rng_state()
-    first = stratified_split(mnist.full.labels, 100, 7)
+    first = stratified_split(mnist.full.targets, 100, 7)
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(3)
-    assert torch.equal(first[1], stratified_split(mnist.full.labels, 100, 7)[1])
-    assert not torch.equal(first[1], stratified_split(mnist.full.labels, 100, 8)[1])
+    assert torch.equal(first[1], stratified_split(mnist.full.targets, 100, 7)[1])
+    assert not torch.equal(first[1], stratified_split(mnist.full.targets, 100, 8)[1])
 
 
-def test_the_fingerprint_says_what_the_split_is(mnist: Mnist) -> None:
+def test_the_fingerprint_says_what_the_split_is(mnist: Parts) -> None:
     assert split_fingerprint() == {
         "seed": SPLIT_SEED,
         "train": len(mnist.train),
@@ -297,7 +288,7 @@ def test_a_read_only_directory_with_right_files_will_do(read_only: Path, mnist_d
         shutil.copy(mnist_dir / name, read_only)
     read_only.chmod(0o555)
     with unprivileged():
-        loaded = load(read_only)
+        loaded = open_dataset("mnist", directory=read_only)
         assert len(loaded.test) == 10_000
     assert listing(read_only) == set(FILES)
 
@@ -336,7 +327,8 @@ def test_the_environment_names_the_directory(monkeypatch: pytest.MonkeyPatch, tm
 CHILD = """
 import os, shutil, sys
 from pathlib import Path
-from model.data.mnist import load
+from model.data.dataset import open_dataset
+from model.data.mnist import provide
 
 class Local:
     name = "local"
@@ -351,7 +343,8 @@ class Local:
 def child():
     os.close(go)
     os.read(wait, 1)  # returns in all children at once, when the parent lets go of the other end
-    os._exit(len(load(target, sources=[Local()]).full) != 60_000)
+    provide(target, sources=[Local()])
+    os._exit(len(open_dataset("mnist", directory=target).full) != 60_000)
 
 origin, target, children, die = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "die"
 wait, go = os.pipe()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from model.data.mnist import OFTEN, Images, Mnist
+from model.data.samples import OFTEN, Parts, Samples
 from model.network.first_layer import NARROWEST, Dense, Sparse, outputs, products
 from model.network.member import INPUTS
 
@@ -15,13 +15,13 @@ WIDEST = 512  # columns: on a CPU, of a single network or of those that share a 
 LIT = st.sampled_from([0.0, 0.001, 0.2, 0.5, 1.0])
 
 
-def images(n: int, share: float, seed: int) -> Images:
+def images(n: int, share: float, seed: int) -> Samples:
     generator = torch.Generator().manual_seed(seed)
     bright = torch.randint(1, 256, (n, INPUTS), generator=generator, dtype=torch.uint8)
-    return Images(bright * (torch.rand(n, INPUTS, generator=generator) < share), torch.zeros(n, dtype=torch.int64))
+    return Samples(bright * (torch.rand(n, INPUTS, generator=generator) < share), torch.zeros(n, dtype=torch.int64))
 
 
-def inputs(some_images: Images, index: Tensor) -> Tensor:
+def inputs(some_images: Samples, index: Tensor) -> Tensor:
     """The same in plain words: brightness in 0..1, and a one for the bias."""
     return torch.cat([some_images.pixels[index].double() / 255, torch.ones(len(index), 1)], 1)
 
@@ -66,7 +66,7 @@ def test_images_are_whole_in_what_is_often_lit_and_what_seldom_is(n: int, share:
 
 
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
-def test_no_bit_of_a_column_depends_on_the_others_or_on_its_place(mnist: Mnist, threads: int) -> None:
+def test_no_bit_of_a_column_depends_on_the_others_or_on_its_place(mnist: Parts, threads: int) -> None:
     ours = products(mnist.train, torch.arange(1028))
     generator = torch.Generator().manual_seed(threads)
     for table, product in (

@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from model.data.mnist import Images
+from model.data.samples import Samples
 from model.fleet.fleet import Fleet, epoch_order
 from model.network.member import Member, Segment
 from model.network.mlp import MLP, MLPConfig, initialised
@@ -27,7 +27,7 @@ def device(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def made_up_images(n: int, device: str) -> Images:
+def made_up_images(n: int, device: str) -> Samples:
     """Noise, brighter in a band of rows that tells the label: hard enough to keep a network busy for some epochs.
 
     A quarter is lit, a fifth of MNIST is. With all of it lit sums have four times as many terms, and their rounding now
@@ -38,7 +38,7 @@ def made_up_images(n: int, device: str) -> Images:
     pixels = torch.randint(0, 200, (n, 10, 78), generator=generator)
     pixels[torch.arange(n), labels] += 55
     pixels *= torch.rand(pixels.shape, generator=generator) < 0.25
-    return Images(nn.functional.pad(pixels.flatten(1), (0, 4)).to(torch.uint8), labels).to(device)
+    return Samples(nn.functional.pad(pixels.flatten(1), (0, 4)).to(torch.uint8), labels).to(device)
 
 
 @dataclass
@@ -54,16 +54,16 @@ class Plain:
     def __post_init__(self) -> None:
         self.optimizer = torch.optim.Adam(self.model.parameters(), self.lr, foreach=False, fused=False)
 
-    def train_epoch(self, images: Images, epoch: int, batch: int) -> None:
+    def train_epoch(self, images: Samples, epoch: int, batch: int) -> None:
         total = 0.0
-        for rows in epoch_order(len(images), ORDER_SEED, epoch).to(images.labels.device).split(batch):
+        for rows in epoch_order(len(images), ORDER_SEED, epoch).to(images.targets.device).split(batch):
             logits = self.model(images.pixels[rows].float() / 255)
-            loss = nn.functional.cross_entropy(logits, images.labels[rows])
+            loss = nn.functional.cross_entropy(logits, images.targets[rows])
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
             total += loss.item() * len(rows)
-            correct = (logits.argmax(1) == images.labels[rows]).float().mean().item()
+            correct = (logits.argmax(1) == images.targets[rows]).float().mean().item()
             self.last_batch = (correct, loss.item())
         self.loss = total / len(images)
 
@@ -74,7 +74,7 @@ def network(width: int, seed: int = 0) -> MLP:
 
 def pair(fleet: Fleet, width: int, lr: float = 1e-3) -> tuple[Member, Plain]:
     """The same network twice: in the fleet and in a plain loop."""
-    return fleet.add(network(width), lr), Plain(network(width).to(fleet.images.labels.device), lr)
+    return fleet.add(network(width), lr), Plain(network(width).to(fleet.images.targets.device), lr)
 
 
 def train(fleet: Fleet, pairs: list[tuple[Member, Plain]], epochs: int) -> None:
@@ -122,7 +122,7 @@ def test_networks_of_all_widths_and_rates_train_as_in_a_plain_loop(device: str) 
 def test_weights_of_pixels_that_are_dark_for_a_while_train_as_in_a_plain_loop(device: str) -> None:
     images = made_up_images(300, device)
     lights = torch.rand(images.pixels.shape, generator=torch.Generator().manual_seed(0)).to(device)
-    fleet = Fleet(Images(images.pixels * (lights < 0.02), images.labels), ORDER_SEED, batch=32)
+    fleet = Fleet(Samples(images.pixels * (lights < 0.02), images.targets), ORDER_SEED, batch=32)
     pairs = [pair(fleet, width) for width in (7, 25, 100)]
     train(fleet, pairs, epochs=3)
     for member, plain in pairs:
@@ -258,7 +258,7 @@ neighbours = st.builds(
 )
 
 
-def lives(images: Images, batch: int, width: int, start: int, others: list[Neighbour]) -> Member:
+def lives(images: Samples, batch: int, width: int, start: int, others: list[Neighbour]) -> Member:
     """One network's three epochs from the clock's `start` on, among others who come and go."""
     fleet = Fleet(images, ORDER_SEED, batch)
     there: list[tuple[Member, int]] = []
@@ -360,7 +360,7 @@ def test_a_network_is_replayed_alone_from_the_clock_at_which_it_joined(device: s
     images = made_up_images(1028 + 376, device)
     member = lives(images, 1028, 25, 2, [Neighbour(25, 1e-2, 0, 4, ahead=True)])
     fleet = Fleet(images, ORDER_SEED, 1028, clock=member.segments[0].clock)
-    again = fleet.add(network(25), member.lr)
+    again = fleet.add(network(25), member.rule.lr)
     for _ in range(member.epochs_trained):
         fleet.train_epoch()
     assert_identical(member, again)

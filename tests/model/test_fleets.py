@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from benchmarks.faults import Pace, made_up_mnist, store_at
-from model.data.mnist import Mnist
-from model.fleet.family import MLPS
+from model.data.samples import Parts
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
 from model.network.mlp import MLPConfig, initialised
@@ -26,7 +25,7 @@ two_threads = pytest.mark.parametrize("threads", [2], indirect=True)
 
 
 @contextmanager
-def fleets_of(tiny: Mnist, *widths: int) -> Iterator[Fleets]:
+def fleets_of(tiny: Parts, *widths: int) -> Iterator[Fleets]:
     """Yield fleets of one network each."""
     with Fleets(tiny.train, 0, 64) as fleets:
         for fleet, width in zip(fleets, widths, strict=True):
@@ -35,7 +34,7 @@ def fleets_of(tiny: Mnist, *widths: int) -> Iterator[Fleets]:
 
 
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
-def test_a_cpus_threads_are_shared_out_and_given_back(tiny: Mnist, threads: int) -> None:
+def test_a_cpus_threads_are_shared_out_and_given_back(tiny: Parts, threads: int) -> None:
     with Fleets(tiny.train, 0) as fleets:
         assert len(fleets) == threads
         assert torch.get_num_threads() == 1
@@ -49,7 +48,7 @@ def test_how_threads_wait_is_set_before_any_library_reads_it(program: str) -> No
     assert loaded.index("model") < min(loaded.index("torch"), loaded.index("numpy"))
 
 
-def test_a_fleet_need_not_wait_long_for_python_and_others_may_when_it_is_over(tiny: Mnist) -> None:
+def test_a_fleet_need_not_wait_long_for_python_and_others_may_when_it_is_over(tiny: Parts) -> None:
     before = sys.getswitchinterval()
     with Fleets(tiny.train, 0):
         assert sys.getswitchinterval() < before / 50
@@ -57,7 +56,7 @@ def test_a_fleet_need_not_wait_long_for_python_and_others_may_when_it_is_over(ti
 
 
 @two_threads
-def test_fewer_units_take_less_time_whatever_the_clock_says(tiny: Mnist, threads: int) -> None:
+def test_fewer_units_take_less_time_whatever_the_clock_says(tiny: Parts, threads: int) -> None:
     with fleets_of(tiny, 250, 8) as fleets:
         wide, narrow = fleets
         served = [fleets.train_next()[0] for _ in range(7)]
@@ -66,7 +65,7 @@ def test_fewer_units_take_less_time_whatever_the_clock_says(tiny: Mnist, threads
 
 
 @two_threads
-def test_newcomers_go_where_there_is_most_room_and_nobody_trains(tiny: Mnist, threads: int) -> None:
+def test_newcomers_go_where_there_is_most_room_and_nobody_trains(tiny: Parts, threads: int) -> None:
     with fleets_of(tiny, 100, 60) as fleets:
         first, second = fleets
         assert fleets.least_loaded(512) is second
@@ -78,7 +77,7 @@ def test_newcomers_go_where_there_is_most_room_and_nobody_trains(tiny: Mnist, th
 
 
 @two_threads
-def test_a_fleet_that_is_left_alone_has_all_threads_until_it_is_not(tiny: Mnist, threads: int) -> None:
+def test_a_fleet_that_is_left_alone_has_all_threads_until_it_is_not(tiny: Parts, threads: int) -> None:
     with fleets_of(tiny, 100, 60) as fleets:
         wide, narrow = fleets
         (member,), (gone,) = wide.members, narrow.members
@@ -104,7 +103,7 @@ class Broken(Fleet):
 
 @two_threads
 def test_what_went_wrong_in_a_thread_is_raised_and_all_can_begin_anew(
-    tiny: Mnist,
+    tiny: Parts,
     threads: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -120,7 +119,7 @@ def test_what_went_wrong_in_a_thread_is_raised_and_all_can_begin_anew(
 
 
 @two_threads
-def test_after_an_epoch_a_fleet_is_shown_in_its_thread_while_the_other_trains(tiny: Mnist, threads: int) -> None:
+def test_after_an_epoch_a_fleet_is_shown_in_its_thread_while_the_other_trains(tiny: Parts, threads: int) -> None:
     both, shown = Barrier(2), list[tuple[int, int, int]]()
 
     def after(fleet: Fleet) -> None:
@@ -135,7 +134,7 @@ def test_after_an_epoch_a_fleet_is_shown_in_its_thread_while_the_other_trains(ti
 
 
 @two_threads
-def test_what_went_wrong_after_an_epoch_is_raised_too(tiny: Mnist, threads: int) -> None:
+def test_what_went_wrong_after_an_epoch_is_raised_too(tiny: Parts, threads: int) -> None:
     def after(fleet: Fleet) -> None:
         raise torch.OutOfMemoryError("no memory to score")
 
@@ -186,7 +185,7 @@ def test_every_trial_of_every_fleet_can_be_trained_again_to_the_bit(tmp_path: Pa
     assert any(len(set(stay)) > 1 for stay in stays)  # some went on in the other fleet
     wide = [trial for trial in trials if trial.params["hidden_units"] > 64]  # whose bits depend on the threads
     assert {threads for trial in wide for *_, threads in trial.user_attrs["stints"]} == {1, 2}
-    assert all(replayed(trial, Recipe(data, MLPS)).repeats(trial) for trial in trials)
+    assert all(replayed(trial, Recipe(data, FAMILY)).repeats(trial) for trial in trials)
     assert torch.get_num_threads() == threads  # those of a rerun were its own
 
 
@@ -197,4 +196,4 @@ def test_every_trial_of_a_search_on_cuda_can_be_trained_again_to_the_bit(tmp_pat
     Engine(store, data, 96, Pace()).search(lambda: False)
     trials = store.study.trials
     assert len({clock for trial in trials for _, clock, *_ in trial.user_attrs["stints"]}) > 1  # some came later
-    assert all(replayed(trial, Recipe(data, MLPS)).repeats(trial) for trial in trials)
+    assert all(replayed(trial, Recipe(data, FAMILY)).repeats(trial) for trial in trials)

@@ -13,16 +13,15 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
 from torch.utils.checkpoint import checkpoint
 
-from model.data.dataset import Samples
+from model.data.samples import Samples
 from model.errors import NetworkError
+from model.fleet.family import Family
 from model.fleet.fleet import Fleet, epoch_order
 from model.fleet.fleets import Fleets
 from model.general.choices import Loss, Metric, Optimizer
-from model.general.family import GeneralFamily
 from model.general.member import GeneralMember
 from model.general.sequential import minibatches
 from model.network.member import Segment
-from model.network.mlp import MLPConfig, initialised
 from model.network.weights import read, save_state
 from model.seeds import derive
 
@@ -112,12 +111,12 @@ PARAMS: dict[Function, Params] = {
 each_network = pytest.mark.parametrize("function", PARAMS, ids=lambda function: function.__name__)
 
 
-def family(function: Function, **choices: Any) -> GeneralFamily:
-    return GeneralFamily(function, INPUTS, CLASSES, **choices)
+def family(function: Function, **choices: Any) -> Family:
+    return Family(function, INPUTS, CLASSES, **choices)
 
 
-def join(fleet: Fleet, of: GeneralFamily, params: Params, seed: int = 1) -> GeneralMember:
-    member = of.member(of.build(params, seed), params, seed, CPU)
+def join(fleet: Fleet, of: Family, params: Params, seed: int = 1) -> GeneralMember:
+    member = of.member(of.build(params, seed), params, seed, CPU, "general")
     fleet.attach(member)
     return member
 
@@ -128,7 +127,7 @@ def join(fleet: Fleet, of: GeneralFamily, params: Params, seed: int = 1) -> Gene
 class Plain:
     """One network in a plain loop, which draws from the global generator as PyTorch does."""
 
-    def __init__(self, of: GeneralFamily, params: Params, optimizer: Callable[..., Any], seed: int = 1) -> None:
+    def __init__(self, of: Family, params: Params, optimizer: Callable[..., Any], seed: int = 1) -> None:
         self.model, self.criterion = of.build(params, seed), of.criterion
         self.optimizer, self.loss = optimizer(self.model.parameters()), math.nan
         torch.manual_seed(derive(seed, "draws"))
@@ -224,7 +223,7 @@ def test_numbers_are_learnt(loss: str, metric: str) -> None:
     def network(units: int, inputs: int) -> nn.Module:
         return nn.Sequential(nn.Linear(inputs, units), nn.ReLU(), nn.Linear(units, 1))
 
-    of, params = GeneralFamily(network, INPUTS, None, loss=Loss(loss), metric=Metric(metric)), {"units": 16, "lr": 0.01}
+    of, params = Family(network, INPUTS, None, loss=Loss(loss), metric=Metric(metric)), {"units": 16, "lr": 0.01}
     fleet = Fleet(samples, ORDER_SEED, BATCH)
     member = join(fleet, of, params)
     before = of.score(member.network(), samples)
@@ -287,19 +286,12 @@ def test_two_fleets_at_once_change_no_bit_and_share_no_random_number(threads: in
         assert_identical(member, again)
 
 
-def test_the_fast_fleets_networks_do_not_train_beside_others() -> None:
-    fleet = Fleet(made_up(), ORDER_SEED, BATCH)
-    fleet.add(initialised(MLPConfig(4), 0), 0.01)
-    with pytest.raises(TypeError, match="MLPs of the fast fleet train on images"):
-        fleet.train_epoch()
-
-
 def test_trials_of_other_seeds_have_other_masks_and_the_global_generator_is_left_alone() -> None:
     before = torch.get_rng_state()
     fleet = Fleet(made_up(), ORDER_SEED, BATCH)
     of, params = family(mlp), PARAMS[mlp]
     network = of.build(params, 1)
-    members = [of.member(network, params, seed, CPU) for seed in (1, 2, 1)]
+    members = [of.member(network, params, seed, CPU, "general") for seed in (1, 2, 1)]
     for member in members:
         fleet.attach(member)
     fleet.train_epoch()
@@ -433,8 +425,8 @@ def test_capacity_is_counted_in_units_of_as_much_arithmetic() -> None:
     def wide(units: int) -> nn.Module:
         return nn.Sequential(nn.Linear(784, units), nn.ReLU(), nn.Linear(units, units), nn.ReLU(), nn.Linear(units, 10))
 
-    of = GeneralFamily(wide, 784, 10)
-    found = [of.member(of.build({"units": units}, 0), {"lr": 0.1}, 0, CPU) for units in (1, 25, 100)]
+    of = Family(wide, 784, 10)
+    found = [of.member(of.build({"units": units}, 0), {"lr": 0.1}, 0, CPU, "general") for units in (1, 25, 100)]
     assert [member.units for member in found] == [1, 27, 121]  # the upper layers of 100 units count, too
     assert [member.parameters for member in found] == [785 + 2 + 20, 20_535, 78_500 + 10_100 + 1_010]
 
@@ -536,12 +528,12 @@ class Detached(nn.Linear):
         (lambda: Loss("huber"), "'huber' is no loss"),
         (lambda: Metric("recall"), "'recall' is no metric"),
         (lambda: family(mlp, loss=Loss("mse")), "mse is not for targets that are classes"),
-        (lambda: GeneralFamily(mlp, 8, None, metric=Metric("f1")), "f1 is not for targets that are numbers"),
+        (lambda: Family(mlp, 8, None, metric=Metric("f1")), "f1 is not for targets that are numbers"),
         (lambda: family(mlp).build({"units": 3}, 0), "needs 'dropout', which is no parameter"),
         (lambda: family(lambda: 3).build({}, 0), "returned int, not a torch.nn.Module"),
         (lambda: family(lambda: nn.Linear(INPUTS, 3)).build({}, 0), r"returns \(2, 3\) for two samples, not \(2, 4\)"),
         (lambda: family(lambda: nn.Linear(3, 4)).build({}, 0), "fails: mat1 and mat2"),
-        (lambda: join(Fleet(made_up(), 0), GeneralFamily(nn.Identity, 4, 4), {}), "has no weights to train"),
+        (lambda: join(Fleet(made_up(), 0), Family(nn.Identity, 4, 4), {}), "has no weights to train"),
         (lambda: join(Fleet(made_up(), 0), family(Detached), {"lr": 0.1}), "fails: element 0 of tensors does not"),
     ],
 )

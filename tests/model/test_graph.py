@@ -6,7 +6,7 @@ import weakref
 import pytest
 import torch
 
-from model.data.mnist import Images
+from model.data.samples import Samples
 from model.fleet.fleet import Fleet
 from model.gpu.graph import Replay, Step
 from model.network.member import Member
@@ -37,10 +37,10 @@ def test_where_nothing_records_a_step_is_run_each_time() -> None:
     assert len(ran) == 3
 
 
-def images() -> Images:
+def images() -> Samples:
     generator = torch.Generator().manual_seed(1)
     pixels = torch.randint(0, 256, (600, 784), generator=generator, dtype=torch.uint8)
-    return Images(pixels, torch.randint(0, 10, (600,), generator=generator)).to("cuda")
+    return Samples(pixels, torch.randint(0, 10, (600,), generator=generator)).to("cuda")
 
 
 def a_life() -> list[Member]:
@@ -94,7 +94,8 @@ def test_on_cuda_graphs_are_freed_when_their_fleet_has_no_use_for_them() -> None
     fleet = Fleet(images(), 5, batch=256)
     member = fleet.add(initialised(MLPConfig(25), 0), 0.01)
     fleet.train_epoch()
-    old = weakref.ref(fleet._program)  # type: ignore[arg-type]
+    assert fleet._programs is not None
+    old = weakref.ref(fleet._programs[0][0])
     gc.disable()
     try:
         fleet.detach(member)
@@ -111,11 +112,13 @@ def test_on_cuda_a_step_waits_for_nothing() -> None:
     fleet = Fleet(images(), 5, batch=256)
     fleet.add(initialised(MLPConfig(25), 0), 0.01)
     fleet.train_epoch()
-    assert isinstance(fleet._program, Fused)
+    assert fleet._programs is not None
+    ((program, _),) = fleet._programs
+    assert isinstance(program, Fused)
     try:
         torch.cuda.set_sync_debug_mode("error")
-        for step in (fleet._program._play, fleet._program._step):
-            fleet._program.cursor.zero_()
+        for step in (program._play, program._step):
+            program.cursor.zero_()
             step(256)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -13,7 +13,7 @@ import torch
 
 import model.fleet.fleet
 from model.cpu.panels import Panels
-from model.data.mnist import Images
+from model.data.samples import Samples
 from model.fleet.fleet import Fleet, epoch_order
 from tests.model.test_fleet import (
     ORDER_SEED,
@@ -54,7 +54,8 @@ def test_networks_train_as_in_a_plain_loop(n: int, batch: int) -> None:
     train(fleet, pairs, epochs=2)
     for member, plain in pairs:
         assert_agree(member, plain)
-    assert_padding_is_zero(fleet._program)
+    ((program, _),) = fleet._programs
+    assert_padding_is_zero(program)
 
 
 @pytest.mark.usefixtures("interpreted")
@@ -157,7 +158,7 @@ def test_where_they_cannot_be_compiled_training_goes_on_without(
 @needs_cuda
 @pytest.mark.parametrize("width", [16, 25, 100, 256])
 def test_products_are_as_exact_as_float32_allows(width: int) -> None:
-    images = Images(torch.randint(0, 256, (1028, 784), dtype=torch.uint8), torch.zeros(1028, dtype=torch.int64))
+    images = Samples(torch.randint(0, 256, (1028, 784), dtype=torch.uint8), torch.zeros(1028, dtype=torch.int64))
     images = images.to("cuda")
     fleet = Fleet(images, ORDER_SEED)
     member = fleet.add(network(width), 0.0)

@@ -19,9 +19,11 @@ import torch
 
 from model.data.dataset import Dataset, open_dataset
 from model.data.files import Check, FileSet
-from model.data.mnist import SPLIT_SEED, Mnist, split_fingerprint
+from model.data.mnist import split_fingerprint
 from model.data.named import FASHION_MNIST, NAMES, PUBLISHED, idx
+from model.data.samples import Parts
 from model.data.sources import DebianPackage, Installed, torchvision_mirrors
+from model.data.split import SPLIT_SEED
 from model.errors import DataDirError, DataError, OwnDataError
 
 DRAW = np.random.default_rng(5)
@@ -72,12 +74,12 @@ def test_digits_are_those_of_scikit_learn() -> None:
     assert dataset.fingerprint()["sha256"] == "d4e61186d45c9175aec748e2ea94f88f1d184ede3b4f6c00afdd80f9f92d0c38"
 
 
-def test_mnist_has_the_parts_that_it_always_had(mnist: Mnist, mnist_dir: Path) -> None:
+def test_mnist_has_the_parts_that_it_always_had(mnist: Parts, mnist_dir: Path) -> None:
     dataset = open_dataset("mnist", "cpu", mnist_dir)
     for part in ("train", "validation", "full", "test"):
         ours, before = getattr(dataset, part), getattr(mnist, part)
         assert torch.equal(ours.inputs, before.pixels.float() / 255)
-        assert torch.equal(ours.targets, before.labels)
+        assert torch.equal(ours.targets, before.targets)
     assert (dataset.name, dataset.shape, dataset.classes) == ("mnist", (28, 28), 10)
     assert split_fingerprint().items() <= dataset.fingerprint().items()
 

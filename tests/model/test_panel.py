@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.cpu.panel import BATCHED_UP_TO, SHARED_UP_TO, Panel, panels
+from model.fleet.fleet import mlp_member
 from model.network.first_layer import NARROWEST
-from model.network.member import INPUTS, Member, packed_weights
+from model.network.member import INPUTS, Member
 from model.network.mlp import MLPConfig, initialised
 
 some = settings(max_examples=25, deadline=None, derandomize=True)
@@ -31,9 +32,7 @@ class Table:
 
 
 def a_lane(width: int) -> Member:
-    values = packed_weights(initialised(MLPConfig(width), width))
-    grads, moments, squares = ([torch.zeros_like(value) for value in values] for _ in range(3))
-    return Member(MLPConfig(width), 0.1, values, grads, moments, squares, torch.zeros(()))
+    return mlp_member(initialised(MLPConfig(width), width), 0.1, torch.device("cpu"))
 
 
 def made(widths: list[int], device: str = "cpu") -> tuple[list[Member], list[Panel]]:
@@ -78,8 +77,8 @@ def test_first_layers_lie_side_by_side_and_each_network_gets_its_gradient(widths
         table = Table(torch.randn(INPUTS + 1, 600, generator=generator))
         buffers, slots = panel.buffers(4), panel.stacks[-1].slots.stop
         panel.collect()
-        panel.forward(table, buffers, torch.empty(slots, 10, 4))
-        panel.backward(table, buffers, torch.zeros(slots, 10, 4))
+        panel.forward(table, buffers, torch.empty(slots, 10, 4), slice(4))
+        panel.backward(table, buffers, torch.zeros(slots, 10, 4), slice(4))
         panel.spread()
         first = 0
         for member in panel.members:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.photographs import PLAIN, Digit, picture, plainly_named, read, trained, without_one
 from model.data.digit import read_digit
-from model.data.mnist import Mnist
+from model.data.samples import Parts
 from model.errors import PictureError
 from model.network.mlp import MLP
 from search.predict import seen
@@ -25,13 +25,13 @@ OTHERS, REFUSED = 12, 11
 
 
 @pytest.fixture(scope="module")
-def network(mnist: Mnist) -> MLP:
+def network(mnist: Parts) -> MLP:
     """A network that names most digits rightly."""
     return trained(mnist)
 
 
 @pytest.fixture(scope="module")
-def digits(mnist: Mnist, network: MLP) -> list[tuple[Digit, int]]:
+def digits(mnist: Parts, network: MLP) -> list[tuple[Digit, int]]:
     """Digits that the network names rightly from their own pixels, so that only the reading is tested."""
     return plainly_named(network, mnist.test.take(torch.arange(FIRST, len(mnist.test))), COUNT)[0]
 

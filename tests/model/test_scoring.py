@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
-from model.data.mnist import Images, Mnist
+from model.data.samples import Parts, Samples
 from model.device import choose_device, describe
 from model.errors import DeviceError, SweetspotError
 from model.network.mlp import MLP, MLPConfig, initialised
@@ -25,18 +25,18 @@ NOT_HERE = [
 ]  # fmt: skip
 
 
-def made_up_images(n: int) -> Images:
+def made_up_images(n: int) -> Samples:
     generator = torch.Generator().manual_seed(n)
     pixels = torch.randint(0, 256, (n, 784), dtype=torch.uint8, generator=generator)
-    return Images(pixels, torch.randint(0, 10, (n,), generator=generator))
+    return Samples(pixels, torch.randint(0, 10, (n,), generator=generator))
 
 
 @torch.no_grad()
-def by_hand(model: MLP, images: Images) -> tuple[Tensor, Tensor]:
+def by_hand(model: MLP, images: Samples) -> tuple[Tensor, Tensor]:
     """Whether each image is recognised, and its cross-entropy in double precision."""
     logits = model(images.pixels.float() / 255)
-    losses = nn.functional.cross_entropy(logits.double(), images.labels, reduction="none")
-    return logits.argmax(1) == images.labels, losses
+    losses = nn.functional.cross_entropy(logits.double(), images.targets, reduction="none")
+    return logits.argmax(1) == images.targets, losses
 
 
 class Guess(MLP):
@@ -74,24 +74,24 @@ def test_a_score_is_that_of_every_image_alike_however_ragged_the_last_chunk(n: i
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_score_on_the_real_digits_is_torchmetrics_over_the_whole_set(mnist: Mnist, device: str) -> None:
+def test_a_score_on_the_real_digits_is_torchmetrics_over_the_whole_set(mnist: Parts, device: str) -> None:
     model = initialised(MLPConfig(25), 1).to(device)
     images = mnist.full.to(device)
     logits = model(images.pixels / 255).detach()
-    whole = MulticlassAccuracy(num_classes=10, average="micro").to(device)(logits, images.labels)
+    whole = MulticlassAccuracy(num_classes=10, average="micro").to(device)(logits, images.targets)
     score = evaluate(model, images)
     assert score.accuracy == pytest.approx(whole.item(), abs=1.5 / len(images))  # an argmax may tie
-    assert score.loss == pytest.approx(nn.functional.cross_entropy(logits, images.labels).item(), rel=1e-4)
+    assert score.loss == pytest.approx(nn.functional.cross_entropy(logits, images.targets).item(), rel=1e-4)
 
 
 def test_a_score_is_not_a_mean_of_the_scores_of_chunks() -> None:
-    images = Images(torch.zeros(CHUNK + 1, 784, dtype=torch.uint8), torch.tensor([3] * CHUNK + [4]))
+    images = Samples(torch.zeros(CHUNK + 1, 784, dtype=torch.uint8), torch.tensor([3] * CHUNK + [4]))
     score = evaluate(Guess(MLPConfig(1)), images)
     assert score.accuracy == CHUNK / (CHUNK + 1)  # a mean of chunks would say one half
 
 
 def test_a_share_is_exact_though_torchmetrics_divides_in_single_precision() -> None:
-    images = Images(torch.zeros(60_000, 784, dtype=torch.uint8), torch.tensor([3] * 59_999 + [4]))
+    images = Samples(torch.zeros(60_000, 784, dtype=torch.uint8), torch.tensor([3] * 59_999 + [4]))
     assert evaluate(Guess(MLPConfig(1)), images).accuracy == 59_999 / 60_000
 
 
@@ -117,20 +117,20 @@ def test_a_diverged_network_scores_a_loss_that_is_not_a_number() -> None:
 
 def test_the_picture_before_training_is_of_exactly_the_first_30_samples() -> None:
     model, images = initialised(MLPConfig(25), 1), made_up_images(100)
-    right, losses = by_hand(model, Images(images.pixels[:30], images.labels[:30]))
+    right, losses = by_hand(model, Samples(images.pixels[:30], images.targets[:30]))
     score = evaluate(model, images.first(BEFORE_SAMPLES))
     assert score.accuracy == right.sum().item() / 30
     assert score.loss == pytest.approx(losses.mean().item(), rel=1e-5)
 
-    others = Images(images.pixels.clone(), images.labels.clone())
+    others = Samples(images.pixels.clone(), images.targets.clone())
     others.pixels[30:] = 0
-    others.labels[30:] = 0
+    others.targets[30:] = 0
     assert evaluate(model, others.first(BEFORE_SAMPLES)) == score
-    others.labels[29] = (others.labels[29] + 1) % 10
+    others.targets[29] = (others.targets[29] + 1) % 10
     assert evaluate(model, others.first(BEFORE_SAMPLES)).loss != score.loss
 
 
-def test_an_untrained_network_knows_as_little_as_the_articles(mnist: Mnist) -> None:
+def test_an_untrained_network_knows_as_little_as_the_articles(mnist: Parts) -> None:
     score = evaluate(initialised(MLPConfig(25), 1), mnist.train.first(BEFORE_SAMPLES))
     assert score.loss == pytest.approx(2.3, abs=0.1)  # ln 10; the article printed 2.29
     assert score.accuracy <= 0.4

@@ -24,7 +24,7 @@ from benchmarks.peers.job import Ran, asked, optunas_pruner, reports, tell
 from benchmarks.peers.optuna_tuned import OneClaimAtATime
 from benchmarks.whole_job_table import FRESH, extrapolated, floor, interpolated, jobs, report
 from benchmarks.winners import accuracies, missing
-from model.data.mnist import Mnist
+from model.data.samples import Parts
 from model.network.first_layer import Dense, products
 from model.network.member import INPUTS
 from studies.curve_model import CurveModel, curves
@@ -106,7 +106,7 @@ def test_accuracies_are_compared_over_all_searches_whatever_their_seeds():
     assert f"{theirs} 1 | 80.00 % | +5.00 |" in text  # one winner each bounds nothing
 
 
-def test_winners_are_trained_again_once_from_fresh_seeds(tiny: Mnist):
+def test_winners_are_trained_again_once_from_fresh_seeds(tiny: Parts):
     jobs = [{**line, "winner": [25, 0.01]} for line in LINES if line["name"] == "ours"]
     done = {**JOB, "name": FRESH, "of": "ours", "seed": 0, "test": [0.9]}
     assert missing([*jobs, done]) == jobs[1:]
@@ -203,7 +203,7 @@ def test_rounded_products_are_those_of_bf16_factors_summed_in_fp32():
     assert not torch.equal(found[0], a[0] @ b[0])
 
 
-def test_no_product_of_a_fleets_first_layer_escapes_rounding(tiny: Mnist):
+def test_no_product_of_a_fleets_first_layer_escapes_rounding(tiny: Parts):
     ours = products(tiny.train, torch.arange(40))
     dense = Dense(torch.cat([tiny.train.pixels[:40].float() / 255, torch.ones(40, 1)], 1))
     inputs, generator = dense.inputs.bfloat16().double(), torch.Generator().manual_seed(0)

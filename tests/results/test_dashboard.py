@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from optuna_dashboard import get_note, save_note
 
-from model.fleet.family import MLPS
 from search.dashboard import main
 from search.results.notes import publish_all, publish_run
 from search.store.storage import open_storage
@@ -24,7 +23,17 @@ from search.training.engine import Engine
 from search.verdict.findings import findings
 from studies.sweet_spot import sweet_spot
 from tests.support.browser import chromium, needs_chromium, screenshot
-from tests.support.tiny_study import CAPACITY, EPOCHS, confirmed_at, quiet, search_at, storage_at, tiny_mnist, url_of
+from tests.support.tiny_study import (
+    CAPACITY,
+    EPOCHS,
+    FAMILY,
+    confirmed_at,
+    quiet,
+    search_at,
+    storage_at,
+    tiny_mnist,
+    url_of,
+)
 
 TABLES = 15_000  # milliseconds the page has for whatever it loads
 
@@ -39,7 +48,7 @@ def artifact_store(tmp_path_factory) -> Artifacts:
     store.set_budget(4)
     Engine(store, tiny_mnist(), CAPACITY, Lines(store, 4, quiet), kept.keep).search(lambda: False)
     confirmed_at(path)
-    publish_run(kept, tiny_mnist(), MLPS, findings(kept.storage, kept.study.study_name))
+    publish_run(kept, tiny_mnist(), FAMILY, findings(kept.storage, kept.study.study_name))
     return kept
 
 
@@ -191,7 +200,7 @@ def test_no_database_is_said_and_none_is_made(tmp_path, capsys):
 
 def test_publishing_again_changes_nothing(artifact_store):
     before = artifact_store.storage.optuna.get_study_system_attrs(artifact_store.study._study_id)
-    publish_run(artifact_store, tiny_mnist(), MLPS, findings(artifact_store.storage, artifact_store.study.study_name))
+    publish_run(artifact_store, tiny_mnist(), FAMILY, findings(artifact_store.storage, artifact_store.study.study_name))
     assert artifact_store.storage.optuna.get_study_system_attrs(artifact_store.study._study_id) == before
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from model.data.mnist import Images, Mnist
+from model.data.samples import Parts, Samples
 from search.store.storage import Storage, open_storage
 from search.store.study import StudyStore, open_study
 from search.training.display import Lines
@@ -18,24 +18,28 @@ from search.verdict.confirmation import ConfirmationStore, confirm, open_confirm
 from studies.sweet_spot import sweet_spot
 
 EPOCHS = 2
+FAMILY = sweet_spot().family
 CAPACITY = 512
 quiet = Console(quiet=True)
 _folders: list[tempfile.TemporaryDirectory[str]] = []  # removed when the tests end
 
 
-def images(n: int, seed: int) -> Images:
+def images(n: int, seed: int) -> Samples:
     """Made-up digits: a bright row that names the label, in noise."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(n) % 10
     pixels = torch.randint(0, 90, (n, 784), generator=generator, dtype=torch.uint8)
     for i, label in enumerate(labels.tolist()):
         pixels[i, 28 * label : 28 * label + 28] += 120
-    return Images(pixels, labels)
+    return Samples(pixels, labels)
 
 
-def tiny_mnist() -> Mnist:
+def tiny_mnist() -> Parts:
     """MNIST's parts in miniature; the test images are read when asked for, as the real ones are."""
-    return Mnist(images(120, 1), images(60, 2), lambda: images(180, 3), lambda: images(60, 4))
+    made = Parts(images(120, 1), images(60, 2), lambda: images(180, 3), lambda: images(60, 4))
+    for name, value in {"name": "mnist", "shape": (28, 28), "classes": 10, "class_names": tuple("0123456789")}.items():
+        setattr(made, name, value)
+    return made
 
 
 def url_of(path: Path) -> str:

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from benchmarks.faults import CLEAN, EPOCHS, Pace, audit, made_up_mnist, store_at
-from model.data.mnist import Mnist
+from model.data.samples import Parts
 from model.fleet.fleet import Fleet
 from search.errors import SearchError
 from search.store.storage import open_storage
@@ -45,14 +45,14 @@ def at(tmp_path: Path, **fields: Any) -> StudyStore:
 
 
 def run(
-    store: StudyStore, data: Mnist, budget: int, stop: Callable[[], bool] = never, capacity: int = 64
+    store: StudyStore, data: Parts, budget: int, stop: Callable[[], bool] = never, capacity: int = 64
 ) -> list[FrozenTrial]:
     store.set_budget(budget)
     Engine(store, data, capacity, Pace()).search(stop)
     return store.study.trials
 
 
-def test_trials_report_at_the_rungs_and_are_told_with_all_their_attributes(tmp_path: Path, tiny: Mnist) -> None:
+def test_trials_report_at_the_rungs_and_are_told_with_all_their_attributes(tmp_path: Path, tiny: Parts) -> None:
     trials = run(at(tmp_path, pruner=NopPruner()), tiny, 4)
     assert [list(trial.intermediate_values) for trial in trials] == [[1, 2, 3, 4]] * 4
     for trial in trials:
@@ -61,14 +61,14 @@ def test_trials_report_at_the_rungs_and_are_told_with_all_their_attributes(tmp_p
         assert trial.value == trial.user_attrs["val_accuracy"] == trial.intermediate_values[EPOCHS]
 
 
-def test_a_full_trial_reports_at_and_before_each_rung_and_every_tenth_epoch(tmp_path: Path, tiny: Mnist) -> None:
+def test_a_full_trial_reports_at_and_before_each_rung_and_every_tenth_epoch(tmp_path: Path, tiny: Parts) -> None:
     spec = sweet_spot("long", 25)
     store = open_study(open_storage(f"sqlite:///{tmp_path}/study.db", create=True), spec)
     (trial,) = run(store, tiny, 1)
     assert list(trial.intermediate_values) == [1, 2, 3, 7, 8, 9, 10, 20, 25]
 
 
-def test_pruned_trials_keep_their_attributes_and_the_baseline_is_never_pruned(tmp_path: Path, tiny: Mnist) -> None:
+def test_pruned_trials_keep_their_attributes_and_the_baseline_is_never_pruned(tmp_path: Path, tiny: Parts) -> None:
     baseline, *others = run(at(tmp_path, pruner=PruneAll(), rungs=()), tiny, 4)
     assert (baseline.state, baseline.params) == (TrialState.COMPLETE, {"hidden_units": 25, "lr": 0.02})
     assert baseline.user_attrs["baseline"] is True
@@ -78,19 +78,19 @@ def test_pruned_trials_keep_their_attributes_and_the_baseline_is_never_pruned(tm
         assert (trial.user_attrs["epochs"], list(trial.intermediate_values)) == (1, [1])
 
 
-def test_where_trials_wait_for_each_other_they_are_judged_there_alone(tmp_path: Path, tiny: Mnist) -> None:
+def test_where_trials_wait_for_each_other_they_are_judged_there_alone(tmp_path: Path, tiny: Parts) -> None:
     _, *others = run(at(tmp_path, pruner=PruneAll(), rungs=[3]), tiny, 4)
     assert {tuple(trial.intermediate_values) for trial in others} == {(1, 2, 3)}
 
 
-def test_a_trial_learns_what_there_is_to_learn(tmp_path: Path, tiny: Mnist) -> None:
+def test_a_trial_learns_what_there_is_to_learn(tmp_path: Path, tiny: Parts) -> None:
     spec = replace(sweet_spot("study", 60), report_epochs=[60], pruner=NopPruner())
     store = open_study(open_storage(f"sqlite:///{tmp_path}/study.db", create=True), spec)
     (baseline,) = run(store, tiny, 1)
     assert baseline.value == 1.0
 
 
-def test_diverged_trials_fail_with_the_reason_and_are_replaced(tmp_path: Path, tiny: Mnist) -> None:
+def test_diverged_trials_fail_with_the_reason_and_are_replaced(tmp_path: Path, tiny: Parts) -> None:
     space = {"hidden_units": IntDistribution(4, 32), "lr": FloatDistribution(1e-3, 1e37, log=True)}
     trials = run(at(tmp_path, space=space), tiny, 5)
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
@@ -100,7 +100,7 @@ def test_diverged_trials_fail_with_the_reason_and_are_replaced(tmp_path: Path, t
     assert audit(trials, 5) == CLEAN
 
 
-def test_a_study_whose_trials_all_diverge_gives_up(tmp_path: Path, tiny: Mnist) -> None:
+def test_a_study_whose_trials_all_diverge_gives_up(tmp_path: Path, tiny: Parts) -> None:
     space = {"hidden_units": IntDistribution(4, 32), "lr": FloatDistribution(1e30, 1e37, log=True)}
     store = at(tmp_path, space=space, baseline={"hidden_units": 25, "lr": 1e35})
     with pytest.raises(SearchError, match=r"\d+ trials of 'study' diverged, the last: diverged in epoch [12]: "):
@@ -110,7 +110,7 @@ def test_a_study_whose_trials_all_diverge_gives_up(tmp_path: Path, tiny: Mnist) 
     assert counts.failed > MAX_FAILED
 
 
-def test_stopping_gives_open_trials_back_and_a_second_run_finishes_them(tmp_path: Path, tiny: Mnist) -> None:
+def test_stopping_gives_open_trials_back_and_a_second_run_finishes_them(tmp_path: Path, tiny: Parts) -> None:
     store = at(tmp_path)
     looks = iter([False, False, True])
     stopped = run(store, tiny, 5, lambda: next(looks, True))
@@ -135,7 +135,7 @@ class Umpire(optuna.pruners.BasePruner):
     ("capacity", "many"), [(64, False), (10_000, True)]
 )  # trials arrive one by one, or many at once
 def test_trials_are_judged_so_many_together(
-    tmp_path: Path, tiny: Mnist, capacity: int, many: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny: Parts, capacity: int, many: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     umpire, waiting, gatherings, judge = Umpire(), [], [], Engine._judge_rung
 
@@ -156,13 +156,13 @@ def test_trials_are_judged_so_many_together(
 
 
 @pytest.mark.parametrize("budget", [1, 2, 3, 4, 5])
-def test_nobody_waits_for_trials_that_will_not_come(tmp_path: Path, tiny: Mnist, budget: int) -> None:
+def test_nobody_waits_for_trials_that_will_not_come(tmp_path: Path, tiny: Parts, budget: int) -> None:
     trials = run(at(tmp_path, pruner=NopPruner(), rungs=[1, 3], rung_size=100), tiny, budget)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * budget
     assert [sum(epochs for _, _, epochs, _ in trial.user_attrs["stints"]) for trial in trials] == [EPOCHS] * budget
 
 
-def test_trials_that_wait_are_given_back_too(tmp_path: Path, tiny: Mnist) -> None:
+def test_trials_that_wait_are_given_back_too(tmp_path: Path, tiny: Parts) -> None:
     store = at(tmp_path, rungs=[1], rung_size=3)
     store.set_budget(8)
     engine = Engine(store, tiny, 64, Pace())
@@ -188,7 +188,7 @@ class Watched(Pace):
         self.noted.append((state, others, any(task.epoch is not None for task in self.engine.fleets._tasks)))
 
 
-def test_a_stopped_trial_is_told_while_those_in_its_room_train(tmp_path: Path, tiny: Mnist) -> None:
+def test_a_stopped_trial_is_told_while_those_in_its_room_train(tmp_path: Path, tiny: Parts) -> None:
     store, watched = at(tmp_path, pruner=PruneAll(), rungs=[1], rung_size=3), Watched()
     store.set_budget(9)
     watched.engine = Engine(store, tiny, 64, watched)
@@ -200,7 +200,7 @@ def test_a_stopped_trial_is_told_while_those_in_its_room_train(tmp_path: Path, t
     assert audit(store.study.trials, 9) == CLEAN
 
 
-def test_what_the_pruner_stopped_is_told_though_the_search_is_stopped_too(tmp_path: Path, tiny: Mnist) -> None:
+def test_what_the_pruner_stopped_is_told_though_the_search_is_stopped_too(tmp_path: Path, tiny: Parts) -> None:
     store = at(tmp_path, pruner=PruneAll(), rungs=[1], rung_size=3)
     store.set_budget(9)
     engine = Engine(store, tiny, 64, Pace())
@@ -225,13 +225,13 @@ class SmallFleet(Fleet):
         super().train_epoch()
 
 
-def shrinking(store: StudyStore, data: Mnist, fleet: type[Fleet], monkeypatch: pytest.MonkeyPatch) -> Engine:
+def shrinking(store: StudyStore, data: Parts, fleet: type[Fleet], monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr("model.fleet.fleets.Fleet", fleet)
     return Engine(store, data, 256, Screen(store, 6, Console(quiet=True)))
 
 
 def test_out_of_memory_halves_the_fleet_and_is_no_trials_fault(
-    tmp_path: Path, tiny: Mnist, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = {"hidden_units": IntDistribution(4, 30), "lr": FloatDistribution(1e-3, 1e-1, log=True)}
     store = at(tmp_path, space=space)
@@ -254,7 +254,7 @@ class NoFleet(Fleet):
 
 
 def test_without_memory_for_a_single_trial_the_search_ends_and_gives_back(
-    tmp_path: Path, tiny: Mnist, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = at(tmp_path)
     store.set_budget(3)

@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from model.fleet.family import MLPS
 from search.errors import StudyMismatchError
 from search.store.study import StudyStore, open_study
 from search.verdict.confirmation import PLAN, ConfirmationStore, confirm, confirm_search, measure, open_confirmation
@@ -14,7 +13,17 @@ from studies.built_in.sweet_spot import GRID
 from studies.confirmation import Plan, best_trial, plan
 from studies.settings import Setting
 from studies.sweet_spot import ARTICLE, SPACE, sweet_spot
-from tests.support.tiny_study import CAPACITY, EPOCHS, confirmed_once, copy_of, quiet, search_at, storage_at, tiny_mnist
+from tests.support.tiny_study import (
+    CAPACITY,
+    EPOCHS,
+    FAMILY,
+    confirmed_once,
+    copy_of,
+    quiet,
+    search_at,
+    storage_at,
+    tiny_mnist,
+)
 
 
 def never() -> bool:
@@ -214,7 +223,7 @@ def test_zero_seeds_and_an_empty_search_ask_for_nothing(tmp_path, searched):
 
 def test_timing_pairs_rounds_and_counts_arithmetic():
     wanted = [Setting.of({"hidden_units": width}) for width in (10, 25)]
-    timed = measure(wanted, tiny_mnist().train, 64, MLPS, rounds=2)["settings"]
+    timed = measure(wanted, tiny_mnist().train, 64, FAMILY, rounds=2)["settings"]
     assert [row["setting"] for row in timed] == [dict(each) for each in wanted]
     assert all(len(row["seconds_per_epoch"]) == 2 and min(row["seconds_per_epoch"]) > 0 for row in timed)
     ten, right = (row["flops_per_epoch"] for row in timed)
