@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 
 from model.data.digit import read_digit
 from model.errors import PictureError
-from model.network.weights import load
+from model.network.weights import read
 from search.predict import main
 from search.store.study import open_study
 from search.store.trials import ranking
@@ -188,7 +188,7 @@ def test_optunas_own_tools_list_the_weights(artifact_store):
     for trial in ranking(artifact_store.study):
         (meta,) = get_all_artifact_meta(trial, storage=artifact_store.storage.optuna)
         assert meta.filename == WEIGHTS
-        assert load(artifact_store.directory / meta.artifact_id)[1]["trial"].startswith('{"study": "sweet-spot"')
+        assert read(artifact_store.directory / meta.artifact_id)[1]["trial"].startswith('{"study": "sweet-spot"')
 
 
 def test_the_command_answers_with_the_best_trial_by_default(artifact_store, picture, capsys):

@@ -20,6 +20,7 @@ from model.network.mlp import MLPConfig, initialised
 from search.training.engine import Engine
 from search.training.replay import Recipe, replayed
 from tests.support.cards import needs_cuda
+from tests.support.tiny_study import FAMILY
 
 two_threads = pytest.mark.parametrize("threads", [2], indirect=True)
 
