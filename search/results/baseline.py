@@ -96,9 +96,14 @@ def comparison(ours: Mapping[str, Spread], published: Mapping[str, float], terms
     for name, spread in ours.items():
         values = [*([published.get(name)] if published else []), spread["mean"], spread["sd"]]
         is_metric = name == "before_accuracy" or name.endswith(f"_{terms.key}")
-        label = "seconds, a share of the fleet's" if name == "seconds" else name.replace("_", " ")
-        table.add_row(label, *(_figure(value, terms if is_metric else None) for value in values))
+        table.add_row(_label(name, terms), *(_figure(value, terms if is_metric else None) for value in values))
     return table
+
+
+def _label(name: str, terms: Terms) -> str:
+    if name == "seconds":
+        return "seconds, a share of the fleet's"
+    return name.replace("before_accuracy", f"before_{terms.plain_metric}").replace("_", " ")
 
 
 def _figure(value: float | None, terms: Terms | None) -> str:

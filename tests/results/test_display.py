@@ -109,6 +109,6 @@ def test_an_axis_is_logarithmic_where_values_span_much():
 def test_a_difference_has_its_unit():
     assert OF_ARTICLE.difference(0.0123) == "+1.23 points"
     assert display(FloatDistribution(0, 1), 0.5, LOSS).difference(-0.25) == "-0.25"
-    assert ARTICLE.metric is ACCURACY
+    assert ARTICLE.metric == ACCURACY
     with pytest.raises(ValueError, match="names q"):
         Asked.of_study([better({"q": 1}, than={})], {"p": 1}, ACCURACY)

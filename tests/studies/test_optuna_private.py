@@ -19,6 +19,12 @@ OF_TORCH = {
     "_fused_adamw_",
     "_fused_sgd_",
 }  # kernels without the optimizer around them
+OF_TORCH |= {
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+}  # of what is no plain MLP
 OF_TORCH |= {"_ops", "_python_dispatch", "_schema"}  # how PyTorch tells of a call that draws random numbers
 
 

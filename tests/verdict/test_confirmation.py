@@ -222,7 +222,7 @@ def test_zero_seeds_and_an_empty_search_ask_for_nothing(tmp_path, searched):
 
 
 def test_timing_pairs_rounds_and_counts_arithmetic():
-    wanted = [Setting.of({"hidden_units": width}) for width in (10, 25)]
+    wanted = [Setting.of({"hidden_units": width, "lr": 0.01}) for width in (10, 25)]
     timed = measure(wanted, tiny_mnist().train, 64, FAMILY, rounds=2)["settings"]
     assert [row["setting"] for row in timed] == [dict(each) for each in wanted]
     assert all(len(row["seconds_per_epoch"]) == 2 and min(row["seconds_per_epoch"]) > 0 for row in timed)
