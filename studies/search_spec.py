@@ -38,7 +38,8 @@ MODEL = AnyErrors()
 def family_of(file: StudyFile, data: Dataset) -> GeneralFamily:
     """Return how the networks of a study are built, trained and scored. Raises `NetworkError`."""
     study = file.study
-    return GeneralFamily(study.network, prod(data.shape), data.classes, study.optimizer, study.loss, study.metric)
+    choices = (study.optimizer, study.loss, study.metric, study.augment)
+    return GeneralFamily(study.network, prod(data.shape), data.classes, *choices, data.shape)
 
 
 def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = None) -> StudySpec:
