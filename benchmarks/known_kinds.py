@@ -12,7 +12,22 @@ from benchmarks.known_truth import NOISES, SEED, Result, Tally
 from search.verdict.evidence import Row, Timing, checked
 from search.verdict.wording import judged
 from studies.asked import Protocols
-from studies.claims import ACCURACY, Claim, Metric, Slower, as_good_as, better, memorizes, slower, sweet_spot, worse
+from studies.claims import (
+    ACCURACY,
+    Claim,
+    Metric,
+    Reaches,
+    Slower,
+    as_good_as,
+    as_good_as_any,
+    better,
+    better_in_time,
+    memorizes,
+    reaches,
+    slower,
+    sweet_spot,
+    worse,
+)
 from studies.settings import Setting
 
 LOSS = Metric("validation loss", "minimize", fraction=False)
@@ -49,7 +64,12 @@ def on_margins() -> list[KnownClaim]:
         _pair("better", better, Arm(0.5), NOISILY, effect=0.005),
         _pair("worse", worse, Arm(-0.5, noisy=True), QUIETLY, effect=0.005),
         _pair("as_good_as", as_good_as, Arm(-0.5, noisy=True), QUIETLY, effect=0.005),
+        _several("as_good_as_any", Arm(-0.5, noisy=True), {"one": -5.0, "other": 0.0}, effect=0.005),
+        _several("as_good_as_any_of_six", Arm(-0.5, noisy=True), dict.fromkeys("abcdef", 0.0), effect=0.005),
+        _reaching("reaches", NOISILY),
         _pair("slower", slower, QUIETLY, QUIETLY, effect=1.10, ratio=1.10),
+        _pair("better_in_time", better_in_time, Arm(0.5), NOISILY, effect=0.005, ratio=0.8),
+        _pair("better_in_less_time", better_in_time, Arm(3), NOISILY, effect=0.03, ratio=1.0),
         _pair("memorizes_gap", memorizes, Arm(-2, 0.5), NOISILY, effect=0.005),
         _pair("memorizes_gain", memorizes, Arm(0.5, 3), NOISILY, effect=0.03),
         _spot("sweet_spot_behind", {4: -5.0, 8: -0.5, 16: 0.0, 32: 0.5, 64: 0.5, 128: 0.5}, 0.005),

@@ -25,7 +25,6 @@ from search.store.trials import ranking, usable
 from search.training.display import Lines, watch
 from search.training.engine import POLL_SECONDS, Engine, Listener, Run
 from studies.asked import Asked
-from studies.claims import Slower
 from studies.confirmation import EPOCHS, WIDTH, Arm, Plan, asked_of, confirmation_of, plan, timed
 from studies.foreign import excluded
 from studies.settings import Setting
@@ -68,6 +67,7 @@ class SeedEngine(Engine):
         super().__init__(store, data, capacity, listener, order=("confirm", "order", store.seed_index))
         self.data = data
         self.gaps: dict[int, dict[int, float]] = {}  # by trial number, then epoch
+        self.tested = asked_of(store.study.user_attrs).tested
 
     def _work(self, stop: Callable[[], bool]) -> None:
         """Fill the fleets once and train them."""
@@ -88,10 +88,13 @@ class SeedEngine(Engine):
         return score
 
     def _figures(self, run: Run) -> dict[str, Any]:
-        """Add the gap by epoch and, for the winner and the baseline, what the test set says of this last epoch."""
+        """Add the gap by epoch and, for the winner, the baseline and where a claim asks for it, the test set's value.
+
+        It is of the last epoch of a setting that was chosen before, and chooses nothing.
+        """
         figures = super()._figures(run)
         figures["gap_by_epoch"] = {**self.gaps.get(run.trial.number, {}), run.member.epochs_trained: figures["gap"]}
-        if run.trial.user_attrs.get("role"):
+        if run.trial.user_attrs.get("role") or Setting.of(run.trial.params) in self.tested:
             test = self.family.score(run.member.network(), self.data.test)
             figures |= {f"test_{self.store.spec.measure}": test.value, "test_loss": test.loss}
         return figures
@@ -212,7 +215,7 @@ def _train_all(store: ConfirmationStore, data: Any, capacity: int, listener: Lin
 
 
 def _time(store: StudyStore, images: Any, console: Console, asked: Asked) -> None:
-    """Time every setting of a claim about time alone, unless that was done; the article's widths all.
+    """Time every setting of a claim about time, each alone, unless that was done; the article's widths all.
 
     The lock keeps other processes of the study from competing.
     """
@@ -235,7 +238,7 @@ def _to_time(asked: Asked, drawn: Plan) -> list[tuple[dict[str, Any], Setting]]:
         return [
             ({"width": width}, Setting.of({WIDTH: width})) for width in sorted({a.params[WIDTH] for a in drawn.arms})
         ]
-    settings = {setting for claim in asked.claims if isinstance(claim, Slower) for setting in claim.settings()}
+    settings = {setting for claim in asked.claims if claim.timed for setting in claim.settings()}
     return [({"setting": dict(each)}, each) for each in sorted(settings, key=Setting.order)]
 
 
