@@ -12,12 +12,28 @@ from benchmarks.known_truth import NOISES, SEED, Result, Tally
 from search.verdict.evidence import Row, Timing, checked
 from search.verdict.wording import judged
 from studies.asked import Protocols
-from studies.claims import ACCURACY, Claim, Metric, Slower, as_good_as, better, memorizes, slower, sweet_spot, worse
+from studies.claims import (
+    ACCURACY,
+    Claim,
+    Metric,
+    Reaches,
+    Slower,
+    as_good_as,
+    as_good_as_any,
+    better,
+    better_in_time,
+    memorizes,
+    reaches,
+    slower,
+    sweet_spot,
+    worse,
+)
 from studies.settings import Setting
 
 LOSS = Metric("validation loss", "minimize", fraction=False)
 METRICS: Mapping[str, Metric] = {"accuracy": ACCURACY, "loss": LOSS}
 STATED = Protocols()
+MEAN = 0.9  # of an arm whose value is 0
 QUIET, LOUD = 100.0, 10.0  # where "uneven" and "skewed" noise is small, and where it is large
 
 
@@ -43,13 +59,18 @@ class KnownClaim:
 QUIETLY, NOISILY = Arm(), Arm(noisy=True)
 
 
-def on_margins() -> list[KnownClaim]:
+def on_margins(metric: Metric) -> list[KnownClaim]:
     """Return claims of each kind with a truth that lies on the margin, where a wrong verdict is most probable."""
     return [
         _pair("better", better, Arm(0.5), NOISILY, effect=0.005),
         _pair("worse", worse, Arm(-0.5, noisy=True), QUIETLY, effect=0.005),
         _pair("as_good_as", as_good_as, Arm(-0.5, noisy=True), QUIETLY, effect=0.005),
+        _several("as_good_as_any", Arm(-0.5, noisy=True), {"one": -5.0, "other": 0.0}, effect=0.005),
+        _several("as_good_as_any_of_six", Arm(-0.5, noisy=True), dict.fromkeys("abcdef", 0.0), effect=0.005),
+        _reaching("reaches", metric),
         _pair("slower", slower, QUIETLY, QUIETLY, effect=1.10, ratio=1.10),
+        _pair("better_in_time", better_in_time, Arm(0.5), NOISILY, effect=0.005, ratio=0.8),
+        _pair("better_in_less_time", better_in_time, Arm(3), NOISILY, effect=0.03, ratio=1.0),
         _pair("memorizes_gap", memorizes, Arm(-2, 0.5), NOISILY, effect=0.005),
         _pair("memorizes_gain", memorizes, Arm(0.5, 3), NOISILY, effect=0.03),
         _spot("sweet_spot_behind", {4: -5.0, 8: -0.5, 16: 0.0, 32: 0.5, 64: 0.5, 128: 0.5}, 0.005),
@@ -57,19 +78,25 @@ def on_margins() -> list[KnownClaim]:
     ]
 
 
-def all_equal() -> list[KnownClaim]:
+def all_equal(metric: Metric) -> list[KnownClaim]:
     """Return the same claims about settings that do not differ, nor their times."""
     return [
         KnownClaim(
             known.claim,
             {setting: Arm(noisy=arm.noisy) for setting, arm in known.arms.items()},
-            1.0 if isinstance(known.claim, Slower) else 0.0,
+            _no_effect(known.claim, metric),
         )
-        for known in on_margins()
+        for known in on_margins(metric)
     ]
 
 
-TRUTHS: Mapping[str, Callable[[], list[KnownClaim]]] = {"on the margins": on_margins, "all equal": all_equal}
+def _no_effect(claim: Claim, metric: Metric) -> float:
+    if isinstance(claim, Reaches):
+        return metric.sign * MEAN
+    return 1.0 if isinstance(claim, Slower) else 0.0
+
+
+TRUTHS: Mapping[str, Callable[[Metric], list[KnownClaim]]] = {"on the margins": on_margins, "all equal": all_equal}
 
 
 def _pair(
@@ -78,6 +105,17 @@ def _pair(
     a, b = ({"of": name, "dropout": rate} for rate in (0.2, 0.0))
     arms = {Setting.of(a): one, Setting.of(b): other}
     return KnownClaim(kind(a, than=b, id=name), arms, effect, ratio)
+
+
+def _several(name: str, one: Arm, others: Mapping[str, float], *, effect: float) -> KnownClaim:
+    a, rivals = {"of": name, "kind": "own"}, {kind: {"of": name, "kind": kind} for kind in others}
+    arms = {Setting.of(rivals[kind]): Arm(points) for kind, points in others.items()}
+    return KnownClaim(as_good_as_any(a, list(rivals.values()), id=name), {Setting.of(a): one, **arms}, effect)
+
+
+def _reaching(name: str, metric: Metric) -> KnownClaim:
+    bar = metric.sign * (MEAN + 0.005)
+    return KnownClaim(reaches({"of": name}, bar, id=name), {Setting.of({"of": name}): Arm(0.5, noisy=True)}, bar)
 
 
 def _spot(name: str, values: Mapping[int, float], effect: float) -> KnownClaim:
@@ -91,7 +129,7 @@ def simulate(
 ) -> tuple[list[Row], list[Timing]]:
     """Draw one experiment: runs of every arm over the same seeds, and as many rounds of timing."""
     rows = [row for known in truth for row in _runs(known, noise, seeds, metric, rng)]
-    return rows, [timing for known in truth if isinstance(known.claim, Slower) for timing in _times(known, seeds, rng)]
+    return rows, [timing for known in truth if known.claim.timed for timing in _times(known, seeds, rng)]
 
 
 def _runs(known: KnownClaim, noise: str, seeds: int, metric: Metric, rng: np.random.Generator) -> list[Row]:
@@ -100,10 +138,21 @@ def _runs(known: KnownClaim, noise: str, seeds: int, metric: Metric, rng: np.ran
     true = np.array([(arm.value, arm.gap) for arm in known.arms.values()])[:, :, None] / 100
     common = rng.normal(0, 0.001, seeds)  # what a seed does to every arm
     ahead = true[:, 0] + common + NOISES[noise](rng, shape, sizes)
-    values = metric.sign * (0.9 + ahead)  # a loss of -0.9 is as good as any other: only differences matter
+    values = metric.sign * (MEAN + ahead)  # a loss of -0.9 is as good as any other
     trained = values + metric.sign * (true[:, 1] + rng.normal(0, 0.002, shape))
     return [
-        Row(setting, setting, STATED.stated, seed, values[at, seed], trained[at, seed], 0.2, 0.1, 1000)
+        Row(
+            setting,
+            setting,
+            STATED.stated,
+            seed,
+            values[at, seed],
+            trained[at, seed],
+            0.2,
+            0.1,
+            1000,
+            test_value=values[at, seed],
+        )
         for at, setting in enumerate(known.arms)
         for seed in range(seeds)
     ]
@@ -117,7 +166,8 @@ def _times(known: KnownClaim, rounds: int, rng: np.random.Generator) -> list[Tim
 
 def measure(truth: str, noise: str, seeds: int, repetitions: int, metric: str) -> Result:
     """Judge a truth many times. Raises KeyError for what there is not."""
-    known, of = TRUTHS[truth](), METRICS[metric]
+    of = METRICS[metric]
+    known = TRUTHS[truth](of)
     rng = np.random.default_rng([SEED, seeds, *f"{truth} {noise} {metric}".encode()])
     result = Result({each.claim.id: Tally() for each in known})
     claims = [each.claim for each in known]

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from studies import claims as kinds
-from studies.claims import ACCURACY, Called, Claim, Metric, Pair, SweetSpot
+from studies.claims import ACCURACY, AsGoodAsAny, Called, Claim, Metric, Pair, Reaches, SweetSpot
 from studies.settings import Setting, is_number
 
 
@@ -80,6 +80,11 @@ class Asked:
         return tuple(claim for claim in self.claims if isinstance(claim, SweetSpot))
 
     @property
+    def tested(self) -> frozenset[Setting]:
+        """The settings whose confirming runs are scored on the test data, beside the winner's and the baseline's."""
+        return frozenset(claim.a for claim in self.claims if isinstance(claim, Reaches))
+
+    @property
     def called(self) -> Called | None:
         """How settings are called, by the first claim that says so."""
         return next((claim.words.called for claim in self.claims if claim.words.called), None)
@@ -118,8 +123,12 @@ class Asked:
 def tunable(claim: Claim, free: Iterable[str]) -> bool:
     """Say whether a claim is one still when these parameters are tuned: it is not about them."""
     names = set(free)
+    if isinstance(claim, Reaches):
+        return False  # of a setting as it is stated: what is tuned is chosen
     if isinstance(claim, Pair):
         return claim.a.without(names) != claim.b.without(names)
+    if isinstance(claim, AsGoodAsAny):
+        return all(claim.a.without(names) != other.without(names) for other in claim.others)
     return not (isinstance(claim, SweetSpot) and claim.parameter in names)
 
 

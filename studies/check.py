@@ -27,7 +27,7 @@ def check_study_file(file: StudyFile, data: Dataset, device: torch.device) -> No
     """Raise `StudyError`, or `NetworkError`, with one line for what could not be trained."""
     family, study = family_of(file, data), file.study
     if family.names is not None and (unknown := sorted(set(study.space) - family.names)):
-        raise StudyError(f"the space has {unknown[0]}, which neither the network nor the optimizer takes")
+        raise StudyError(f"the space has {unknown[0]}, which nothing takes: network, optimizer or augmentation")
     for params in (study.baseline, *corners(study.space)):
         _two_steps(family, params, data, device)
 

@@ -3,7 +3,10 @@
     better(a, than=b, by=0.005)         a is better than b by more than the margin
     worse(a, than=b, by=0.005)          the same of b and a, told from the side of a
     as_good_as(a, than=b, within=...)   a is not worse than b by more than the margin; it may be better
+    as_good_as_any(a, [b, c], within=)  the same of a and the best of several, whichever it is
     slower(a, than=b, by=1.10)          an epoch of a takes more than 1.10 times as long as one of b
+    better_in_time(a, than=b, by=0.005) a is better than b by more than the margin, and an epoch of it takes no longer
+    reaches(a, 0.99)                    a does better than the value on the test data
     memorizes(a, than=b, gap=, by=)     the gap between training and validation is wider with a, which is no better
     sweet_spot("units", 25, among=[..]) the value is within the margin of the best, and no smaller one is
 
@@ -79,6 +82,7 @@ class Claim(ABC):
     """What all kinds have in common; made by the functions below, which check."""
 
     kind: ClassVar[str]
+    timed: ClassVar[bool] = False  # whether its settings are timed, each alone
     id: str
     words: Words = Words()
 
@@ -162,15 +166,93 @@ class AsGoodAs(Pair):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AsGoodAsAny(Claim):
+    """a is not worse than the best of several others by more than the margin.
+
+    With `no_larger` the others are, beside those that are named, the best that the search found of at most as many
+    parameters as a, and whatever else the study's claims have trained of at most as many.
+    """
+
+    kind = "as_good_as_any"
+    a: Setting
+    others: tuple[Setting, ...]
+    within: float
+    no_larger: bool = False
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Return a and the others that are named."""
+        return (self.a, *self.others)
+
+    def on(self, baseline: Params) -> Self:
+        """Return the claim as the baseline completes it. Raises ValueError where a is then one of the others."""
+        a, others = self.a.over(baseline), tuple(other.over(baseline) for other in self.others)
+        for other in others:
+            _check_apart(self.id, a, other)
+        return replace(self, a=a, others=others)
+
+    @property
+    def alike(self) -> frozenset[str]:
+        """The parameters that a shares with all that it is compared with."""
+        same = (name for name in self.a if all(name in each and each[name] == self.a[name] for each in self.others))
+        return frozenset() if self.no_larger else frozenset(same)
+
+    def margins(self) -> dict[str, float]:
+        """Return the metric's."""
+        return {"metric": self.within}
+
+    def _settings_json(self) -> dict[str, Any]:
+        return {"a": dict(self.a), "others": [dict(other) for other in self.others]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaches(Claim):
+    """a does better than a value on the test data: in the mean over seeds that nothing was chosen by."""
+
+    kind = "reaches"
+    a: Setting
+    value: float  # of the metric
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Return the one that it is about."""
+        return (self.a,)
+
+    def on(self, baseline: Params) -> Self:
+        """Return the claim as the baseline completes it."""
+        return replace(self, a=self.a.over(baseline))
+
+    def margins(self) -> dict[str, float]:
+        """Return none: it has a value to reach."""
+        return {}
+
+    def _settings_json(self) -> dict[str, Any]:
+        return {"a": dict(self.a)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Slower(Pair):
     """An epoch of a takes more than `by` times as long as one of b."""
 
     kind = "slower"
+    timed = True
     by: float
 
     def margins(self) -> dict[str, float]:
         """Return that of the ratio of times."""
         return {"time_ratio": self.by}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BetterInTime(Pair):
+    """a is better than b by more than the margin, and an epoch of it takes less than `time` times as long."""
+
+    kind = "better_in_time"
+    timed = True
+    by: float
+    time: float
+
+    def margins(self) -> dict[str, float]:
+        """Return the metric's and that of the ratio of times."""
+        return {"metric": self.by, "time_ratio": self.time}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +314,9 @@ class SweetSpot(Claim):
         return {"at": dict(self.at), "among": list(self.among)}
 
 
-KINDS: Mapping[str, type[Claim]] = {kind.kind: kind for kind in (Better, AsGoodAs, Slower, Memorizes, SweetSpot)}
+KINDS: Mapping[str, type[Claim]] = {
+    kind.kind: kind for kind in (Better, AsGoodAs, AsGoodAsAny, Reaches, Slower, BetterInTime, Memorizes, SweetSpot)
+}
 
 
 def better(a: Params, than: Params, by: float = MARGIN, *, id: str | None = None, words: Words = Words()) -> Better:
@@ -258,10 +342,60 @@ def as_good_as(
     return AsGoodAs(id=id or _named(one, "as-good-as", other), words=words, a=one, b=other, within=within)
 
 
+def as_good_as_any(
+    a: Params,
+    others: Sequence[Params],
+    within: float = MARGIN,
+    *,
+    no_larger: bool = False,
+    id: str | None = None,
+    words: Words = Words(),
+) -> AsGoodAsAny:
+    """Claim that `a` is not worse than the best of `others` by more than a margin, whichever that is.
+
+    `no_larger` adds to the others what the search finds best of at most as many parameters, and what else the study's
+    claims have trained of at most as many. Raises as `better`, and where there are no others.
+    """
+    _check_margin(within, 0)
+    one, rivals = Setting.of(a), tuple(map(Setting.of, others))
+    if not (rivals or no_larger) or one in rivals or len(set(rivals)) < len(rivals):
+        raise ValueError(f"others are settings that differ from each other and from {one}, at least one of them")
+    name = id or _slug(f"{str(one) or 'baseline'} as-good-as-any")
+    return AsGoodAsAny(id=name, words=words, a=one, others=rivals, within=within, no_larger=no_larger)
+
+
+def reaches(a: Params, value: float, *, id: str | None = None, words: Words = Words()) -> Reaches:
+    """Claim that `a` does better on the test data than a value of the metric, in the mean over fresh seeds.
+
+    Raises ValueError for a value that is no number.
+    """
+    if not (is_number(value) and math.isfinite(value)):
+        raise ValueError(f"what is to be reached is a number, not {value!r}")
+    one = Setting.of(a)
+    name = id or _slug(f"{str(one) or 'baseline'} reaches {short(value)}")
+    return Reaches(id=name, words=words, a=one, value=value)
+
+
 def slower(a: Params, than: Params, by: float = TIME_RATIO, *, id: str | None = None, words: Words = Words()) -> Slower:
     """Claim that an epoch of `a` takes more than `by` times as long as one of `than`. Raises as `better`."""
     one, other = _pair(a, than, by, least=1)
     return Slower(id=id or _named(one, "slower-than", other), words=words, a=one, b=other, by=by)
+
+
+def better_in_time(
+    a: Params, than: Params, by: float = MARGIN, time: float = 1.0, *, id: str | None = None, words: Words = Words()
+) -> BetterInTime:
+    """Claim that `a` is better than `than` by more than a margin, and that an epoch of it takes less than `time` times
+    as long.
+
+    Both train for as many epochs. Raises as `better`, and for a time that is not above 0.
+    """
+    one, other = _pair(a, than, by)
+    if not (is_number(time) and 0 < time < math.inf):
+        raise ValueError(f"a ratio of times is a number above 0, not so {time!r}")
+    return BetterInTime(
+        id=id or _named(one, "better-in-time-than", other), words=words, a=one, b=other, by=by, time=time
+    )
 
 
 def memorizes(
@@ -306,6 +440,8 @@ def of(stored: Mapping[str, Any]) -> Claim:
         fields = {name: value for name, value in stored.items() if name != "kind"}
         for name in fields.keys() & {"a", "b", "at"}:
             fields[name] = Setting.of(fields[name])
+        if "others" in fields:
+            fields["others"] = tuple(map(Setting.of, fields["others"]))
         if "among" in fields:
             fields["among"] = tuple(fields["among"])
         return KINDS[stored["kind"]](**{**fields, "words": _words(fields.get("words") or {})})

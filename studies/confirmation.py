@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from studies import older
 from studies.asked import Asked
+from studies.claims import AsGoodAsAny
 from studies.settings import Setting, is_number
 from studies.spec import CLAIMS, StudySpec, report_epochs
 from studies.sweet_spot import ARTICLE
@@ -166,12 +167,34 @@ class _Draw:
 
     def arms(self) -> list[Arm]:
         """Return the stated arms, the tuned ones, and the winner's where it is none of these."""
-        won = self.winner.params
-        arms = [*map(self._stated, self.asked.stated(won)), *map(self._tuned, self.asked.tuned(won))]
+        won, found = self.winner.params, self._best_no_larger()
+        stated = sorted({*self.asked.stated(won), *found}, key=Setting.order)
+        tuned = sorted({*self.asked.tuned(won), *(found if self.asked.protocols.free else ())}, key=Setting.order)
+        arms = [*map(self._stated, stated), *map(self._tuned, tuned)]
         if not any(arm.role == WINNER for arm in arms):
             own = Setting.of(won)
             arms.append(Arm(WINNER, own, own, self.winner.number, WINNER))
         return arms
+
+    def _best_no_larger(self) -> set[Setting]:
+        """Return what claims that are about no larger networks are compared with: the best that was found of these.
+
+        What the study sets free is as in the claim, so that they are compared in all else.
+        """
+        claims = [claim for claim in self.asked.claims if isinstance(claim, AsGoodAsAny) and claim.no_larger]
+        return {setting for claim in claims for setting in self._no_larger(claim.a)}
+
+    def _no_larger(self, own: Setting) -> list[Setting]:
+        free = self.asked.protocols.free
+        sizes = [trial.user_attrs.get("parameters") for trial in self.complete if Setting.of(trial.params) == own]
+        if not sizes or sizes[0] is None:  # it was not tried
+            return []
+        others = [
+            (_rank(trial, self.sign), Setting.of({**trial.params, **{name: own[name] for name in free}}))
+            for trial in self.complete
+            if trial.user_attrs.get("parameters", math.inf) <= sizes[0]
+        ]
+        return [setting for _, setting in sorted(each for each in others if each[1] != own)[:1]]
 
     def _stated(self, setting: Setting) -> Arm:
         role = "baseline" if setting == self.asked.baseline else None

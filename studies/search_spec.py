@@ -26,7 +26,8 @@ BY_OPTUNA = "Optuna's TPE proposes, and its successive halving stops trials"
 def family_of(file: StudyFile, data: Described) -> Family:
     """Return how the networks of a study are built, trained and scored. Raises `NetworkError`."""
     study = file.study
-    return Family(study.network, prod(data.shape), data.classes, study.optimizer, study.loss, study.metric)
+    choices = (study.optimizer, study.loss, study.metric, study.augment)
+    return Family(study.network, prod(data.shape), data.classes, *choices, data.shape)
 
 
 def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None = None) -> StudySpec:

@@ -24,6 +24,7 @@ from torch import nn
 
 from model.data.dataset import DataSource
 from model.errors import SweetspotError
+from model.general.augment import Augment
 from model.general.choices import Loss, Metric, Optimizer
 from studies.asked import Layout
 from studies.claims import Claim
@@ -68,6 +69,7 @@ class Study:
     optimizer: Optimizer = field(default_factory=Optimizer)  # Adam, whose lr is the parameter `lr`
     loss: Loss | None = None  # cross_entropy for classes, mse for numbers
     metric: Metric | None = None  # accuracy for classes, mean_squared_error for numbers; its name says which is better
+    augment: Augment | None = None  # of training pictures; a strength is a number or the name of a parameter
     batch: int = 128
     epochs: int = 30  # of a trial that is not stopped
     tuned: Sequence[str] = ()  # parameters for which claims are judged a second time, at the best values found

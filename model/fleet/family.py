@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from model.data.samples import Samples
 from model.errors import NetworkError, first_line
+from model.general.augment import Augment, Augmentation, channels_first
 from model.general.choices import Loss, Metric, Optimizer
 from model.general.look import look
 from model.general.member import GeneralMember, parameters
@@ -58,7 +59,7 @@ def _in_a_line(params: Mapping[str, Any]) -> Iterator[None]:
 class Family:
     """What makes, trains and scores the networks of a study; `loss` and `metric` are by default those of the targets.
 
-    Raises `NetworkError` for a loss or metric of the other kind of targets.
+    Raises `NetworkError` for a loss or metric of the other kind of targets, and to augment what is no picture.
     """
 
     network: Callable[..., nn.Module]  # called with what it names of a trial's parameters, `inputs` and `classes`
@@ -67,12 +68,16 @@ class Family:
     optimizer: Optimizer = field(default_factory=Optimizer)
     loss: Loss | None = None  # cross_entropy, or mse
     metric: Metric | None = None  # accuracy, or mean_squared_error
+    augment: Augment | None = None  # of pictures, while they train
+    shape: tuple[int, ...] = ()  # of a sample, (28, 28) or (3, 32, 32), where pictures are augmented
 
     def __post_init__(self) -> None:
         kind = "numbers" if self.classes is None else "classes"
         for choice in (self.criterion, self.measure):
             if choice.of_classes != (self.classes is not None):
                 raise NetworkError(f"{choice.name} is not for targets that are {kind}")
+        if self.augment is not None:
+            channels_first(self.shape)
 
     @property
     def criterion(self) -> Loss:
@@ -91,11 +96,12 @@ class Family:
 
     @cached_property
     def names(self) -> frozenset[str] | None:
-        """The trial's parameters that network and optimizer can take; None where the network takes any."""
+        """The trial's parameters that something takes; None where the network takes any."""
         own = self._arguments.values()
         if any(each.kind is each.VAR_KEYWORD for each in own):
             return None
-        return frozenset(each.name for each in own) - set(self._of_the_data) | self.optimizer.names
+        taken = self.optimizer.names | (self.augment.names if self.augment else frozenset())
+        return frozenset(each.name for each in own) - set(self._of_the_data) | taken
 
     def build(self, params: Mapping[str, Any], seed: int) -> nn.Module:
         """Build a network on the CPU, its weights drawn from `seed`; the global generator is left as it was.
@@ -121,7 +127,8 @@ class Family:
         """
         if trainer is not None and trainer not in get_args(Trainer):
             raise NetworkError(f"{trainer!r} is no way to train; choose one of {', '.join(get_args(Trainer))}")
-        config = None if trainer == "general" else _for_the_fleet(network, device)
+        augmented = self.augment is not None and bool(self.augment.strengths(params))
+        config = None if augmented or trainer == "general" else _for_the_fleet(network, device)
         if config is not None:
             return self._plain(network, config, params, seed, device)
         if trainer == "fleet":
@@ -144,7 +151,8 @@ class Family:
             seen = look(module, self.inputs, device, self._made_up_loss)
         generator = torch.Generator(device).manual_seed(derive(seed, "draws"))
         optimizer = self.optimizer.over(weights, params)
-        return GeneralMember(module, Steps(optimizer), self.criterion, generator, seen.draws, units_of(seen.flops))
+        units, augmentation = units_of(seen.flops), self._augmentation(params, seed, device)
+        return GeneralMember(module, Steps(optimizer), self.criterion, generator, seen.draws, units, augmentation)
 
     def score(self, network: nn.Module, samples: Samples) -> Score:
         """Score a network on every sample."""
@@ -181,6 +189,13 @@ class Family:
         except RuntimeError as error:
             raise NetworkError(f"the weights do not fit the network of {dict(params)}: {first_line(error)}") from error
         return network.eval()
+
+    def _augmentation(self, params: Mapping[str, Any], seed: int, device: torch.device) -> Augmentation | None:
+        """Return what changes a trial's minibatches; its draws are a stream of their own, so masks stay as they are."""
+        if self.augment is None:
+            return None
+        generator = torch.Generator(device).manual_seed(derive(seed, "augment"))
+        return Augmentation(self.augment.strengths(params), self.shape, generator)
 
     @property
     def _of_the_data(self) -> dict[str, int]:

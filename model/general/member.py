@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from model.general.augment import Augmentation
 from model.general.choices import Loss
 from model.general.draws import OwnGenerator, own_dropout
 from model.general.step import Steps
@@ -25,6 +26,7 @@ class GeneralMember(BaseMember):
     generator: torch.Generator  # on the network's device
     draws: bool  # elsewhere than in dropout layers
     size: int
+    augmentation: Augmentation | None = None  # of its minibatches
     trainer: ClassVar[str] = "general"
 
     @property
@@ -54,6 +56,8 @@ class GeneralMember(BaseMember):
 
     def step(self, inputs: Tensor, targets: Tensor, drawing: AbstractContextManager[object]) -> tuple[Tensor, Tensor]:
         """Take a step on a minibatch; return the outputs and the loss, (), both before it."""
+        if self.augmentation is not None:
+            inputs = self.augmentation(inputs)
         with drawing:
             outputs = self.module(inputs)
         loss = self.criterion(outputs, targets)

@@ -27,10 +27,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from search.verdict.evidence import Evidence, gap, gap_growth, value
-from search.verdict.names import Unit, amount, called, named, unit_of, value_of
+from search.verdict.evidence import Evidence, gap, gap_growth, test, value
+from search.verdict.names import Unit, alone, amount, called, level, named, unit_of, value_of
 from search.verdict.statistics import MIN_PAIRS, POINTWISE_TAIL, Interval, Rivals, mean_interval
-from studies.claims import AsGoodAs, Better, Claim, Memorizes, Metric, Slower, SweetSpot
+from studies.claims import (
+    AsGoodAs,
+    AsGoodAsAny,
+    Better,
+    BetterInTime,
+    Claim,
+    Memorizes,
+    Metric,
+    Reaches,
+    Slower,
+    SweetSpot,
+)
 from studies.settings import Setting
 
 Decision = Literal["supported", "refuted", "undecided"]
@@ -138,31 +149,44 @@ def combine(parts: Sequence[Part]) -> Decision:
 
 def parts_of(claim: Claim, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
     """Return the parts of a claim under a protocol; `tail` is its probability of being wrongly supported."""
-    if isinstance(claim, Better):
-        return _better(claim, evidence, protocol, tail)
-    if isinstance(claim, AsGoodAs):
-        return _as_good_as(claim, evidence, protocol, tail)
-    if isinstance(claim, Slower):
-        return _slower(claim, evidence, tail)
-    if isinstance(claim, Memorizes):
-        return _memorizes(claim, evidence, protocol, tail)
-    assert isinstance(claim, SweetSpot)
-    line = claim.line(evidence.settings(protocol))
-    return spot_parts(claim, claim.spot, distances_from_best(evidence, protocol, line), evidence.metric, tail)
+    match claim:
+        case Better():
+            parts = _better(claim, evidence, protocol, tail)
+        case AsGoodAs():
+            parts = _as_good_as(claim, evidence, protocol, tail)
+        case AsGoodAsAny():
+            parts = _as_good_as_any(claim, evidence, protocol, tail)
+        case Reaches():
+            parts = _reaches(claim, evidence, protocol, tail)
+        case Slower():
+            parts = _slower(claim, evidence, tail)
+        case BetterInTime():
+            parts = _better_in_time(claim, evidence, protocol, tail)
+        case Memorizes():
+            parts = _memorizes(claim, evidence, protocol, tail)
+        case SweetSpot():
+            distances = distances_from_best(evidence, protocol, claim.line(evidence.settings(protocol)))
+            parts = spot_parts(claim, claim.spot, distances, evidence.metric, tail)
+        case _:
+            raise TypeError(f"{claim.kind} is no kind of claim")
+    return parts
 
 
-def _better(claim: Better, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
+def _better(
+    claim: Better | BetterInTime, evidence: Evidence, protocol: str, tail: float, share: float = 1
+) -> list[Part]:
     """a is better: what it is ahead of b exceeds the margin."""
     ahead = evidence.advantages(protocol, claim.a, claim.b, value)
-    one, other = named(claim.b, claim.a, claim.words) if claim.told_of_b else named(claim.a, claim.b, claim.words)
-    word, margin = "worse" if claim.told_of_b else "better", amount(claim.by, evidence.metric)
+    of_b = isinstance(claim, Better) and claim.told_of_b
+    one, other = named(claim.b, claim.a, claim.words) if of_b else named(claim.a, claim.b, claim.words)
+    word, margin = "worse" if of_b else "better", amount(claim.by, evidence.metric)
     question = Hypothesis(
         holds=f"{one.text} are more than {margin} {word} than {other.brief}",
         fails=f"{one.text} are not {margin} {word} than {other.brief}",
         threshold=claim.by,
         unit=unit_of(evidence.metric),
     )
-    return [question.weigh(lambda low, high: mean_interval(ahead, low, high), tail)]
+    return [question.weigh(lambda low, high: mean_interval(ahead, low, high), tail, share)]
 
 
 def _as_good_as(claim: AsGoodAs, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
@@ -178,6 +202,62 @@ def _as_good_as(claim: AsGoodAs, evidence: Evidence, protocol: str, tail: float)
         unit=unit_of(evidence.metric),
     )
     return [question.weigh(lambda low, high: mean_interval(behind, low, high), tail)]
+
+
+def _as_good_as_any(claim: AsGoodAsAny, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
+    """a is as good as any other: the best of them, whichever it is, is ahead of it by less than the margin."""
+    others = rivals(claim, evidence, protocol)
+    behind = Rivals.of([evidence.advantages(protocol, other, claim.a, value) for other in others])
+    one, margin = alone(claim.a, claim.words, claim.alike), amount(claim.within, evidence.metric)
+    best = f"the best of {len(others)} others" + (" of at most as many parameters" if claim.no_larger else "")
+    question = Hypothesis(
+        holds=f"{one.text} are not {margin} worse than {best}",
+        fails=f"{one.text} are more than {margin} worse than {best}",
+        threshold=claim.within,
+        above=False,
+        unit=unit_of(evidence.metric),
+    )
+    return [question.weigh(behind.shortfall, tail)]
+
+
+def rivals(claim: AsGoodAsAny, evidence: Evidence, protocol: str) -> list[Setting]:
+    """Return the settings that a is compared with: those that are named and, if asked for, all that are no larger."""
+    found = set(claim.others)
+    own = evidence.rows(protocol, claim.a)
+    if claim.no_larger and own:
+        trained = evidence.settings(protocol)
+        found |= {each for each in trained if evidence.rows(protocol, each)[0].parameters <= own[0].parameters}
+    return sorted(found - {claim.a}, key=Setting.order)
+
+
+def _reaches(claim: Reaches, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
+    """a does better than the value on the test data."""
+    values, metric = evidence.values(protocol, claim.a, test), evidence.metric
+    one, bar, side = alone(claim.a, claim.words), level(claim.value, metric), "above" if metric.sign > 0 else "below"
+    question = Hypothesis(
+        holds=f"{one.text} end {side} {bar} on the test data",
+        fails=f"{one.text} do not end {side} {bar} on the test data",
+        threshold=claim.value,
+        above=metric.sign > 0,
+        unit="%" if metric.fraction else "plain",
+    )
+    return [question.weigh(lambda low, high: mean_interval(values, low, high), tail)]
+
+
+def _better_in_time(claim: BetterInTime, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
+    """a is better, and takes no longer for it: the ratio of the times per epoch is below the margin."""
+    ratios = evidence.log_time_ratios(claim.a, claim.b)
+    one, other = named(claim.a, claim.b, claim.words)
+    margin = f"{claim.time:.2f} times"
+    question = Hypothesis(
+        holds=f"an epoch {one.of} takes less than {margin} as long as one {other.of_brief}",
+        fails=f"an epoch {one.of} takes more than {margin} as long as one {other.of_brief}",
+        threshold=claim.time,
+        above=False,
+        unit="times",
+    )
+    taken = question.weigh(lambda low, high: mean_interval(ratios, low, high).exp(), tail, share=1 / 2)
+    return [*_better(claim, evidence, protocol, tail, share=1 / 2), taken]
 
 
 def _slower(claim: Slower, evidence: Evidence, tail: float) -> list[Part]:

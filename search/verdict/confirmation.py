@@ -27,7 +27,7 @@ from search.store.trials import ranking, usable
 from search.training.display import Lines, watch
 from search.training.engine import POLL_SECONDS, Engine, Listener, Run
 from studies.asked import Asked
-from studies.claims import Slower, SweetSpot
+from studies.claims import SweetSpot
 from studies.confirmation import EPOCHS, Arm, Plan, asked_of, confirmation_of, plan, timed
 from studies.foreign import excluded
 from studies.settings import Setting
@@ -68,6 +68,7 @@ class SeedEngine(Engine):
         super().__init__(store, data, capacity, listener, order=("confirm", "order", store.seed_index))
         self.data = data
         self.gaps: dict[int, dict[int, float]] = {}  # by trial number, then epoch
+        self.tested = asked_of(store.study.user_attrs).tested
 
     def _work(self, stop: Callable[[], bool]) -> None:
         """Fill the fleets once and train them."""
@@ -88,10 +89,13 @@ class SeedEngine(Engine):
         return score
 
     def _figures(self, run: Run) -> dict[str, Any]:
-        """Add the gap by epoch and, for the winner and the baseline, what the test set says of this last epoch."""
+        """Add the gap by epoch and, for the winner, the baseline and where a claim asks for it, the test set's value.
+
+        It is of the last epoch of a setting that was chosen before, and chooses nothing.
+        """
         figures = super()._figures(run)
         figures["gap_by_epoch"] = {**self.gaps.get(run.trial.number, {}), run.member.epochs_trained: figures["gap"]}
-        if run.trial.user_attrs.get("role"):
+        if run.trial.user_attrs.get("role") or Setting.of(run.trial.params) in self.tested:
             test = self.family.score(run.member.network(), self.data.test)
             figures |= {f"test_{self.store.spec.measure}": test.value, "test_loss": test.loss}
         return figures
@@ -228,7 +232,7 @@ def _time(store: StudyStore, train: Any, console: Console, asked: Asked) -> None
 def _to_time(asked: Asked, drawn: Plan) -> list[Setting]:
     """Return what is to be timed where a claim is about time: its settings, and what a sweet spot is looked for among,
     since a page shows what that costs."""
-    about = [setting for claim in asked.claims if isinstance(claim, Slower) for setting in claim.settings()]
+    about = [setting for claim in asked.claims if claim.timed for setting in claim.settings()]
     stated = {arm.setting for arm in drawn.arms if arm.protocol == asked.protocols.stated}
     lines = [claim.line(stated) for claim in asked.claims if isinstance(claim, SweetSpot)]
     return sorted({*about, *chain.from_iterable(lines)}, key=Setting.order) if about else []

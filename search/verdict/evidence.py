@@ -31,6 +31,7 @@ class Row:
     train_loss: float
     parameters: int
     gap_by_epoch: Mapping[int, float] | None = None  # training minus validation value, at some epochs
+    test_value: float | None = None  # of the metric, on test data; of settings that a claim is about which asks for it
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ Measure = Callable[[Row], float | None]
 def value(row: Row) -> float:
     """Return the metric on validation data."""
     return row.value
+
+
+def test(row: Row) -> float | None:
+    """Return the metric on test data."""
+    return row.test_value
 
 
 def gap(row: Row) -> float:
@@ -124,10 +130,10 @@ def checked(rows: Iterable[Row], timings: Iterable[Timing], metric: Metric, prot
 
 
 def _check_row(row: Row, metric: Metric, protocols: Protocols) -> None:
-    figures = (row.value, row.train_value, row.val_loss, row.train_loss)
-    if not all(map(math.isfinite, (*figures, *(row.gap_by_epoch or {}).values()))):
+    values = [each for each in (row.value, row.train_value, row.test_value) if each is not None]
+    if not all(map(math.isfinite, (*values, row.val_loss, row.train_loss, *(row.gap_by_epoch or {}).values()))):
         raise ValueError(f"a figure is not finite in {row}")
-    if metric.fraction and not (0 <= row.value <= 1 and 0 <= row.train_value <= 1):
+    if metric.fraction and not all(0 <= each <= 1 for each in values):
         raise ValueError(f"accuracies are fractions between 0 and 1, not so in {row}")
     if row.protocol not in protocols.names:
         raise ValueError(f"the protocol is one of {', '.join(protocols.names)}, not so in {row}")

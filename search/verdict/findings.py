@@ -92,7 +92,7 @@ def findings(storage: Storage, name: str) -> Findings:
     asked, drawn = _asked(search), Plan.of(confirmation.attributes[PLAN])
     trials = [trial for trial in confirmation.trials if _planned(study, trial, drawn)]
     ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    complete = [trial for trial in ended if not excluded(study, trial, _lack(trial, asked.metric))]
+    complete = [trial for trial in ended if not excluded(study, trial, _lack(trial, asked))]
     _check_finished(search.name, trials, complete)
     timing = confirmation.attributes.get(TIMING, {})
     try:
@@ -135,10 +135,11 @@ def _planned(study: optuna.Study, trial: FrozenTrial, drawn: Plan) -> bool:
     return arm_of(trial) in {arm_key(drawn.trained(arm)) for arm in drawn.arms}
 
 
-def _lack(trial: FrozenTrial, metric: Metric) -> str | None:
+def _lack(trial: FrozenTrial, asked: Asked) -> str | None:
     """Return why a completed run of an arm is no evidence, None if it is; ours have all figures."""
-    parts = ("val", "train", "test") if trial.user_attrs.get("role") else ("val", "train")
-    needed = (*FIGURES, *(f"{part}_{metric.short}" for part in parts))
+    tested = trial.user_attrs.get("role") or Setting.of(trial.params) in asked.tested
+    parts = ("val", "train", "test") if tested else ("val", "train")
+    needed = (*FIGURES, *(f"{part}_{asked.metric.short}" for part in parts))
     figures = {name: trial.user_attrs.get(name) for name in needed}
     return next((f"its {name} is {figure}" for name, figure in figures.items() if not _finite(figure)), None)
 
@@ -176,6 +177,7 @@ def _row(metric: Metric, arm: Arm, trial: FrozenTrial) -> Row:
         train_loss=attrs["train_loss"],
         parameters=attrs["parameters"],
         gap_by_epoch={int(epoch): gap for epoch, gap in attrs["gap_by_epoch"].items()},
+        test_value=attrs.get(f"test_{metric.short}"),
     )
 
 

@@ -1,12 +1,13 @@
 """What settings and figures are called in sentences."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from studies.claims import Called, Metric, SweetSpot, Words, apart
 from studies.settings import Setting, short
 
-Unit = Literal["points", "times", "plain"]  # plain: the metric's own
+Unit = Literal["points", "times", "%", "plain"]  # %: a level, not a difference; plain: the metric's own
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ def _told(values: Setting) -> Name:
     return Name(f"runs {text}", text, text, text, text, text)
 
 
+def alone(setting: Setting, words: Words, alike: Iterable[str] = ()) -> Name:
+    """Return the name of a setting that is not one of a pair; `alike` are parameters that need not be told."""
+    return _called(setting, words.called) if words.called else _told(setting.without(alike))
+
+
 def called(claim: SweetSpot) -> Called:
     """Return how a sweet spot's values are called."""
     name = claim.parameter
@@ -61,10 +67,15 @@ def number(value: float, unit: Unit) -> str:
     """Write a figure in its unit, without it."""
     if unit == "plain":
         return f"{value:.4g}"
-    return f"{100 * value:.2f}" if unit == "points" else f"{value:.2f}"
+    return f"{100 * value:.2f}" if unit in {"points", "%"} else f"{value:.2f}"
 
 
 def amount(value: float, metric: Metric) -> str:
     """Write a difference of a metric with its unit."""
     unit = unit_of(metric)
     return f"{number(value, unit)} points" if unit == "points" else number(value, unit)
+
+
+def level(value: float, metric: Metric) -> str:
+    """Write a value of a metric with its unit."""
+    return f"{number(value, '%')} %" if metric.fraction else number(value, "plain")

@@ -12,11 +12,25 @@ from search.verdict.claims import (
     enough,
     growth_difference,
     parts_of,
+    rivals,
 )
 from search.verdict.evidence import Evidence, value
-from search.verdict.names import called, named, number, unit_of, value_of
+from search.verdict.names import alone, called, named, number, unit_of, value_of
 from search.verdict.statistics import MIN_PAIRS, Interval
-from studies.claims import AsGoodAs, Better, Claim, Memorizes, Pair, Slower, SweetSpot, apart
+from studies.claims import (
+    AsGoodAs,
+    AsGoodAsAny,
+    Better,
+    BetterInTime,
+    Claim,
+    Memorizes,
+    Pair,
+    Reaches,
+    Slower,
+    SweetSpot,
+    apart,
+)
+from studies.settings import Setting
 
 
 def judged(claims: Sequence[Claim], evidence: Evidence, protocol: str) -> tuple[Judgement, ...]:
@@ -38,14 +52,24 @@ class _Told:
 
 
 def _told(claim: Claim, evidence: Evidence, protocol: str, parts: Sequence[Part]) -> _Told:
-    if isinstance(claim, Better | AsGoodAs):
-        return _told_compared(claim, evidence, parts)
-    if isinstance(claim, Slower):
-        return _told_slower(claim, evidence, parts)
-    if isinstance(claim, Memorizes):
-        return _told_memorizes(claim, evidence, protocol, parts)
-    assert isinstance(claim, SweetSpot)
-    return _told_spot(claim, evidence, protocol, parts)
+    match claim:
+        case Better() | AsGoodAs():
+            told = _told_compared(claim, evidence, parts)
+        case AsGoodAsAny():
+            told = _told_any(claim, evidence, protocol, parts)
+        case Reaches():
+            told = _told_reaches(claim, evidence, parts)
+        case Slower():
+            told = _told_slower(claim, evidence, parts)
+        case BetterInTime():
+            told = _told_in_time(claim, evidence, parts)
+        case Memorizes():
+            told = _told_memorizes(claim, evidence, protocol, parts)
+        case SweetSpot():
+            told = _told_spot(claim, evidence, protocol, parts)
+        case _:
+            raise TypeError(f"{claim.kind} is no kind of claim")
+    return told
 
 
 def _told_compared(claim: Better | AsGoodAs, evidence: Evidence, parts: Sequence[Part]) -> _Told:
@@ -59,6 +83,35 @@ def _told_compared(claim: Better | AsGoodAs, evidence: Evidence, parts: Sequence
     statement = _stated(claim, f"{parts[0].hypothesis.holds} in {metric}")
     finding = f"{one.text} end {_difference(parts[0], *words)} in {metric} than {other.brief}"
     return _Told(statement, finding, _T_SEEDS)
+
+
+def _told_any(claim: AsGoodAsAny, evidence: Evidence, protocol: str, parts: Sequence[Part]) -> _Told:
+    one, others = alone(claim.a, claim.words, claim.alike), rivals(claim, evidence, protocol)
+    words = ("below", "above") if evidence.metric.sign > 0 else ("above", "below")
+    led = _led([claim.a, *others], evidence, protocol)
+    best = f", {alone(led, claim.words, claim.alike).text} leading" if led else ""
+    finding = f"{one.text} end {_difference(parts[0], *words)} the best of {len(others)} others tried{best}"
+    statement = _stated(claim, f"{parts[0].hypothesis.holds} in {evidence.metric.name}")
+    return _Told(statement, finding, _SHORTFALL.format(one="other", many="of them"))
+
+
+def _told_reaches(claim: Reaches, evidence: Evidence, parts: Sequence[Part]) -> _Told:
+    name = evidence.metric.name.removeprefix("validation ")
+    finding = f"{alone(claim.a, claim.words).text} end with a test {name} of {_amount(parts[0])}"
+    return _Told(_stated(claim, f"{parts[0].hypothesis.holds}, in {name}"), finding, _T_VALUES)
+
+
+def _told_in_time(claim: BetterInTime, evidence: Evidence, parts: Sequence[Part]) -> _Told:
+    one, other = named(claim.a, claim.b, claim.words)
+    words = ("higher", "lower") if evidence.metric.sign > 0 else ("lower", "higher")
+    held, metric = [part.hypothesis.holds for part in parts], evidence.metric.name
+    finding = (
+        f"{one.text} end {_difference(parts[0], *words)} in {metric} than {other.brief}, "
+        f"and an epoch {one.of} takes {_amount(parts[1])} as long as one {other.of}"
+    )
+    return _Told(
+        _stated(claim, f"{held[0]} in {metric}, and {held[1]}"), finding, f"{_T_SEEDS}, and of times by rounds"
+    )
 
 
 def _told_slower(claim: Slower, evidence: Evidence, parts: Sequence[Part]) -> _Told:
@@ -107,10 +160,13 @@ def _shared(claim: Claim) -> str:
     at = claim.at if isinstance(claim, SweetSpot) else None
     if isinstance(claim, Pair):
         at = claim.a.without(apart(claim.a, claim.b)[0])
+    if isinstance(claim, AsGoodAsAny):
+        at = claim.a.without(claim.a.keys() - claim.alike)
     return f" (all with {at})" if at else ""
 
 
 _T_SEEDS = "paired t interval over seeds"
+_T_VALUES = "t interval over seeds"
 _T_ROUNDS = "paired t interval of the log ratio over rounds of timing, each {each} alone"
 _SHORTFALL = (
     "distance from the best {one}, whichever it is: largest upper t bound and Simes lower bound over all other {many}, "
@@ -212,9 +268,15 @@ def _growth(claim: Memorizes, evidence: Evidence, protocol: str) -> str:
 
 
 def _leader(claim: SweetSpot, evidence: Evidence, protocol: str) -> str:
-    line, sign = claim.line(evidence.settings(protocol)), evidence.metric.sign
-    means = {setting: sign * evidence.values(protocol, setting, value).mean() for setting in line}
-    return f", {value_of(claim, max(means, key=lambda each: means[each]))} leading" if means else ""
+    led = _led(claim.line(evidence.settings(protocol)), evidence, protocol)
+    return f", {value_of(claim, led)} leading" if led else ""
+
+
+def _led(settings: Sequence[Setting], evidence: Evidence, protocol: str) -> Setting | None:
+    """Return the setting of the best mean, None where nothing was measured."""
+    found = {setting: evidence.values(protocol, setting, value) for setting in settings}
+    means = {setting: evidence.metric.sign * values.mean() for setting, values in found.items() if len(values)}
+    return max(means, key=lambda each: means[each], default=None)
 
 
 def _listed(phrases: Sequence[str]) -> str:

@@ -22,6 +22,10 @@ OWN = (
     claims.memorizes(WIDE, than={"units": 25}, id="wide-memorizes"),
     claims.sweet_spot("units", 25, among=[10, 25, 100], at={"dropout": 0.2}),
     claims.sweet_spot("kind", "relu", among=["tanh", "relu"]),
+    claims.as_good_as_any({}, [WIDE, {"kind": "tanh"}], within=0.002),
+    claims.as_good_as_any(WIDE, [], no_larger=True, id="shape"),
+    claims.reaches(WIDE, 0.99),
+    claims.better_in_time({"units": 12}, than=WIDE, by=0.002, time=0.9),
 )
 
 
@@ -60,7 +64,7 @@ def test_the_settings_that_are_trained_are_each_there_once_with_the_winners_valu
 
 def test_claims_about_a_free_parameter_are_not_judged_with_it_tuned():
     asked = Asked.of_study(OWN, BASELINE, ACCURACY, ("dropout",))
-    assert [tunable(claim, asked.protocols.free) for claim in asked.claims] == [False, *[True] * 6]
+    assert [tunable(claim, asked.protocols.free) for claim in asked.claims] == [False, *[True] * 8, False, True]
     assert not tunable(OWN[5], ("units",))
 
 
@@ -73,6 +77,10 @@ def test_ids_name_what_differs():
         "wide-memorizes",
         "units=25-sweet-spot",
         "kind=relu-sweet-spot",
+        "baseline-as-good-as-any",
+        "shape",
+        "units=100-reaches-0.99",
+        "units=12-better-in-time-than-units=100",
     ]
 
 
@@ -95,6 +103,15 @@ def test_the_articles_claims_are_of_its_settings():
         (lambda: claims.sweet_spot("units", 25, among=[25]), "one of at least two"),
         (lambda: claims.sweet_spot("units", 25, among=[25, 25]), "one of at least two"),
         (lambda: claims.sweet_spot("units", 25, among=[10, 25], at={"units": 3}), "no place in at="),
+        (lambda: claims.as_good_as_any(WIDE, []), "at least one"),
+        (lambda: claims.as_good_as_any(WIDE, [{}, WIDE]), "differ"),
+        (lambda: claims.as_good_as_any(WIDE, [{}, {}]), "differ"),
+        (lambda: claims.as_good_as_any(WIDE, [{}], within=-1), "margins are numbers"),
+        (lambda: claims.reaches(WIDE, math.nan), "is a number"),
+        (lambda: claims.reaches(WIDE, "best"), "is a number"),
+        (lambda: claims.better_in_time(WIDE, than={}, time=0), "above 0"),
+        (lambda: Asked.of_study([claims.as_good_as_any(WIDE, [{"units": 100}, {}])], BASELINE, ACCURACY), "differ"),
+        (lambda: Asked.of_study([claims.as_good_as_any({}, [{"units": 25}])], BASELINE, ACCURACY), "with itself"),
         (lambda: claims.of({"kind": "best"}), "is no claim"),
         (lambda: claims.of({**OWN[0].as_dict(), "by": None, "of": 1}), "is no claim"),
         (lambda: Asked.of_study([claims.better({"units": 25}, than={})], BASELINE, ACCURACY), "with itself"),

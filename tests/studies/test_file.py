@@ -63,7 +63,7 @@ def test_a_parameter_that_nobody_takes_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, '"dropout": Float(0, 0.6), ', '"dropout": Float(0, 0.6), "depth": Int(1, 3), ')
     path.write_text(path.read_text().replace('"dropout": 0.0, "lr"', '"dropout": 0.0, "depth": 1, "lr"'))
     file = read_study(path)
-    with pytest.raises(SweetspotError, match="has depth, which neither the network nor the optimizer takes"):
+    with pytest.raises(SweetspotError, match="has depth, which nothing takes"):
         check_study_file(file, open_dataset("digits"), CPU)
 
 

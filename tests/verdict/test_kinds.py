@@ -16,7 +16,20 @@ from search.verdict.claims import claim_tail
 from search.verdict.evidence import Row, Timing
 from search.verdict.judge import Verdict, judge
 from studies.asked import Protocols
-from studies.claims import ACCURACY, Claim, Metric, as_good_as, better, memorizes, slower, sweet_spot, worse
+from studies.claims import (
+    ACCURACY,
+    Claim,
+    Metric,
+    as_good_as,
+    as_good_as_any,
+    better,
+    better_in_time,
+    memorizes,
+    reaches,
+    slower,
+    sweet_spot,
+    worse,
+)
 from studies.settings import Setting
 
 A, B, C = ({"dropout": rate, "kind": "relu"} for rate in (0.0, 0.2, 0.5))
@@ -28,6 +41,7 @@ ONE_OF_EACH = (
     as_good_as(A, than=B, within=0.005),
     memorizes(A, than=B, gap=0.005, by=0.005),
     sweet_spot("dropout", 0.2, among=[0.0, 0.2, 0.5], at={"kind": "relu"}, within=0.005),
+    as_good_as_any(A, [B, C], within=0.005),
 )
 EFFECTS = st.floats(-0.02, 0.02)
 few = settings(deadline=None, max_examples=20)
@@ -137,6 +151,7 @@ def test_the_scale_of_a_metric_and_its_margins_changes_nothing(one, other, scale
         as_good_as(A, than=B, within=margin),
         memorizes(A, than=B, gap=margin, by=margin),
         sweet_spot("dropout", 0.2, among=[0.0, 0.2, 0.5], at={"kind": "relu"}, within=margin),
+        as_good_as_any(A, [B, C], within=margin),
     )
     same(found(ONE_OF_EACH, rows, SCORE), found(scaled, moved(rows, scale), SCORE), scale)
     before, after = (judge(c, r, [], metric=SCORE) for c, r in ((ONE_OF_EACH, rows), (scaled, moved(rows, scale))))
@@ -171,6 +186,70 @@ def test_slower_takes_more_than_the_margin(ratio):
     assert [there.verdict, back.verdict] == (["supported", "refuted"] if ratio > 1 else ["refuted", "supported"])
     assert there.effect == pytest.approx(1 / back.effect)
     assert "arithmetic" not in there.sentence  # nobody counted it
+
+
+@few
+@given(EFFECTS, st.floats(0.001, 0.01))
+def test_as_good_as_any_of_one_is_as_good_as_it(effect, margin):
+    rows = runs([(A, 0.0), (B, effect)])
+    claims = [as_good_as_any(A, [B], within=margin, id="any"), as_good_as(A, than=B, within=margin, id="one")]
+    verdicts = [each[0] for each in found(claims, rows).values()]
+    assert verdicts[0] == verdicts[1]
+
+
+@few
+@given(EFFECTS, EFFECTS)
+def test_as_good_as_any_is_supported_where_each_is_and_only_there(one, other):
+    rows = runs([(A, 0.0), (B, one), (C, other)])
+    each = [as_good_as(A, than=rival, id=str(rival["dropout"])) for rival in (B, C)]
+    verdicts = [verdict for verdict, *_ in found([as_good_as_any(A, [B, C], id="any"), *each], rows).values()]
+    assert (verdicts[0] == "supported") == (verdicts[1:] == ["supported", "supported"])
+
+
+def test_those_that_are_no_larger_are_found_among_all_that_was_trained():
+    rows = [
+        replace(row, parameters={0.0: 500, 0.2: 400, 0.5: 600}[row.setting["dropout"]])
+        for row in runs([(A, 0.0), (B, -0.02), (C, 0.05)])
+    ]
+    claim = as_good_as_any(A, [], no_larger=True)
+    assert judge([claim], rows, []).claims[0].verdict == "supported"  # C is far better, and larger
+    assert judge([replace(claim, others=(Setting.of(C),))], rows, []).claims[0].verdict == "refuted"
+    smaller = [replace(row, parameters=500) for row in rows]
+    judged = judge([claim], smaller, []).claims[0]
+    assert judged.verdict == "refuted"
+    assert "runs with dropout=0.5, kind=relu leading" in judged.sentence
+    assert "the best of 2 others" in judged.statement
+
+
+def and_test_values(rows: Sequence[Row], shift: float = 0.0) -> list[Row]:
+    return [replace(row, test_value=row.value + shift) for row in rows]
+
+
+def test_reaches_is_a_t_test_of_the_test_figures():
+    rows = and_test_values(runs([(A, 0.0), (B, 0.01)]), 0.02)
+    judged = judge([reaches(A, 0.9, id="low"), reaches(A, 0.95, id="high")], rows, []).claims
+    assert [each.verdict for each in judged] == ["supported", "refuted"]
+    values = np.array([row.test_value for row in rows if row.setting == Setting.of(A)])
+    assert judged[0].ci95 == pytest.approx(tuple(stats.ttest_1samp(values, 0).confidence_interval(0.95)))
+    assert judged[0].effect == pytest.approx(values.mean())
+    assert "accuracy of" in judged[0].sentence
+    assert "above 90.00 % on the test data" in judged[0].sentence
+    assert judge([reaches(A, 0.9)], runs([(A, 0.0)]), []).claims[0].verdict == "undecided"  # nothing was tested
+
+
+def test_a_loss_reaches_what_it_is_below():
+    rows = and_test_values(runs([(A, 0.0)]))
+    low, high = judge([reaches(A, 0.8, id="low"), reaches(A, 0.95, id="high")], rows, [], metric=LOSS).claims
+    assert [low.verdict, high.verdict] == ["refuted", "supported"]
+
+
+@pytest.mark.parametrize(
+    ("gain", "ratio", "verdict"), [(0.02, 0.7, "supported"), (0.02, 1.4, "refuted"), (-0.02, 0.7, "refuted")]
+)
+def test_better_in_time_is_both(gain, ratio, verdict):
+    judged = judge([better_in_time(A, than=B, by=0.005)], runs([(A, gain), (B, 0.0)]), timed(ratio)).claims[0]
+    assert judged.verdict == verdict
+    assert judge([better_in_time(A, than=B)], runs([(A, 0.02), (B, 0.0)]), []).claims[0].verdict == "undecided"
 
 
 # --- corrections and the sweet spot
