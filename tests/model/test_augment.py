@@ -13,7 +13,7 @@ from model.errors import NetworkError
 from model.fleet.family import Family
 from model.fleet.fleet import Fleet
 from model.general.augment import Augment, Augmentation, Strengths, pixel_places, warped
-from model.general.member import GeneralMember
+from model.network.member import BaseMember
 
 CPU = torch.device("cpu")
 SHAPES = [(8, 8), (3, 8, 8), (2, 6, 10)]
@@ -131,7 +131,7 @@ def family(shape: tuple[int, ...], augment: Augment | None = ALL) -> Family:
     return Family(network, math.prod(shape), 3, augment=augment, shape=shape)
 
 
-def join(fleet: Fleet, of: Family, strengths: Mapping[str, float], seed: int = 1) -> GeneralMember:
+def join(fleet: Fleet, of: Family, strengths: Mapping[str, float], seed: int = 1) -> BaseMember:
     params: dict[str, Any] = {"dropout": 0.2, "lr": 0.01, **strengths}
     member = of.member(of.build(params, seed), params, seed, CPU)
     fleet.attach(member)
@@ -148,7 +148,7 @@ def trained(shape: tuple[int, ...], of: Family, strengths: Mapping[str, float], 
         join(fleet, of, SOME, seed=seed)
     for _ in range(2):
         fleet.train_epoch()
-    return nn.utils.parameters_to_vector(member.module.parameters())
+    return nn.utils.parameters_to_vector(member.network().parameters())
 
 
 @pytest.mark.parametrize("shape", SHAPES)
