@@ -27,6 +27,7 @@ from model.cpu.panels import Panels
 from model.data.samples import Samples
 from model.errors import first_line
 from model.general.member import GeneralMember
+from model.general.memory import memory_errors
 from model.general.sequential import Sequential
 from model.network.member import BaseMember, Member, plain_member
 from model.network.mlp import MLP
@@ -86,11 +87,15 @@ class Fleet:
         self._programs = None
 
     def train_epoch(self) -> None:
-        """Train every member for one epoch, ordered by seed and clock; update its age, loss and last batch."""
-        if self._programs is None:
-            self._programs = list(programs(self.members, self.images, self.batch))
-        for program, _ in self._programs:
-            program.train(self._order(self.clock))
+        """Train every member for one epoch, ordered by seed and clock; update its age, loss and last batch.
+
+        Raises `torch.OutOfMemoryError` where memory is at an end, on a CPU too.
+        """
+        with memory_errors():
+            if self._programs is None:
+                self._programs = list(programs(self.members, self.images, self.batch))
+            for program, _ in self._programs:
+                program.train(self._order(self.clock))
         self._ahead = (self.clock + 1, self._order(self.clock + 1))  # while a GPU trains
         for program, members in self._programs:
             figures = program.figures()  # the epoch's only synchronisation

@@ -15,7 +15,6 @@ from torch import Tensor
 from model.data.samples import Samples
 from model.errors import NetworkError
 from model.general.member import GeneralMember
-from model.general.memory import memory_errors
 from model.generator import global_state
 
 
@@ -44,11 +43,10 @@ class Sequential:
         """Train an epoch in this order, int64 `(samples,)`.
 
         A network whose loss is not finite takes no more steps. Raises `NetworkError` if a network drew from the global
-        generator, `torch.OutOfMemoryError` where memory is at an end.
+        generator.
         """
         before = global_state(self.device)
-        with memory_errors():
-            self._train(order)
+        self._train(order)
         if not torch.equal(before, global_state(self.device)):
             raise NetworkError("a network drew random numbers that were not given the trial's own seed")
 
