@@ -77,7 +77,7 @@ def _here(directory: Path) -> list[dict[str, Any]]:
     for path in sorted(directory.glob("*.py")):
         file = _read(path)
         if file is not None:
-            terms = Terms(space=file.study.space)
+            terms = Terms(space=file.study.searched)
             rows.append(_row(str(path), file.name, file.study.question, terms, None))
     return rows
 

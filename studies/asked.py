@@ -1,12 +1,13 @@
 """What a study asks of its confirmation: its claims, complete, and how they are judged and told."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from studies import claims as kinds
 from studies.claims import ACCURACY, Called, Claim, Metric, Pair, SweetSpot
 from studies.settings import Setting, is_number
+from studies.space import Space
 
 
 @dataclass(frozen=True)
@@ -47,19 +48,37 @@ class Asked:
 
     @classmethod
     def of_study(
-        cls, claims: Iterable[Claim], baseline: Mapping[str, Any], metric: Metric, free: tuple[str, ...] = ()
+        cls,
+        claims: Iterable[Claim],
+        baseline: Mapping[str, Any],
+        metric: Metric,
+        free: tuple[str, ...] = (),
+        space: Space | None = None,
     ) -> Self:
         """Return what a study of these claims asks; `free` names the parameters that are tuned for the second family.
 
-        Without claims, the winner of the search and the baseline are confirmed alone. Raises ValueError for claims that
-        do not go together (`studies.claims.completed`) and for parameters that the baseline lacks.
+        Without a `space` its parameters are those of the baseline. Without claims, the winner of the search and the
+        baseline are confirmed alone. Raises ValueError for claims that do not go together (`studies.claims.completed`)
+        and for parameters that are none.
         """
-        complete = kinds.completed(claims, baseline)
-        for claim in complete:
-            _check_known(claim, baseline)
-        if unknown := sorted(set(free) - set(baseline)):
+        complete = kinds.completed(claims, baseline, space.belonging if space else dict)
+        return cls._checked(complete, baseline, metric, free, space or ())
+
+    @classmethod
+    def _checked(
+        cls,
+        claims: tuple[Claim, ...],
+        baseline: Mapping[str, Any],
+        metric: Metric,
+        free: tuple[str, ...],
+        names: Iterable[str],
+    ) -> Self:
+        known = {*baseline, *names}
+        for claim in claims:
+            _check_known(claim, known)
+        if unknown := sorted(set(free) - known):
             raise ValueError(f"{unknown[0]} is set free, which is no parameter of the baseline")
-        return cls(complete, Setting.of(baseline), metric, Protocols(free))
+        return cls(claims, Setting.of(baseline), metric, Protocols(free))
 
     @property
     def spots(self) -> tuple[SweetSpot, ...]:
@@ -91,11 +110,13 @@ class Asked:
         }
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> Self:
-        """Return what `as_dict` wrote. Raises ValueError for what it has not."""
+    def of(cls, stored: Mapping[str, Any], names: Iterable[str] = ()) -> Self:
+        """Return what `as_dict` wrote, of a space of these names. Raises ValueError for what it has not."""
         try:
-            claims = [kinds.of(claim) for claim in stored["claims"]]
-            return cls.of_study(claims, stored["baseline"], Metric(**stored["metric"]), tuple(stored["free"]))
+            claims = tuple(kinds.of(claim) for claim in stored["claims"])
+            kinds.check_ids(claims)
+            metric, free = Metric(**stored["metric"]), tuple(stored["free"])
+            return cls._checked(claims, stored["baseline"], metric, free, names)
         except (KeyError, TypeError) as error:
             raise ValueError(f"the claims make no sense: {error}") from None
 
@@ -115,7 +136,7 @@ def _needed(claims: Sequence[Claim], winner: Mapping[str, Any]) -> set[Setting]:
     return found | {claim.at.put(claim.parameter, winner[claim.parameter]) for claim in spots}
 
 
-def _check_known(claim: Claim, baseline: Mapping[str, Any]) -> None:
+def _check_known(claim: Claim, known: Collection[str]) -> None:
     for setting in claim.settings():
-        if unknown := sorted(set(setting) - set(baseline)):
+        if unknown := sorted(set(setting).difference(known)):
             raise ValueError(f"the claim {claim.id!r} names {unknown[0]}, which is no parameter of the baseline")

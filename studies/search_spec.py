@@ -1,11 +1,13 @@
 """From a study's file and its data to what the engine runs."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, TPESampler
 
@@ -17,6 +19,7 @@ from studies.curve_model import CurveModel
 from studies.file import StudyFile
 from studies.pruner import CurvePruner
 from studies.sampler import CurveSampler
+from studies.space import Space
 from studies.spec import StudySpec, report_epochs
 from studies.sweet_spot import HORIZON, RUNG_SIZE, RUNGS, reports
 
@@ -46,17 +49,17 @@ def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = 
     study, family = file.study, family_of(file, data)
     length = epochs or study.epochs
     metric = metric_of(family)
-    asked = Asked.of_study(study.claims, study.baseline, metric, tuple(study.tuned))
-    modelled = uses_curve_model(family.measure.name, study.space)
+    asked = Asked.of_study(study.claims, study.baseline, metric, tuple(study.tuned), study.searched)
+    modelled = uses_curve_model(family.measure.name, study.searched)
     return StudySpec(
         name=name,
         question=study.question,
         metric=metric.name,
         direction=family.measure.direction,
-        space=study.space,
+        space=study.searched,
         baseline=study.baseline,
         fixed=study.fixed,
-        sampler=_Sampler(study.space, modelled),
+        sampler=_Sampler(study.searched, modelled),
         pruner=_pruner(modelled),
         epochs=length,
         report_epochs=reports(length) if modelled else report_epochs(length),
@@ -79,21 +82,24 @@ def metric_of(family: GeneralFamily) -> Metric:
 
 def uses_curve_model(metric: str, space: Mapping[str, BaseDistribution]) -> bool:
     """Return whether the learning-curve model judges trials; else they are proposed by TPE and stopped by Optuna's
-    successive halving: its errors are those of a share, and its parameters are numbers."""
-    return metric in CURVES and not any(isinstance(each, CategoricalDistribution) for each in space.values())
+    successive halving: its errors are those of a share, and its parameters are numbers that all trials have."""
+    numbers = not any(isinstance(each, CategoricalDistribution) for each in space.values())
+    return metric in CURVES and numbers and not Space.of(space).sometimes
 
 
 @dataclass(frozen=True)
 class _Sampler:
     """Makes the sampler of a trial from its seed."""
 
-    space: Mapping[str, BaseDistribution]
+    space: Space
     modelled: bool
 
     def __call__(self, seed: int) -> BaseSampler:
         if self.modelled:
             return CurveSampler(seed, HORIZON, self.space, MODEL)
-        return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # of `group`
+            group = bool(self.space.sometimes)
+            return TPESampler(seed=seed, multivariate=True, group=group, constant_liar=True)
 
 
 def _pruner(modelled: bool) -> BasePruner:

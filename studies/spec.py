@@ -3,27 +3,18 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, distribution_to_json
+from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from model.fleet.family import MLPS, Family
-from studies.optuna_private import contains
+from studies.space import Space
 
 Params = Mapping[str, Any]
 CLAIMS = "claims"  # attribute of a study that has claims of its own; one without has the article's
-
-
-def inside(distribution: BaseDistribution, value: Any) -> bool:
-    """Return whether a value may be drawn from a distribution. Optuna would read True and texts as numbers."""
-    if not isinstance(distribution, CategoricalDistribution) and isinstance(value, (bool, str)):
-        return False
-    try:
-        return contains(distribution, value)
-    except (TypeError, ValueError):
-        return False
 
 
 def report_epochs(epochs: int) -> list[int]:
@@ -58,6 +49,11 @@ class StudySpec:
     rungs: Sequence[int] = ()  # epochs where trials wait for each other and are judged; if none, at each report
     rung_size: int = 1  # trials that are judged together at a rung
 
+    @cached_property
+    def searched(self) -> Space:
+        """The space, which also knows which parameters occur together."""
+        return Space.of(self.space)
+
     def fingerprint(self) -> dict[str, Any]:
         """Return what a stored study must agree with to be continued, as JSON types."""
         return {
@@ -69,5 +65,6 @@ class StudySpec:
             "split": dict(self.split),
             "train_on": self.train_on,
             "score_on": self.score_on,
+            **({"conditional": sorted(self.searched.sometimes)} if self.searched.sometimes else {}),
             **({} if self.file is None else {"file": {name: self.file[name] for name in ("name", "sha256")}}),
         }

@@ -32,18 +32,24 @@ class Display:
     asked: Asked
     space: Mapping[str, BaseDistribution]
     words: Prose
+    sometimes: frozenset[str] = frozenset()  # parameters that some trials do not have
 
     @property
     def main(self) -> str:
         """The parameter over which is drawn: that of the claims, or the first of the space."""
         if self.asked.called:
             return self.asked.called.parameter
-        return self.asked.spots[0].parameter if self.asked.spots else next(iter(self.space))
+        return self.asked.spots[0].parameter if self.asked.spots else self._ordered[0]
 
     @property
     def other(self) -> str | None:
         """A second parameter, None where there is one only."""
-        return next((name for name in self.space if name != self.main), None)
+        return next((name for name in self._ordered if name != self.main), None)
+
+    @property
+    def _ordered(self) -> list[str]:
+        """The parameters, those that all trials have before the others."""
+        return sorted(self.space, key=lambda name: name in self.sometimes)
 
     @property
     def called(self) -> Called:
@@ -75,7 +81,11 @@ class Display:
 
     def cells(self, params: Mapping[str, Any]) -> list[str]:
         """Write the values of all parameters, in order of the space; "-" for one that is not there."""
-        return [self.write(name, params[name]) if name in params else "-" for name in self.space]
+        return [self.cell(name, params) for name in self.space]
+
+    def cell(self, name: str, params: Mapping[str, Any]) -> str:
+        """Write the value of one, "-" if it is not there."""
+        return self.write(name, params[name]) if name in params else "-"
 
     def heads(self) -> list[str]:
         """Return the heads of these columns."""
@@ -105,8 +115,12 @@ class Display:
 
     def described(self, trial: FrozenTrial) -> str:
         """Write a trial's parameters as sentences do."""
-        rest = [f"{name} {self.write(name, trial.params[name])}" for name in self.space if name != self.main]
-        return " at ".join([self.of_main(trial.params[self.main]), *([", ".join(rest)] if rest else [])])
+        params = trial.params
+        rest = [
+            f"{name} {self.write(name, params[name])}" for name in self.space if name in params and name != self.main
+        ]
+        main = [self.of_main(params[self.main])] if self.main in params else []
+        return " at ".join([*main, *([", ".join(rest)] if rest else [])])
 
     def ticks(self, name: str) -> list[Any] | None:
         """Return where an axis of a parameter is labelled, None to leave it to Plotly."""
@@ -148,7 +162,8 @@ def display_of(attributes: Mapping[str, Any]) -> Display:
     asked = asked_of(attributes)
     stored = attributes["fingerprint"]["space"]
     space = {name: json_to_distribution(json.dumps(dist)) for name, dist in stored.items()}
-    return Display(asked, space, article.WORDS if asked is ARTICLE else prose_of(asked, space))
+    words = article.WORDS if asked is ARTICLE else prose_of(asked, space)
+    return Display(asked, space, words, frozenset(attributes["fingerprint"].get("conditional", ())))
 
 
 OF_ARTICLE = Display(ARTICLE, SPACE, article.WORDS)

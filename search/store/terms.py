@@ -19,6 +19,7 @@ class Terms:
 
     told: Metric = ACCURACY
     space: Mapping[str, BaseDistribution] = field(default_factory=lambda: SPACE)
+    sometimes: frozenset[str] = frozenset()  # parameters that some trials do not have
 
     @staticmethod
     def of(attributes: Mapping[str, Any]) -> "Terms":
@@ -26,7 +27,8 @@ class Terms:
         stated = attributes.get("fingerprint", {})
         space = {name: json_to_distribution(json.dumps(each)) for name, each in stated.get("space", {}).items()}
         claims = attributes.get("claims")
-        return Terms(Metric(**claims["metric"]) if claims else ACCURACY, space or SPACE)
+        metric = Metric(**claims["metric"]) if claims else ACCURACY
+        return Terms(metric, space or SPACE, frozenset(stated.get("conditional", ())))
 
     @property
     def key(self) -> str:
