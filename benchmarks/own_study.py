@@ -34,7 +34,7 @@ def script(file: str, trials: int, seed: int) -> dict[str, Any]:
     family, study = family_of(stated, data), stated.study
 
     def objective(trial: optuna.Trial) -> float:
-        params = {name: trial._suggest(name, each) for name, each in study.space.items()}
+        params = study.searched.suggest(trial)
         network = family.build(params, seed + trial.number)
         optimizer = study.optimizer.over(network.parameters(), params)
         value = 0.0

@@ -74,7 +74,7 @@ def _here(directory: Path) -> list[dict[str, Any]]:
     """Return the built-in studies and those of the files in a directory that state one."""
     files = [("built-in", built_in(name)) for name in names()]
     files += [(str(path), file) for path in sorted(directory.glob("*.py")) if (file := _read(path)) is not None]
-    return [_row(where, file.name, file.study.question, file.study.space, None) for where, file in files]
+    return [_row(where, file.name, file.study.question, file.study.searched, None) for where, file in files]
 
 
 def _read(path: Path) -> StudyFile | None:

@@ -1,12 +1,13 @@
 """What a study asks of its confirmation: its claims, complete, and how they are judged and told."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from studies import claims as kinds
 from studies.claims import ACCURACY, AsGoodAsAny, Called, Claim, Metric, Pair, Reaches, SweetSpot
 from studies.settings import Setting, is_number
+from studies.space import Space
 
 
 @dataclass(frozen=True)
@@ -60,19 +61,29 @@ class Asked:
         baseline: Mapping[str, Any],
         metric: Metric,
         free: tuple[str, ...] = (),
+        *,
+        space: Space | None = None,
         layout: Layout = Layout(),
     ) -> Self:
         """Return what a study of these claims asks; `free` names the parameters that are tuned for the second family.
 
-        Without claims, the winner of the search and the baseline are confirmed alone. Raises ValueError for claims that
-        do not go together (`studies.claims.completed`) and for parameters that the baseline lacks.
+        Without a `space` its parameters are those of the baseline. Without claims, the winner of the search and the
+        baseline are confirmed alone. Raises ValueError for claims that do not go together (`studies.claims.completed`)
+        and for parameters that are none.
         """
-        complete = kinds.completed(claims, baseline)
-        for claim in complete:
-            _check_known(claim, baseline)
-        if unknown := sorted(set(free) - set(baseline)):
+        complete = kinds.completed(claims, baseline, space.belonging if space else dict)
+        return cls(complete, Setting.of(baseline), metric, Protocols(free, *layout.protocols), layout)._checked(
+            space or ()
+        )
+
+    def _checked(self, names: Iterable[str]) -> Self:
+        """Return itself. Raises ValueError for parameters that neither the baseline nor a space of these names has."""
+        known = {*self.baseline, *names}
+        for claim in self.claims:
+            _check_known(claim, known)
+        if unknown := sorted(set(self.protocols.free) - known):
             raise ValueError(f"{unknown[0]} is set free, which is no parameter of the baseline")
-        return cls(complete, Setting.of(baseline), metric, Protocols(free, *layout.protocols), layout)
+        return self
 
     @property
     def spots(self) -> tuple[SweetSpot, ...]:
@@ -110,12 +121,15 @@ class Asked:
         }
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> Self:
-        """Return what `as_dict` wrote. Raises ValueError for what it has not."""
+    def of(cls, stored: Mapping[str, Any], names: Iterable[str] = ()) -> Self:
+        """Return what `as_dict` wrote, of a space of these names. Raises ValueError for what it has not."""
         try:
-            claims = [kinds.of(claim) for claim in stored["claims"]]
+            claims = tuple(kinds.of(claim) for claim in stored["claims"])
+            kinds.check_ids(claims)
+            metric, free = Metric(**stored["metric"]), tuple(stored["free"])
             layout = Layout.of(stored["layout"]) if "layout" in stored else Layout()
-            return cls.of_study(claims, stored["baseline"], Metric(**stored["metric"]), tuple(stored["free"]), layout)
+            protocols = Protocols(free, *layout.protocols)
+            return cls(claims, Setting.of(stored["baseline"]), metric, protocols, layout)._checked(names)
         except (KeyError, TypeError) as error:
             raise ValueError(f"the claims make no sense: {error}") from None
 
@@ -139,7 +153,7 @@ def _needed(claims: Sequence[Claim], winner: Mapping[str, Any]) -> set[Setting]:
     return found | {claim.at.put(claim.parameter, winner[claim.parameter]) for claim in spots}
 
 
-def _check_known(claim: Claim, baseline: Mapping[str, Any]) -> None:
+def _check_known(claim: Claim, known: Collection[str]) -> None:
     for setting in claim.settings():
-        if unknown := sorted(set(setting) - set(baseline)):
+        if unknown := sorted(set(setting).difference(known)):
             raise ValueError(f"the claim {claim.id!r} names {unknown[0]}, which is no parameter of the baseline")

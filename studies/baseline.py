@@ -8,6 +8,7 @@ from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 
 from studies.prose import Prose
+from studies.space import Space
 from studies.spec import StudySpec
 
 
@@ -22,7 +23,7 @@ def baseline_of(search: StudySpec, words: Prose, epochs: int | None = None) -> S
         name=f"{search.name}/baseline",
         question=f"What does {words.baseline} reach?",
         metric=search.metric.replace("validation", "test"),
-        space={name: _only(value) for name, value in baseline.items()},
+        space=Space.of({name: _only(value) for name, value in baseline.items()}),
         fixed=(),
         sampler=RandomSampler,
         pruner=NopPruner(),

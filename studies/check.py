@@ -7,13 +7,14 @@ from itertools import islice, product
 from typing import Any
 
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 
 from model.data.dataset import Dataset
 from model.errors import NetworkError
 from model.fleet.family import Family
 from model.fleet.fleet import Fleet
 from model.threads import using
+from studies.branches import ends
 from studies.file import StudyFile
 from studies.search_spec import family_of
 from studies.study import StudyError
@@ -26,24 +27,16 @@ SHARE = 1 / 6  # of a full trial's epochs, that a trial trains in the mean
 def check_study_file(file: StudyFile, data: Dataset, device: torch.device) -> None:
     """Raise `StudyError`, or `NetworkError`, with one line for what could not be trained."""
     family, study = family_of(file, data), file.study
-    if family.names is not None and (unknown := sorted(set(study.space) - family.names)):
+    if family.names is not None and (unknown := sorted(set(study.searched) - family.names)):
         raise StudyError(f"the space has {unknown[0]}, which nothing takes: network, optimizer or augmentation")
-    for params in (study.baseline, *corners(study.space)):
+    for params in (study.baseline, *(study.searched.branches or corners(study.searched))):
         _two_steps(family, params, data, device)
 
 
 def corners(space: Mapping[str, BaseDistribution]) -> Iterator[dict[str, Any]]:
     """Yield the settings at the corners of a space, a few at most: each parameter at one of its ends."""
-    ends = [_ends(distribution) for distribution in space.values()]
-    for values in islice(product(*ends), CORNERS):
+    for values in islice(product(*map(ends, space.values())), CORNERS):
         yield dict(zip(space, values, strict=True))
-
-
-def _ends(distribution: BaseDistribution) -> tuple[Any, ...]:
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices
-    assert isinstance(distribution, IntDistribution | FloatDistribution)
-    return (distribution.low, distribution.high)
 
 
 def _two_steps(family: Family, params: Mapping[str, Any], data: Dataset, device: torch.device) -> None:

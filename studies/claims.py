@@ -18,13 +18,14 @@ accuracy is half a point. How the claims are decided: `search/verdict/claims.py`
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 from studies.settings import Setting, is_number, short
 
 Params = Mapping[str, Any]
+Belonging = Callable[[Params], Params]  # from parameters to those of them that occur together
 Direction = Literal["maximize", "minimize"]
 MARGIN = 0.005  # half a point of accuracy
 TIME_RATIO = 1.10
@@ -100,8 +101,8 @@ class Claim(ABC):
         """Return the settings that must be trained for it."""
 
     @abstractmethod
-    def on(self, baseline: Params) -> Self:
-        """Return the claim with what its settings lack taken from the baseline."""
+    def on(self, baseline: Params, belonging: Belonging = dict) -> Self:
+        """Return the claim with what its settings lack taken from the baseline, and without what does not occur."""
 
     @abstractmethod
     def margins(self) -> dict[str, float]:
@@ -130,9 +131,9 @@ class Pair(Claim):
         """Return both."""
         return (self.a, self.b)
 
-    def on(self, baseline: Params) -> Self:
+    def on(self, baseline: Params, belonging: Belonging = dict) -> Self:
         """Return the claim about the two as the baseline completes them. Raises ValueError if they are then one."""
-        a, b = self.a.over(baseline), self.b.over(baseline)
+        a, b = (Setting.of(belonging(each.over(baseline))) for each in (self.a, self.b))
         _check_apart(self.id, a, b)
         return replace(self, a=a, b=b)
 
@@ -183,12 +184,12 @@ class AsGoodAsAny(Claim):
         """Return a and the others that are named."""
         return (self.a, *self.others)
 
-    def on(self, baseline: Params) -> Self:
+    def on(self, baseline: Params, belonging: Belonging = dict) -> Self:
         """Return the claim as the baseline completes it. Raises ValueError where a is then one of the others."""
-        a, others = self.a.over(baseline), tuple(other.over(baseline) for other in self.others)
+        a, *others = (Setting.of(belonging(each.over(baseline))) for each in (self.a, *self.others))
         for other in others:
             _check_apart(self.id, a, other)
-        return replace(self, a=a, others=others)
+        return replace(self, a=a, others=tuple(others))
 
     @property
     def alike(self) -> frozenset[str]:
@@ -216,9 +217,9 @@ class Reaches(Claim):
         """Return the one that it is about."""
         return (self.a,)
 
-    def on(self, baseline: Params) -> Self:
+    def on(self, baseline: Params, belonging: Belonging = dict) -> Self:
         """Return the claim as the baseline completes it."""
-        return replace(self, a=self.a.over(baseline))
+        return replace(self, a=Setting.of(belonging(self.a.over(baseline))))
 
     def margins(self) -> dict[str, float]:
         """Return none: it has a value to reach."""
@@ -282,6 +283,7 @@ class SweetSpot(Claim):
     among: tuple[Any, ...]
     at: Setting
     within: float
+    idle: tuple[str, ...] = ()  # parameters of `at` that do not occur beside the value
 
     def settings(self) -> tuple[Setting, ...]:
         """Return one for each value."""
@@ -290,19 +292,25 @@ class SweetSpot(Claim):
     @property
     def spot(self) -> Setting:
         """The setting that is claimed to be the sweet spot."""
-        return self.at.put(self.parameter, self.value)
+        return self.at.without(self.idle).put(self.parameter, self.value)
 
-    def on(self, baseline: Params) -> Self:
-        """Return the claim at the setting as the baseline completes it."""
-        return replace(self, at=self.at.over(baseline).without([self.parameter]))
+    def on(self, baseline: Params, belonging: Belonging = dict) -> Self:
+        """Return the claim at the setting as the baseline completes it, with all that occurs beside any value."""
+        at = self.at.over(baseline).without([self.parameter])
+        occurs = belonging(at.put(self.parameter, self.value))
+        return replace(self, at=at, idle=tuple(name for name in at if name not in occurs))
 
     def margins(self) -> dict[str, float]:
         """Return the metric's."""
         return {"metric": self.within}
 
     def line(self, settings: Iterable[Setting]) -> list[Setting]:
-        """Return those settings that differ from its own in the parameter only, in order of its values."""
-        found = [each for each in settings if self.parameter in each and each.without([self.parameter]) == self.at]
+        """Return those settings that differ from its own in the parameter only, in order of its values.
+
+        A setting has all that occurs in it, so one that has nothing else than `at` has what it takes from there.
+        """
+        own = [each for each in settings if self.parameter in each]
+        found = [each for each in own if self.at.holds(each.without([self.parameter]))]
         return sorted(found, key=lambda each: self._order(each[self.parameter]))
 
     def _order(self, value: Any) -> tuple[bool, float]:
@@ -312,6 +320,10 @@ class SweetSpot(Claim):
 
     def _settings_json(self) -> dict[str, Any]:
         return {"at": dict(self.at), "among": list(self.among)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the claim in JSON types; where everything occurs beside the value, as it always was."""
+        return {name: value for name, value in super().as_dict().items() if name != "idle" or value}
 
 
 KINDS: Mapping[str, type[Claim]] = {
@@ -442,8 +454,8 @@ def of(stored: Mapping[str, Any]) -> Claim:
             fields[name] = Setting.of(fields[name])
         if "others" in fields:
             fields["others"] = tuple(map(Setting.of, fields["others"]))
-        if "among" in fields:
-            fields["among"] = tuple(fields["among"])
+        for name in fields.keys() & {"among", "idle"}:
+            fields[name] = tuple(fields[name])
         return KINDS[stored["kind"]](**{**fields, "words": _words(fields.get("words") or {})})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{short(stored)} is no claim: {error}") from None
@@ -454,16 +466,21 @@ def _words(stored: Mapping[str, Any]) -> Words:
     return Words(**{**stored, "called": Called(**called) if called else None})
 
 
-def completed(claims: Iterable[Claim], baseline: Params) -> tuple[Claim, ...]:
-    """Return the claims with what their settings lack taken from the baseline.
+def completed(claims: Iterable[Claim], baseline: Params, belonging: Belonging = dict) -> tuple[Claim, ...]:
+    """Return the claims with what their settings lack taken from the baseline, and without what does not occur.
 
     Raises ValueError for an id given twice, and for a comparison of what is then one setting.
     """
-    found = tuple(claim.on(baseline) for claim in claims)
-    ids = [claim.id for claim in found]
+    found = tuple(claim.on(baseline, belonging) for claim in claims)
+    check_ids(found)
+    return found
+
+
+def check_ids(claims: Iterable[Claim]) -> None:
+    """Raise ValueError for an id given twice."""
+    ids = [claim.id for claim in claims]
     if twice := {name for name in ids if ids.count(name) > 1}:
         raise ValueError(f"two claims have the id {sorted(twice)[0]!r}; give one of them another: id=")
-    return found
 
 
 def _pair(a: Params, b: Params, margin: float, least: float = 0) -> tuple[Setting, Setting]:

@@ -24,6 +24,7 @@ from studies import older
 from studies.asked import Asked
 from studies.claims import AsGoodAsAny
 from studies.settings import Setting, is_number
+from studies.space import Space
 from studies.spec import CLAIMS, StudySpec, report_epochs
 from studies.sweet_spot import ARTICLE
 
@@ -35,7 +36,9 @@ WINNER = "winner"  # protocol of a winner that is no other arm, and a role
 
 def asked_of(attributes: Mapping[str, Any]) -> Asked:
     """Return what a stored study asks of its confirmation. Raises ValueError for claims that make no sense."""
-    return Asked.of(attributes[CLAIMS]) if CLAIMS in attributes else ARTICLE
+    if CLAIMS not in attributes:
+        return ARTICLE
+    return Asked.of(attributes[CLAIMS], attributes.get("fingerprint", {}).get("space", ()))
 
 
 @dataclass(frozen=True)
@@ -153,14 +156,14 @@ def plan(
     """Draw the arms from a search's trials, of which at least one is complete. The same trials give the same plan."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     pruned = sum(trial.state == TrialState.PRUNED for trial in trials)
-    draw = _Draw(asked, space, complete)
+    draw = _Draw(asked, Space.of(space), complete)
     return Plan(search, len(complete) + pruned, draw.winner.number, tuple(draw.arms()))
 
 
 class _Draw:
     """Draws the arms of one plan."""
 
-    def __init__(self, asked: Asked, space: Mapping[str, BaseDistribution], complete: Sequence[FrozenTrial]) -> None:
+    def __init__(self, asked: Asked, space: Space, complete: Sequence[FrozenTrial]) -> None:
         self.asked, self.space, self.complete = asked, space, complete
         self.sign = asked.metric.sign
         self.winner = min(complete, key=lambda trial: _rank(trial, self.sign))
@@ -168,8 +171,8 @@ class _Draw:
     def arms(self) -> list[Arm]:
         """Return the stated arms, the tuned ones, and the winner's where it is none of these."""
         won, found = self.winner.params, self._best_no_larger()
-        stated = sorted({*self.asked.stated(won), *found}, key=Setting.order)
-        tuned = sorted({*self.asked.tuned(won), *(found if self.asked.protocols.free else ())}, key=Setting.order)
+        stated = self._trainable({*self.asked.stated(won), *found})
+        tuned = self._trainable({*self.asked.tuned(won), *(found if self.asked.protocols.free else ())})
         arms = [*map(self._stated, stated), *map(self._tuned, tuned)]
         if not any(arm.role == WINNER for arm in arms):
             own = Setting.of(won)
@@ -196,16 +199,37 @@ class _Draw:
         ]
         return [setting for _, setting in sorted(each for each in others if each[1] != own)[:1]]
 
+    def _trainable(self, settings: Iterable[Setting]) -> list[Setting]:
+        """Return settings without what does not occur in them, each once.
+
+        One that lacks something is left out: where the winner's value joins a sweet spot, that may be.
+        """
+        found = [each for each in settings if not self.space.lacks(each)]
+        return sorted({Setting.of(self.space.belonging(each)) for each in found}, key=Setting.order)
+
     def _stated(self, setting: Setting) -> Arm:
         role = "baseline" if setting == self.asked.baseline else None
         return Arm(self.asked.protocols.stated, setting, setting, None, role)
 
     def _tuned(self, setting: Setting) -> Arm:
         free = self.asked.protocols.free
-        source = best_trial(self.complete, setting, free, self.space, self.sign)
-        params = Setting.of({**setting, **{name: source.params[name] for name in free}})
+        fitting = [trial for trial in self.complete if self._fits(setting, trial)]
+        if not fitting:
+            return Arm(self.asked.protocols.tuned, setting, setting)
+        source = best_trial(fitting, setting, free, self.space, self.sign)
+        params = self._taken(setting, source)
         role = WINNER if source is self.winner and params == Setting.of(self.winner.params) else None
         return Arm(self.asked.protocols.tuned, setting, params, source.number, role)
+
+    def _taken(self, setting: Setting, source: FrozenTrial) -> Setting:
+        """Return a setting with those of its free parameters that a trial has as they are there."""
+        free = set(self.asked.protocols.free) & setting.keys() & source.params.keys()
+        return Setting.of({**setting, **{name: source.params[name] for name in free}})
+
+    def _fits(self, setting: Setting, source: FrozenTrial) -> bool:
+        """Say whether a trial has all free parameters of a setting, and with its values the same others occur."""
+        free = set(self.asked.protocols.free) & setting.keys()
+        return free <= source.params.keys() and not self.space.wrong(self._taken(setting, source))
 
 
 def best_trial(
@@ -223,7 +247,7 @@ def best_trial(
     fixed = [name for name in setting if name not in set(free)]
 
     def distance(trial: FrozenTrial) -> float:
-        return max((_apart(trial.params[name], setting[name], space[name]) for name in fixed), default=0.0)
+        return max((_apart(trial.params.get(name), setting[name], space[name]) for name in fixed), default=0.0)
 
     def rank(trial: FrozenTrial) -> tuple[float, int]:
         return _rank(trial, sign)

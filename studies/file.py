@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from model.errors import SweetspotError
 from studies.study import Study, StudyError
 
 
@@ -90,4 +91,4 @@ def _where(error: Exception, path: Path) -> str:
 
 def _said(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text if isinstance(error, StudyError) else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, SweetspotError) else f"{type(error).__name__}: {text}"

@@ -1,10 +1,12 @@
 """From a study's file and its data to what the engine runs."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, TPESampler
 
@@ -16,6 +18,7 @@ from studies.file import StudyFile
 from studies.halving import HALVING, Halving
 from studies.pruner import CurvePruner
 from studies.sampler import CurveSampler
+from studies.space import Space
 from studies.spec import StudySpec, report_epochs
 
 CURVES = ("accuracy", "f1", "auroc")  # metrics whose errors, 1 less the value, shrink as a learning curve's do
@@ -34,17 +37,17 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
     """State the search of a study on its data; `epochs` is a full trial's length, None for the study's."""
     study, family = file.study, family_of(file, data)
     length, metric = epochs or study.epochs, metric_of(family)
-    halving = (study.halving or HALVING) if uses_curve_model(family.measure.name, study.space) else None
+    halving = (study.halving or HALVING) if uses_curve_model(family.measure.name, study.searched) else None
     text = {"name": file.path.name, "sha256": file.sha256, "text": file.text}
     return StudySpec(
         name=name,
         question=study.question,
         metric=metric.name,
         direction=family.measure.direction,
-        space=study.space,
+        space=study.searched,
         baseline=study.baseline,
         fixed=study.fixed,
-        sampler=_Sampler(study.space, halving),
+        sampler=_Sampler(study.searched, halving),
         pruner=_pruner(halving),
         epochs=length,
         report_epochs=halving.reports(length) if halving else report_epochs(length),
@@ -57,7 +60,9 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
         file=None if file.built_in else text,
         measure=metric.short,
         method=BY_CURVES if halving else BY_OPTUNA,
-        asked=Asked.of_study(study.claims, study.baseline, metric, tuple(study.tuned), study.layout),
+        asked=Asked.of_study(
+            study.claims, study.baseline, metric, tuple(study.tuned), space=study.searched, layout=study.layout
+        ),
     )
 
 
@@ -68,21 +73,24 @@ def metric_of(family: Family) -> Metric:
 
 def uses_curve_model(metric: str, space: Mapping[str, BaseDistribution]) -> bool:
     """Return whether the learning-curve model judges trials; else they are proposed by TPE and stopped by Optuna's
-    successive halving: its errors are those of a share, and its parameters are numbers."""
-    return metric in CURVES and not any(isinstance(each, CategoricalDistribution) for each in space.values())
+    successive halving: its errors are those of a share, and its parameters are numbers that all trials have."""
+    numbers = not any(isinstance(each, CategoricalDistribution) for each in space.values())
+    return metric in CURVES and numbers and not Space.of(space).sometimes
 
 
 @dataclass(frozen=True)
 class _Sampler:
     """Makes the sampler of a trial from its seed."""
 
-    space: Mapping[str, BaseDistribution]
+    space: Space
     halving: Halving | None
 
     def __call__(self, seed: int) -> BaseSampler:
         if self.halving:
             return CurveSampler(seed, self.halving.horizon, self.space, self.halving.model)
-        return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # of `group`
+            group = bool(self.space.sometimes)
+            return TPESampler(seed=seed, multivariate=True, group=group, constant_liar=True)
 
 
 def _pruner(halving: Halving | None) -> BasePruner:

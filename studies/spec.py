@@ -3,28 +3,19 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, distribution_to_json
+from optuna.distributions import distribution_to_json
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from model.fleet.family import Family
 from studies.asked import Asked
-from studies.optuna_private import contains
+from studies.space import Space
 
 Params = Mapping[str, Any]
 CLAIMS = "claims"  # attribute of a study; one without has those of the first built-in study
-
-
-def inside(distribution: BaseDistribution, value: Any) -> bool:
-    """Return whether a value may be drawn from a distribution. Optuna would read True and texts as numbers."""
-    if not isinstance(distribution, CategoricalDistribution) and isinstance(value, (bool, str)):
-        return False
-    try:
-        return contains(distribution, value)
-    except (TypeError, ValueError):
-        return False
 
 
 def report_epochs(epochs: int) -> list[int]:
@@ -40,7 +31,7 @@ class StudySpec:
     question: str  # what it is to answer
     metric: str  # name of the value, as the dashboard shows it
     direction: Literal["maximize", "minimize"]
-    space: Mapping[str, BaseDistribution]  # what is sampled
+    space: Space  # what is sampled
     baseline: Params | None  # enqueued once, as trial 0, and never pruned; None where trials are a list of their own
     sampler: Callable[[int], BaseSampler]  # from a seed; a fresh one for each trial, so that a resume repeats no draw
     pruner: BasePruner
@@ -60,6 +51,11 @@ class StudySpec:
     rungs: Sequence[int] = ()  # epochs where trials wait for each other and are judged; if none, at each report
     rung_size: int = 1  # trials that are judged together at a rung
 
+    @cached_property
+    def searched(self) -> Space:
+        """The space, which also knows which parameters occur together."""
+        return Space.of(self.space)
+
     def fingerprint(self) -> dict[str, Any]:
         """Return what a stored study must agree with to be continued, as JSON types."""
         return {
@@ -71,5 +67,6 @@ class StudySpec:
             "split": dict(self.split),
             "train_on": self.train_on,
             "score_on": self.score_on,
+            **({"conditional": sorted(self.searched.sometimes)} if self.searched.sometimes else {}),
             **({} if self.file is None else {"file": {name: self.file[name] for name in ("name", "sha256")}}),
         }

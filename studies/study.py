@@ -17,6 +17,7 @@ study = Study(
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -27,10 +28,12 @@ from model.errors import SweetspotError
 from model.general.augment import Augment
 from model.general.choices import Loss, Metric, Optimizer
 from studies.asked import Layout
-from studies.claims import Claim
+from studies.asking import SpaceError
+from studies.claims import Claim, Pair, SweetSpot
 from studies.halving import Halving
 from studies.prose import Prose
-from studies.spec import inside
+from studies.settings import Setting
+from studies.space import Space
 
 Params = Mapping[str, Any]
 
@@ -62,7 +65,7 @@ class Study:
 
     data: str | DataSource  # a name, or studies.data("rows.csv", target="label")
     network: Callable[..., nn.Module]  # called with those of a trial's parameters, `inputs` and `classes` that it names
-    space: Mapping[str, BaseDistribution]  # what is searched
+    space: Mapping[str, BaseDistribution] | Callable[[Any], Any]  # what is searched: ranges, or a function of a trial
     baseline: Params  # trial 0 of every search, never pruned; what claims leave out is taken from it
     fixed: Sequence[Params] = ()  # other settings that are tried, once each; what they leave out is the baseline's
     claims: Sequence[Claim] = ()
@@ -83,21 +86,36 @@ class Study:
         for name, value in (("batch", self.batch), ("epochs", self.epochs)):
             if type(value) is not int or value < 1:
                 raise StudyError(f"{name} is a whole number of 1 or more, not {value!r}")
-        if not self.space:
+        if not self.searched:
             raise StudyError("the space is empty: name at least one parameter, such as lr=Float(1e-4, 1e-1, log=True)")
-        self._check("baseline", self.baseline, whole=True)
+        self._check("baseline", self.searched.wrong(self.baseline))
         for params in self.fixed:
-            self._check("fixed trial", params)
+            self._check("fixed trial", self.searched.wrong(params, self.baseline))
         for claim in self.claims:
-            for setting in claim.settings():
-                self._check(f"claim {claim.id!r}", setting)
+            self._check(f"claim {claim.id!r}", self._wrong(claim))
 
-    def _check(self, what: str, params: Params, *, whole: bool = False) -> None:
-        for name, value in params.items():
-            if name not in self.space:
-                raise StudyError(f"the {what} has {name}, which the space has not: {', '.join(self.space)}")
-            if not inside(self.space[name], value):
-                raise StudyError(f"the {what} has {name} = {value!r}, which is outside {self.space[name]}")
-        missing = [name for name in self.space if name not in params]
-        if whole and missing:
-            raise StudyError(f"the {what} has no {missing[0]}: it names every parameter of the space")
+    @cached_property
+    def searched(self) -> Space:
+        """The space, whichever way it is written. Raises `StudyError` for one that is none."""
+        try:
+            return Space.of(self.space)
+        except SpaceError as error:
+            raise StudyError(f"the space {error}") from error
+
+    def _check(self, what: str, wrong: str) -> None:
+        if wrong:
+            raise StudyError(f"the {what} {wrong}")
+
+    def _wrong(self, claim: Claim) -> str:
+        """Return what is wrong with a claim's settings, "" if nothing is."""
+        if isinstance(claim, SweetSpot):  # beside some values of its parameter not all occurs that is at=...
+            settings = [Setting.of({claim.parameter: each}) for each in claim.among]
+            return self.searched.unknown(claim.at) or self._first_wrong(settings, {**self.baseline, **claim.at})
+        wrong = self._first_wrong(claim.settings(), self.baseline)
+        if not wrong and isinstance(claim, Pair):
+            one, other = (self.searched.belonging(each.over(self.baseline)) for each in claim.settings())
+            wrong = f"compares {Setting.of(one)} with itself" if one == other else ""
+        return wrong
+
+    def _first_wrong(self, settings: Sequence[Setting], over: Params) -> str:
+        return next(filter(None, (self.searched.wrong(each, over) for each in settings)), "")

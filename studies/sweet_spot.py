@@ -7,7 +7,7 @@ from studies.search_spec import search_spec
 from studies.spec import StudySpec
 
 STUDY = built_in(FIRST).study
-SPACE, BASELINE = dict(STUDY.space), dict(STUDY.baseline)
+SPACE, BASELINE = dict(STUDY.searched), dict(STUDY.baseline)
 
 
 def sweet_spot(name: str = FIRST, epochs: int | None = None) -> StudySpec:

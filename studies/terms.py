@@ -24,6 +24,7 @@ class Terms:
     asked: Asked
     space: Mapping[str, BaseDistribution]
     words: Prose
+    sometimes: frozenset[str] = frozenset()  # parameters that some trials do not have
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Self:
@@ -33,15 +34,16 @@ class Terms:
         stored = attributes.get("fingerprint", {}).get("space", {})
         space = {name: json_to_distribution(json.dumps(each)) for name, each in stored.items()}
         if not space and known:
-            space = dict(known.study.space)
+            space = dict(known.study.searched)
         words = known.study.prose if known else None
-        return cls(asked, space, words or prose_of(asked, space))
+        sometimes = frozenset(attributes.get("fingerprint", {}).get("conditional", ()))
+        return cls(asked, space, words or prose_of(asked, space), sometimes)
 
     @classmethod
     def of_search(cls, spec: StudySpec, study: Study) -> Self:
         """Return the terms of a search that may not be stored yet."""
         assert spec.asked is not None
-        return cls(spec.asked, spec.space, study.prose or prose_of(spec.asked, spec.space))
+        return cls(spec.asked, spec.space, study.prose or prose_of(spec.asked, spec.space), spec.space.sometimes)
 
     @property
     def metric(self) -> str:
@@ -89,7 +91,11 @@ class Terms:
 
     def cells(self, params: Mapping[str, Any]) -> list[str]:
         """Write a trial's parameters, one for each column; "-" for one that it has not."""
-        return [self.write(name, params[name]) if name in params else "-" for name in self.space]
+        return [self.cell(name, params) for name in self.space]
+
+    def cell(self, name: str, params: Mapping[str, Any]) -> str:
+        """Write the value of one, "-" if it is not there."""
+        return self.write(name, params[name]) if name in params else "-"
 
     def setting(self, params: Mapping[str, Any]) -> str:
         """Write a trial's parameters as sentences do: 25 units, lr 0.02000."""

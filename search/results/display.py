@@ -21,12 +21,17 @@ class Display(Terms):
         """The parameter over which is drawn: that of the claims, or the first of the space."""
         if self.asked.called:
             return self.asked.called.parameter
-        return self.asked.spots[0].parameter if self.asked.spots else next(iter(self.space))
+        return self.asked.spots[0].parameter if self.asked.spots else self._ordered[0]
 
     @property
     def other(self) -> str | None:
         """A second parameter, None where there is one only."""
-        return next((name for name in self.space if name != self.main), None)
+        return next((name for name in self._ordered if name != self.main), None)
+
+    @property
+    def _ordered(self) -> list[str]:
+        """The parameters, those that all trials have before the others."""
+        return sorted(self.space, key=lambda name: name in self.sometimes)
 
     @property
     def called(self) -> Called:

@@ -142,7 +142,7 @@ def _protocol(found: Findings, display: Display) -> Iterator[tuple[str, str]]:
     yield names.many, _listed(found, names)
     for arm in found.plan.arms:
         if arm.source is not None and arm.protocol == found.asked.protocols.tuned:
-            free = ", ".join(display.write(name, arm.params[name]) for name in found.asked.protocols.free)
+            free = ", ".join(display.cell(name, arm.params) for name in found.asked.protocols.free)
             yield (
                 words.tuned_row.format(name=names.full(arm.setting)),
                 f"{free}, from trial {arm.source} of the search",

@@ -73,10 +73,7 @@ def _by_main(display: Display, trials: Sequence[FrozenTrial], marked: Marked) ->
         f"{metric.name[0].upper() + metric.name[1:]} of {len(trials)} trials against {display.axis(main)}.",
         _over_main(plot, display),
         ("trial", display.label(main), "state", metric.name),
-        [
-            [str(t.number), display.write(main, t.params[main]), t.state.name.lower(), display.value(value(t))]
-            for t in trials
-        ],
+        [[str(t.number), display.cell(main, t.params), t.state.name.lower(), display.value(value(t))] for t in trials],
     )
 
 
@@ -125,7 +122,7 @@ def _points(
     plot: go.Figure, display: Display, trials: Sequence[FrozenTrial], name: str, *, y: Sequence[float], marker: object
 ) -> None:
     plot.add_scatter(
-        x=[trial.params[display.main] for trial in trials],
+        x=[trial.params.get(display.main) for trial in trials],
         y=y,
         mode="markers",
         name=name,

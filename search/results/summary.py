@@ -32,7 +32,7 @@ def width_curve(finished: Sequence[FrozenTrial], display: Display) -> list[Bin]:
     """Return the best trial of each range of the main parameter, a completed one where there is any."""
     bins = display.bins()
     inside: list[list[FrozenTrial]] = [[] for _ in bins]
-    for trial in finished:
+    for trial in (trial for trial in finished if display.main in trial.params):
         own = trial.params[display.main]
         at = next((at for at, (low, high) in enumerate(bins) if _within(own, low, high)), None)
         if at is not None:

@@ -123,7 +123,7 @@ class View:
         )
 
     def _value_cells(self, label: str, arm: ArmSummary) -> list[str]:
-        free = [self.display.write(name, arm.params[name]) for name in self.found.asked.protocols.free]
+        free = [self.display.cell(name, arm.params) for name in self.found.asked.protocols.free]
         setting = self.names.brief(arm.setting)
         return [label, setting, *free, str(arm.n), self.display.value(arm.mean), self.display.span(arm.ci95)]
 
@@ -319,7 +319,7 @@ def colour_ends(values: Sequence[float], sign: int) -> tuple[float, float]:
 
 def second(display: Display, trial: FrozenTrial) -> Any:
     """Return where a trial stands on the y axis: at its second parameter or, where there is none, at its value."""
-    return trial.params[display.other] if display.other else trial.value
+    return trial.params.get(display.other) if display.other else trial.value
 
 
 def hover_value(display: Display) -> str:
@@ -334,7 +334,7 @@ def _tried(
     marker = {"color": values, "symbol": symbol, "size": 11, "colorscale": "Cividis", "cmin": ends[0], "cmax": ends[1]}
     marker |= {"line": {"width": 1, "color": "#888"}, "showscale": symbol == "diamond"}
     return {
-        "x": [trial.params[display.main] for trial in trials],
+        "x": [trial.params.get(display.main) for trial in trials],
         "y": [second(display, trial) for trial in trials],
         "mode": "markers",
         "name": name,
@@ -350,7 +350,7 @@ def _ring(plot: go.Figure, display: Display, trials: Sequence[FrozenTrial], foun
     for i, (name, wanted) in enumerate((("baseline", _is_baseline), ("winner", _is_numbered(found.plan.winner)))):
         chosen = [trial for trial in trials if wanted(trial)]
         plot.add_scatter(
-            x=[trial.params[display.main] for trial in chosen],
+            x=[trial.params.get(display.main) for trial in chosen],
             y=[second(display, trial) for trial in chosen],
             mode="markers",
             name=name,

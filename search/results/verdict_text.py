@@ -68,7 +68,7 @@ def _line(arm: ArmSummary, low: float, high: float, display: Display, name: str)
     start, end = arm.ci95 or (arm.mean, arm.mean)
     cells = ["─" if column(start) <= i <= column(end) else " " for i in range(PLOT)]
     cells[column(start)], cells[column(end)], cells[column(arm.mean)] = "├", "┤", "●"
-    free = [f"{name} {display.write(name, arm.params[name])}" for name in display.asked.protocols.free]
+    free = [f"{name} {display.cell(name, arm.params)}" for name in display.asked.protocols.free]
     size = 14 if display.asked.metric.fraction else 18
     drawn = f"{name} {display.value(arm.mean):>7} {_span(arm.ci95, display):{size}} {''.join(cells)} {' '.join(free)}"
     return drawn.rstrip()

@@ -58,6 +58,10 @@ def _by_epoch(value: Any) -> bool:
     return isinstance(value, dict) and all(epoch.isdecimal() and _number(gap) for epoch, gap in value.items())
 
 
+def _stated(value: Any) -> bool:
+    return _record(space=_record(), epochs=_whole)(value) and _list(_text)(value.get("conditional", []))
+
+
 _arm = _either(
     _only(protocol=_text, width=_whole, lr=_number, lr_from=_optional(_whole), role=_optional(_text)),
     _only(protocol=_text, setting=_record(), params=_record(), source=_optional(_whole), role=_optional(_text)),
@@ -68,7 +72,7 @@ _timed = _either(
 )
 
 STUDY: Mapping[str, Check] = {
-    "fingerprint": _record(space=_record(), epochs=_whole),
+    "fingerprint": _stated,
     "seed": _whole,
     "question": _text,
     "claims": _record(claims=_list(_record(kind=_text, id=_text)), metric=_record(name=_text), free=_list(_text)),

@@ -10,7 +10,8 @@ from optuna.trial import FrozenTrial
 
 from search.store.storage import Storage
 from studies.optuna_private import study_key, trial_key
-from studies.spec import Params, inside
+from studies.space import Space, inside
+from studies.spec import Params
 
 GRACE_SECONDS = 60.0  # without a heartbeat until a trial counts as stale
 MAX_RETRIES = 3  # times a trial is run again after its worker died
@@ -30,11 +31,10 @@ _log = logging.getLogger(__name__)
 
 def enqueue(study: optuna.Study, space: Mapping[str, BaseDistribution], params: Params, **attrs: Any) -> None:
     """Put a trial with fixed parameters in the queue; raises `ValueError` for a name or value outside the space."""
-    wrong = invalid_params(space, params) or (
-        "" if params.keys() == space.keys() else f"parameters must be {sorted(space)}"
-    )
-    if wrong:
+    if wrong := invalid_params(space, params):
         raise ValueError(wrong)
+    if wrong := Space.of(space).wrong(params):
+        raise ValueError(f"the trial {wrong}")
     study.enqueue_trial(dict(params), user_attrs=attrs)
 
 
@@ -70,7 +70,7 @@ def _again(study: optuna.Study, lost: FrozenTrial) -> dict[str, Any] | None:
     """Return the trial to queue for one that was lost; None if it had no parameters yet, or too many tries."""
     params = {**lost.system_attrs.get("fixed_params", {}), **lost.params}
     retry = lost.user_attrs.get("retry", 0) + 1
-    again = retry <= MAX_RETRIES and params.keys() == study.user_attrs["fingerprint"]["space"].keys()
+    again = retry <= MAX_RETRIES and _whole(params, study.user_attrs["fingerprint"])
     _log.warning(
         "trial %d is stale (%s), %s",
         lost.number,
@@ -79,3 +79,9 @@ def _again(study: optuna.Study, lost: FrozenTrial) -> dict[str, Any] | None:
     )
     kept = {name: lost.user_attrs[name] for name in KEPT if name in lost.user_attrs}
     return {"params": params, "attrs": {**kept, "retry": retry, "retry_of": lost.number}} if again else None
+
+
+def _whole(params: Params, stated: Mapping[str, Any]) -> bool:
+    """Return whether a trial had its parameters; of those that occur only beside others, what is missing is drawn."""
+    known = stated["space"].keys()
+    return bool(known - set(stated.get("conditional", ())) <= params.keys() <= known)

@@ -16,7 +16,6 @@ from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
@@ -28,6 +27,7 @@ from search.store.queue import GRACE_SECONDS, enqueue, fail_stale, invalid_param
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.url import redacted
+from studies.asking import SpaceError, written
 from studies.optuna_private import study_key, trial_key
 from studies.spec import CLAIMS, StudySpec
 
@@ -137,9 +137,20 @@ class StudyStore:
         )
         with _ours(wanted):
             trial = optuna.Trial(study, trial_id)
-            for name, distribution in self.spec.space.items():
-                _suggest(trial, name, distribution)
+            self._suggest(trial, wanted.system_attrs.get("fixed_params", {}))
         return trial
+
+    def _suggest(self, trial: optuna.Trial, fixed: Mapping[str, Any]) -> None:
+        """Give a trial its parameters; those that it was queued with must occur together."""
+        try:
+            params = self.spec.searched.suggest(trial)
+        except SpaceError as error:
+            self.storage.fail(study_key(self.study), trial_key(trial), f"refused: the space {error}", None)
+            raise SearchError(f"the space of {self.study.study_name!r} {error}") from error
+        if idle := next((name for name in fixed if name not in params), None):
+            wrong = f"{idle} does not occur with {written(params)}"
+            self.storage.fail(study_key(self.study), trial_key(trial), f"refused: {wrong}", None)
+            raise TrialLostError(f"trial {trial.number} is refused: {wrong}")
 
     def heartbeat(self, trials: Iterable[optuna.Trial]) -> None:
         """Say that these trials are being worked on; at most every `heartbeat_seconds`."""
@@ -221,18 +232,7 @@ def _enqueue_fixed(study: optuna.Study, spec: StudySpec) -> None:
         enqueue(study, spec.space, spec.baseline, baseline=True)
     for index, params in enumerate(spec.fixed):
         if not any(each.get("fixed") == index for each in attrs):
-            enqueue(study, spec.space, {**(spec.baseline or {}), **params}, fixed=index)
-
-
-def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> None:
-    """Give a trial a parameter, by the public method that belongs to its distribution."""
-    if isinstance(distribution, IntDistribution):
-        trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-    elif isinstance(distribution, FloatDistribution):
-        trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-    else:
-        assert isinstance(distribution, CategoricalDistribution)
-        trial.suggest_categorical(name, distribution.choices)
+            enqueue(study, spec.space, spec.searched.belonging({**(spec.baseline or {}), **params}), fixed=index)
 
 
 def open_study(storage: Storage, spec: StudySpec, seed: int | None = None) -> StudyStore:

@@ -50,6 +50,8 @@ def unusable(trial: FrozenTrial, terms: Terms) -> str | None:
         return f"its value is {trial.value}"
     for name, distribution in terms.space.items():
         found = trial.params.get(name)
+        if name in terms.sometimes and name not in trial.params:
+            continue
         if not _comparable(distribution, found):
             return f"its {name} is {found!r}"
     return nonsense(trial)

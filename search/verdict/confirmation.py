@@ -7,7 +7,7 @@ paired on initialisation and batches alike, whichever process trains them, and i
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -31,6 +31,7 @@ from studies.claims import SweetSpot
 from studies.confirmation import EPOCHS, Arm, Plan, asked_of, confirmation_of, plan, timed
 from studies.foreign import excluded
 from studies.settings import Setting
+from studies.space import Space
 
 ROUNDS = 7  # of timing, each width once a round
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
@@ -58,7 +59,7 @@ class ConfirmationStore(StudyStore):
     def _waiting(self) -> list[FrozenTrial]:
         """Return those that are ours: others' would be waited for, and never acquired."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return [trial for trial in trials if not excluded(self.study, trial, _unplanned(trial, self.spec.space))]
+        return [trial for trial in trials if not excluded(self.study, trial, _unplanned(trial, self.spec.searched))]
 
 
 class SeedEngine(Engine):
@@ -167,9 +168,9 @@ def _params(trial: FrozenTrial) -> dict[str, Any]:
     return trial.params or trial.system_attrs.get("fixed_params", {})
 
 
-def _unplanned(trial: FrozenTrial, space: Collection[str]) -> str | None:
+def _unplanned(trial: FrozenTrial, space: Space) -> str | None:
     """Return why a waiting trial is none of a confirmation's, None if it is."""
-    known = SEED in trial.user_attrs and "protocol" in trial.user_attrs and set(space) <= _params(trial).keys()
+    known = SEED in trial.user_attrs and "protocol" in trial.user_attrs and not space.wrong(_params(trial))
     return None if known else "no arm and seed are given"
 
 
