@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from search.verdict.boundary import Boundary
 from search.verdict.claims import (
     Decision,
     Judgement,
@@ -15,8 +16,8 @@ from search.verdict.claims import (
 )
 from search.verdict.evidence import Evidence, value
 from search.verdict.names import called, named, number, unit_of, value_of
-from search.verdict.statistics import MIN_PAIRS, Interval
-from studies.claims import AsGoodAs, Better, Claim, Memorizes, Pair, Slower, SweetSpot, apart
+from search.verdict.statistics import Interval
+from studies.claims import AsGoodAs, Better, Called, Claim, Memorizes, Pair, Slower, SweetSpot, apart
 
 
 def judged(claims: Sequence[Claim], evidence: Evidence, protocol: str) -> tuple[Judgement, ...]:
@@ -58,7 +59,7 @@ def _told_compared(claim: Better | AsGoodAs, evidence: Evidence, parts: Sequence
     metric = evidence.metric.name
     statement = _stated(claim, f"{parts[0].hypothesis.holds} in {metric}")
     finding = f"{one.text} end {_difference(parts[0], *words)} in {metric} than {other.brief}"
-    return _Told(statement, finding, _T_SEEDS)
+    return _Told(statement, finding, _over_seeds(evidence.boundary))
 
 
 def _told_slower(claim: Slower, evidence: Evidence, parts: Sequence[Part]) -> _Told:
@@ -80,7 +81,7 @@ def _told_memorizes(claim: Memorizes, evidence: Evidence, protocol: str, parts: 
         f"{one.beside} than {other.beside_brief}{_growth(claim, evidence, protocol)}, "
         f"and {metric} is {_difference(parts[1], *words)}"
     )
-    return _Told(_stated(claim, f"{held[0]}, and {held[1]}"), finding, _T_SEEDS)
+    return _Told(_stated(claim, f"{held[0]}, and {held[1]}"), finding, _over_seeds(evidence.boundary))
 
 
 def _told_spot(claim: SweetSpot, evidence: Evidence, protocol: str, parts: Sequence[Part]) -> _Told:
@@ -92,7 +93,7 @@ def _told_spot(claim: SweetSpot, evidence: Evidence, protocol: str, parts: Seque
         f"{value_of(claim, claim.spot)} end {_difference(parts[0], *words)} the best of {len(line)} {names.many} tried"
         f"{_leader(claim, evidence, protocol)}"
     )
-    return _Told(statement, finding, _SHORTFALL.format(one=names.one, many=names.many))
+    return _Told(statement, finding, _shortfall(names, evidence.boundary))
 
 
 def _stated(claim: Claim, hypothesis: str) -> str:
@@ -110,12 +111,24 @@ def _shared(claim: Claim) -> str:
     return f" (all with {at})" if at else ""
 
 
-_T_SEEDS = "paired t interval over seeds"
 _T_ROUNDS = "paired t interval of the log ratio over rounds of timing, each {each} alone"
 _SHORTFALL = (
-    "distance from the best {one}, whichever it is: largest upper t bound and Simes lower bound over all other {many}, "
-    "paired by seed, so that no winner is picked by its luck"
+    "distance from the best {one}, whichever it is: largest upper {bound} bound and Simes lower bound over all other "
+    "{many}, paired by seed, so that no winner is picked by its luck"
 )
+_LOOKS = (
+    ", which may be looked at after every seed; it is wider than a t interval, since it holds at all looks together "
+    "and where noise is skewed"
+)
+
+
+def _shortfall(names: Called, boundary: Boundary) -> str:
+    told = _SHORTFALL.format(one=names.one, many=names.many, bound="always-valid" if boundary.looks else "t")
+    return told + (_LOOKS if boundary.looks else "")
+
+
+def _over_seeds(boundary: Boundary) -> str:
+    return f"{boundary.told} over seeds{_LOOKS if boundary.looks else ''}"
 
 
 def _judgement(claim: Claim, told: _Told, parts: Sequence[Part], count: int) -> Judgement:
@@ -141,7 +154,7 @@ def _capital(text: str) -> str:
 
 def _conclusion(verdict: Decision, parts: Sequence[Part], count: int) -> str:
     if not enough(parts):
-        return f"undecided: fewer than {MIN_PAIRS} paired measurements"
+        return f"undecided: fewer than {max(part.boundary.first for part in parts)} paired measurements"
     if verdict == "supported":
         return f"supported: {_listed([part.hypothesis.holds for part in parts])}"
     if verdict == "refuted":
