@@ -10,10 +10,12 @@ from the trials that are stored, so it is the same whoever decides, and a proces
 that another would not do likewise.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
+
+from optuna.trial import FrozenTrial
 
 from model.seeds import derive
 from search.errors import StoredError
@@ -121,10 +123,10 @@ def open_round(store: StudyStore, asked: Asked, drawn: Plan, limits: Limits) -> 
     if not all(trial.state.is_finished() for trial in trials):
         return
     complete = evident(store.study, trials, asked.metric)
-    had = Counter(key for key, _ in {(arm_of(trial), trial.user_attrs[SEED]) for trial in trials})
+    had = _had(trials)
     spent = sum(trial.user_attrs["seconds"] for trial in complete) / 60
     try:
-        found = next_round(asked, drawn, rows_of(asked, drawn, complete), [had[arm_key(arm)] for arm in arms])
+        found = next_round(asked, drawn, rows_of(asked, drawn, complete), [had.get(arm_key(arm), 0) for arm in arms])
     except ValueError as error:  # rows that no confirmation writes
         raise StoredError(f"study {store.study.study_name!r} makes no sense: {error}") from error
     ended = SETTLED if found is None else limits.reached(found, spent)
@@ -133,6 +135,14 @@ def open_round(store: StudyStore, asked: Asked, drawn: Plan, limits: Limits) -> 
         return
     _store(store, [*rounds, found.as_dict()], None)
     _write_down(store, [arms[at] for at in found.arms], found.seeds)
+
+
+def _had(trials: Iterable[FrozenTrial]) -> dict[tuple[Any, ...], int]:
+    """Return from how many seeds, the first ones, each arm was trained; other seeds may be somebody else's."""
+    seeds: dict[tuple[Any, ...], set[int]] = {}
+    for trial in trials:
+        seeds.setdefault(arm_of(trial), set()).add(trial.user_attrs.get(SEED, -1))
+    return {arm: next(index for index in count() if index not in own) for arm, own in seeds.items()}
 
 
 def _begun(store: StudyStore, drawn: Plan, limits: Limits) -> list[Mapping[str, Any]]:
