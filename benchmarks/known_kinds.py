@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.known_truth import NOISES, SEED, Result, Tally
+from benchmarks.known_truth import ALL_NOISES, SEED, Result, Tally
 from search.verdict.evidence import Row, Timing, checked
 from search.verdict.wording import judged
 from studies.asked import Protocols
@@ -137,7 +137,7 @@ def _runs(known: KnownClaim, noise: str, seeds: int, metric: Metric, rng: np.ran
     sizes = np.array([LOUD if arm.noisy else QUIET for arm in known.arms.values()])
     true = np.array([(arm.value, arm.gap) for arm in known.arms.values()])[:, :, None] / 100
     common = rng.normal(0, 0.001, seeds)  # what a seed does to every arm
-    ahead = true[:, 0] + common + NOISES[noise](rng, shape, sizes)
+    ahead = true[:, 0] + common + ALL_NOISES[noise](rng, shape, sizes)
     values = metric.sign * (MEAN + ahead)  # a loss of -0.9 is as good as any other
     trained = values + metric.sign * (true[:, 1] + rng.normal(0, 0.002, shape))
     return [

@@ -6,9 +6,10 @@ from itertools import product
 
 import numpy as np
 
+from search.verdict.boundary import Array
 from search.verdict.claims import Judgement, Part
 from search.verdict.evidence import Row, Timing, checked
-from search.verdict.statistics import Array, Interval, mean_interval
+from search.verdict.statistics import Interval, mean_interval
 from search.verdict.wording import judged
 from studies.settings import Setting
 from studies.sweet_spot import ARTICLE
@@ -35,7 +36,25 @@ def _skewed(rng: np.random.Generator, shape: tuple[int, int], widths: Array) -> 
     return np.where((widths <= RIGHT)[:, None], bad_seeds, rng.normal(0, 0.0005, shape))
 
 
+def _heavy(rng: np.random.Generator, shape: tuple[int, int], widths: Array) -> Array:
+    # Student's t of 3 degrees, whose variance is 3.
+    return rng.standard_t(3, shape) * np.where(widths <= RIGHT, 0.004, 0.0005)[:, None] / np.sqrt(3)
+
+
+def _bimodal(rng: np.random.Generator, shape: tuple[int, int], widths: Array) -> Array:
+    # Half of the seeds end well, half badly, and each half scatters by a fifth of their distance.
+    modes = rng.choice([-1.0, 1.0], shape) + rng.normal(0, 0.4, shape)
+    return np.where((widths <= RIGHT)[:, None], 0.004 * modes, rng.normal(0, 0.0005, shape))
+
+
+def _rare(rng: np.random.Generator, shape: tuple[int, int], widths: Array) -> Array:
+    # One seed in five goes badly wrong: with 10 seeds, one confirmation in nine sees none of them.
+    bad = 0.2 - (rng.random(shape) < 0.2)
+    return np.where((widths <= RIGHT)[:, None], 0.01 * bad, 0) + rng.normal(0, 0.0005, shape)
+
+
 NOISES: Mapping[str, Noise] = {"even": _even, "uneven": _uneven, "skewed": _skewed}
+ALL_NOISES: Mapping[str, Noise] = {**NOISES, "heavy": _heavy, "bimodal": _bimodal, "rare": _rare}
 
 
 @dataclass(frozen=True)

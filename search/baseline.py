@@ -19,12 +19,12 @@ from search.store.url import parse_url, redacted
 from search.training.engine import CAPACITY, Engine
 from search.workers.catalogue import Catalogue, name_of
 from studies.baseline import baseline_of
-from studies.built_in import FIRST
+from studies.built_in import DEFAULT
 from studies.terms import Terms
 
 
 def baseline(  # noqa: PLR0917  # Typer passes options by name
-    question: cli.QuestionArgument = FIRST,
+    question: cli.QuestionArgument = DEFAULT,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs to add, each from a seed of its own.")] = 5,
     plot: Annotated[Path | None, typer.Option(help="Save a 2 x 3 grid of test pictures.")] = None,
     epochs: Annotated[

@@ -22,7 +22,7 @@ from search.signals import is_worker
 from search.store.retry import DATABASE_ERRORS, reason
 from search.store.storage import DEFAULT_URL
 from search.store.url import PASSWORD, names_password
-from studies.built_in import FIRST
+from studies.built_in import DEFAULT
 
 
 def _seen(context: typer.Context, option: typer.CallbackParam, url: str) -> str:
@@ -43,10 +43,10 @@ StorageOption = Annotated[
     ),
 ]
 QuestionArgument = Annotated[
-    str, typer.Argument(help="A built-in study, or a file that states one.", metavar="[STUDY]", show_default=FIRST)
+    str, typer.Argument(help="A built-in study, or a file that states one.", metavar="[STUDY]", show_default=DEFAULT)
 ]
 StudyNameOption = Annotated[
-    str | None, typer.Option("--study", help=f"Name in the database.  [default: {FIRST}, or the file's name]")
+    str | None, typer.Option("--study", help=f"Name in the database.  [default: {DEFAULT}, or the file's name]")
 ]
 StudyOption = Annotated[str, typer.Option("--study", help="Name of the study in the database.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps; auto takes a GPU if any.")]
@@ -83,7 +83,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 HtmlOption = Annotated[Path | None, typer.Option("--html", help="Write a page that needs no network.", metavar="FILE")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Optuna and the engine log.")]
 
-STORAGE, STUDY = DEFAULT_URL, FIRST
+STORAGE, STUDY = DEFAULT_URL, DEFAULT
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 

@@ -19,12 +19,13 @@ from search.store.storage import open_storage
 from search.store.study import StudyStore, open_study
 from search.store.url import is_file, parse_url, redacted
 from search.training.engine import CAPACITY
+from search.verdict.boundary import FIRST
 from search.verdict.findings import Findings, document
 from search.workers.catalogue import Catalogue, data_name, name_of
 from search.workers.job import Job
 from search.workers.local import local_workers
 from search.workers.ray_cluster import RayCluster
-from studies.built_in import FIRST
+from studies.built_in import DEFAULT
 from studies.confirmation import EPOCHS, SEEDS
 from studies.file import StudyFile
 
@@ -43,12 +44,19 @@ ConfirmSeedsOption = Annotated[
     typer.Option(
         min=0,
         max=10_000,
-        help=f"Fresh seeds on which to confirm what was found; 0 skips it.  [default: the study's, or {SEEDS}]",
+        help="Fresh seeds on which to confirm what was found, at most: it ends when all claims are settled. 0 skips "
+        f"it, fewer than {FIRST} settle nothing.  [default: the study's, or {SEEDS}]",
     ),
 ]
 ConfirmEpochsOption = Annotated[
     int | None,
     typer.Option(min=1, max=10_000, help=f"Epochs of a confirming run.  [default: the study's, or {EPOCHS}]"),
+]
+ConfirmMinutesOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=100_000, help="Minutes of confirming runs, all workers' together, after which no seed is added."
+    ),
 ]
 RayOption = Annotated[
     str | None, typer.Option(help="Ray cluster whose nodes the workers go to: auto, HOST:PORT or ray://HOST:PORT.")
@@ -59,7 +67,7 @@ DetachOption = Annotated[bool, typer.Option("--detach", help="Only ask for it: s
 
 
 def run(  # noqa: PLR0917  # Typer passes options by name
-    question: cli.QuestionArgument = FIRST,
+    question: cli.QuestionArgument = DEFAULT,
     trials: TrialsOption = 50,
     study: cli.StudyNameOption = None,
     storage: cli.StorageOption = cli.STORAGE,
@@ -73,6 +81,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     workers: WorkersOption = 1,
     confirm_seeds: ConfirmSeedsOption = None,
     confirm_epochs: ConfirmEpochsOption = None,
+    confirm_minutes: ConfirmMinutesOption = None,
     ray: RayOption = None,
     ray_cpus: RayCpusOption = 1.0,
     ray_gpus: RayGpusOption = 0.0,
@@ -89,7 +98,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     if detach:
         _check_detached(workers, timeout, fleet_size, device, ray)
         store = _opened(storage, catalogue, catalogue.read(question), name, epochs, seed)
-        _tell(store, submit(store, trials, confirm_seeds, confirm_epochs), as_json)
+        _tell(store, submit(store, trials, confirm_seeds, confirm_epochs, confirm_minutes), as_json)
         return 0
     cli.warn_of_rounding()
     cluster = _cluster(ray, ray_cpus, ray_gpus, shared=not is_file(url))  # before anything is loaded or written
@@ -102,7 +111,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     if not as_json:
         console.print(f"study {name!r} on {data_name(file)}: {store.spec.question} {store.spec.method}", markup=False)
     if not is_worker():
-        submit(store, trials, confirm_seeds, confirm_epochs)
+        submit(store, trials, confirm_seeds, confirm_epochs, confirm_minutes)
     with Stop(timeout) as stop:
         job = Job(store, data, fleet_size or CAPACITY[torch_device.type], artifacts, console, stop)
         todo = _something_to_do(store, trials, console)
@@ -148,8 +157,8 @@ def _tell(store: StudyStore, request: Request, as_json: bool) -> None:
         "work": f"python -m search.worker --storage {shlex.quote(storage)}",
     }
     if as_json:
-        confirm = {"seeds": request.seeds, "epochs": request.epochs}
-        cli.print_json({"study": name, "storage": storage, "budget": request.budget, "confirm": confirm, **commands})
+        asked = {"budget": request.budget, "confirm": request.confirm}
+        cli.print_json({"study": name, "storage": storage, **asked, **commands})
         return
     cli.out.print(
         f"study {name!r} is to have {request.budget} trials; any search.worker on its storage trains them", markup=False

@@ -28,7 +28,8 @@ from studies.space import Space
 from studies.spec import CLAIMS, StudySpec, report_epochs
 from studies.sweet_spot import ARTICLE
 
-SEEDS, EPOCHS = 5, 10  # what fits beside a search in a few minutes
+SEEDS, EPOCHS = 20, 10  # at most, and what fits beside a search in a few minutes
+RULE = "always-valid t"  # how new confirmations are judged: after every seed; `search/verdict/boundary.py`
 PUBLISHED_SEEDS = 20  # what a verdict to quote needs
 NEAR = 1 / 12  # of a parameter's range: settings so near tell of each other's free parameters; a width's is 1.41-fold
 WINNER = "winner"  # protocol of a winner that is no other arm, and a role
@@ -74,6 +75,11 @@ class Plan:
     finished: int  # its finished trials at the time
     winner: int  # its best trial
     arms: tuple[Arm, ...]
+    rule: str | None = None  # how it is judged; None: once, on as many seeds as were asked for
+
+    def to_train(self) -> list[Arm]:
+        """Return the arms that have runs of their own, in order."""
+        return list(dict.fromkeys(map(self.trained, self.arms)))
 
     def trained(self, arm: Arm) -> Arm:
         """Return the arm whose runs are this arm's: itself, or its twin as it is stated where that is the best."""
@@ -82,7 +88,8 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan in JSON types, as it is stored."""
-        return {**vars(self), "arms": [arm.as_dict() for arm in self.arms]}
+        known = {name: value for name, value in vars(self).items() if name != "rule" or value is not None}
+        return {**known, "arms": [arm.as_dict() for arm in self.arms]}
 
     @staticmethod
     def of(stored: Mapping[str, Any]) -> "Plan":
@@ -152,12 +159,13 @@ def plan(
     trials: Sequence[FrozenTrial],
     asked: Asked,
     space: Mapping[str, BaseDistribution],
+    rule: str | None = None,
 ) -> Plan:
     """Draw the arms from a search's trials, of which at least one is complete. The same trials give the same plan."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     pruned = sum(trial.state == TrialState.PRUNED for trial in trials)
     draw = _Draw(asked, Space.of(space), complete)
-    return Plan(search, len(complete) + pruned, draw.winner.number, tuple(draw.arms()))
+    return Plan(search, len(complete) + pruned, draw.winner.number, tuple(draw.arms()), rule)
 
 
 class _Draw:

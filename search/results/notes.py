@@ -25,6 +25,7 @@ from search.results.predictions import has_pictures, prediction_grid
 from search.results.search_figures import search_figures
 from search.results.summary import curve_text, width_curve
 from search.results.verdict_figures import verdict_figures
+from search.results.verdict_text import judged_by, outlook
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.study import load_study
@@ -99,12 +100,14 @@ def _verdict(found: Findings) -> str:
     ]
     return "\n".join(
         [
-            f"## The verdict: {found.seeds} fresh seeds, {found.epochs} epochs",
+            f"## The verdict: {found.seeds_told} fresh seeds, {found.epochs} epochs",
             "",
             "| verdict | claim | finding |",
             "|---|---|---|",
             *rows,
             "",
+            *(f"{line}\n" for line in outlook(found)),
+            *([f"{judged_by(found)}\n"] if found.plan.rule else []),
             f"From the study `{found.confirmation.name}`; `python -m search.report` has all figures.",
         ]
     )

@@ -11,6 +11,8 @@ from plotly.offline import get_plotlyjs
 from search.results.display import Display, Names
 from search.results.drawing import Picture
 from search.results.verdict_figures import verdict_figures
+from search.results.verdict_text import judged_by, outlook
+from search.verdict.boundary import FIRST
 from search.verdict.claims import Judgement
 from search.verdict.findings import Findings, arm_summary
 from search.verdict.judge import SpotSummary
@@ -67,6 +69,9 @@ def _words(found: Findings, display: Display) -> dict[str, Any]:
         "names": Names.of([arm.setting for arm in found.verdict.arms], found.asked.called),
         "kinds": {claim.kind for claim in found.asked.claims},
         "quick": found.quick,
+        "first": min(FIRST, found.seeds),
+        "judged_by": judged_by(found),
+        "outlook": outlook(found),
         "published": found.quotable,
         "margins": _margins(found),
         "spots": [_spot(found, display, spot) for spot in found.verdict.sweet_spot],
@@ -137,7 +142,7 @@ def _protocol(found: Findings, display: Display) -> Iterator[tuple[str, str]]:
     yield "epochs", f"{found.epochs} for every confirming run"
     yield (
         "seeds",
-        f"{found.seeds}, the same at every {names.one}; each sets initial weights and the order of batches",
+        f"{found.seeds_told}, the same at every {names.one}; each sets initial weights and the order of batches",
     )
     yield names.many, _listed(found, names)
     for arm in found.plan.arms:

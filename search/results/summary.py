@@ -12,7 +12,7 @@ from rich.table import Table
 from search.results.display import Display
 from search.store.state import StudyState
 from search.store.trials import trial_json, value
-from studies.built_in import FIRST
+from studies.built_in import DEFAULT
 from studies.settings import is_number, short
 
 BAR = 40  # characters
@@ -130,11 +130,11 @@ def next_commands(state: StudyState) -> list[str]:
 
 def _question(state: StudyState) -> str:
     """Return what a command is told of which question a study asks: nothing for the first one, else name or file."""
-    question = state.attributes.get("study_file", {}).get("name") or state.attributes.get("built_in", FIRST)
-    return "" if question == FIRST else f" {shlex.quote(question)}"
+    question = state.attributes.get("study_file", {}).get("name") or state.attributes.get("built_in", DEFAULT)
+    return "" if question == DEFAULT else f" {shlex.quote(question)}"
 
 
 def study_options(name: str, storage: str) -> str:
     """Return the options that name a study to any command."""
-    study = "" if name == FIRST else f" --study {shlex.quote(name)}"
+    study = "" if name == DEFAULT else f" --study {shlex.quote(name)}"
     return f"{study} --storage {shlex.quote(storage)}"

@@ -1,5 +1,6 @@
 """The verdict as text for a terminal."""
 
+import shlex
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 from rich.console import Console
 
 from search.results.display import Display, Names
+from search.results.summary import study_options
+from search.verdict.boundary import FIRST
 from search.verdict.claims import Judgement
 from search.verdict.findings import Findings, arm_summary
+from search.verdict.forecast import FORESEEN, Forecast
 from search.verdict.judge import ArmSummary
 
 COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
@@ -22,6 +26,8 @@ def show(found: Findings, console: Console) -> None:
     _claims(found.verdict.claims, console)
     for line in short(found.verdict.fair_claims, display):
         console.print(line, markup=False)
+    for line in outlook(found):
+        console.print(textwrap.fill(line, TEXT + 13, subsequent_indent="  "), markup=False)
     names = Names.of([arm.setting for arm in found.verdict.arms], found.asked.called)
     axis = names.called.axis if names.called else names.one
     for protocol, words in zip(found.asked.protocols.names, display.words.protocols, strict=False):
@@ -36,7 +42,7 @@ def show(found: Findings, console: Console) -> None:
 
 def _headline(found: Findings, display: Display) -> str:
     words = display.words
-    return f"verdict on {words.claims}: {found.seeds} fresh seeds, {found.epochs} epochs{words.length}"
+    return f"verdict on {words.claims}: {found.seeds_told} fresh seeds, {found.epochs} epochs{words.length}"
 
 
 def _claims(claims: Sequence[Judgement], console: Console) -> None:
@@ -51,6 +57,55 @@ def short(claims: Sequence[Judgement], display: Display) -> list[str]:
     """Return the verdicts alone, for the claims with the free parameters at their best."""
     listed = ", ".join(f"{claim.id} {claim.verdict}" for claim in claims)
     return [f"with {display.words.each_tuned}: {listed}"] if claims else []
+
+
+WHY = {
+    "settled": "all claims were settled",
+    "seeds": "the most seeds that were asked for were reached",
+    "minutes": "the minutes that were asked for were spent",
+}
+
+
+def judged_by(found: Findings) -> str:
+    """Say by which rule it was judged, and why its intervals are wider than those of a t test."""
+    ended = f" It ended when {WHY[found.stopped_by]}." if found.stopped_by in WHY else ""
+    return (
+        f"From {FIRST} seeds on, every claim was judged again after each seed, and only what no claim had settled got "
+        f"another.{ended} The intervals of claims are always valid: they hold at all these looks together, and where "
+        "some seeds go badly wrong, so they are wider than Student's t intervals, which hold at one look and for even "
+        "noise. The intervals of single settings are Student's."
+    )
+
+
+def outlook(found: Findings) -> list[str]:
+    """Say of each undecided claim what would settle it, and how to go on; nothing where all is settled."""
+    lines = [f"open: {_where(each, found)}{each.claim}: {_outlook(each, found)}" for each in found.forecasts]
+    wanted = [each.had + each.more for each in found.forecasts if each.more]
+    return [*lines, f"go on with: {more_command(found, max(wanted))}"] if wanted else lines
+
+
+def _where(forecast: Forecast, found: Findings) -> str:
+    tuned = forecast.protocol != found.asked.protocols.stated
+    return f"with {Display.of(found.search.attributes).words.each_tuned}, " if tuned else ""
+
+
+def _outlook(forecast: Forecast, found: Findings) -> str:
+    if forecast.more is None:
+        return f"not even {FORESEEN} more seeds are expected to settle it; the truth may lie on its margin"
+    seconds = 60 * found.minutes(forecast)
+    long = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    about = "at least" if forecast.least else "about"
+    return (
+        f"{about} {forecast.more} more seed{'s' if forecast.more > 1 else ''}, {long} here, by the spread seen so far"
+    )
+
+
+def more_command(found: Findings, seeds: int) -> str:
+    """Return the command that goes on with the confirmation, up to so many seeds."""
+    file = found.search.attributes.get("study_file")
+    question = f" {shlex.quote(file['name'])}" if file else ""
+    options = study_options(found.search.name, found.search.storage)
+    return f"python -m search.run{question} --trials {found.plan.finished}{options} --confirm-seeds {seeds}"
 
 
 def curve(arms: Sequence[ArmSummary], display: Display, names: Names) -> list[str]:
@@ -114,7 +169,7 @@ def caveats(found: Findings, display: Display) -> list[str]:
     lines = [
         f"search: one trial's {found.asked.metric.name} after {found.search.epochs} epochs, "
         "for a winner lifted by its luck",
-        f"fresh seeds: mean of {found.seeds} after {found.epochs} epochs, with its 95 % interval",
+        f"fresh seeds: mean of {found.seeds_told} after {found.epochs} epochs, with its 95 % interval",
         f"test {data}: the same runs; these {data} have chosen nothing",
     ]
     if found.diverged:

@@ -70,6 +70,7 @@ _timed = _either(
     _only(width=_whole, seconds_per_epoch=_list(_number), flops_per_epoch=_whole),
     _only(setting=_record(), seconds_per_epoch=_list(_number), flops_per_epoch=_whole),
 )
+_plan = {"search": _text, "finished": _whole, "winner": _whole, "arms": _list(_arm)}
 
 STUDY: Mapping[str, Check] = {
     "fingerprint": _stated,
@@ -86,7 +87,8 @@ STUDY: Mapping[str, Check] = {
     "trouble": _optional(_text),
     "confirmation": _text,
     "search": _text,
-    "plan": _only(search=_text, finished=_whole, winner=_whole, arms=_list(_arm)),
+    "plan": _either(_only(**_plan), _only(**_plan, rule=_text)),
+    "rounds": _record(rounds=_list(_record(seeds=_whole, arms=_list(_whole))), ended=_optional(_text)),
     "timing": _either(_record(device=_text, widths=_list(_timed)), _record(device=_text, settings=_list(_timed))),
 }
 TRIAL: Mapping[str, Check] = {

@@ -1,7 +1,7 @@
 """What users ask of a search, kept with it in SQL, so that whoever works on it, and wherever, reads the same.
 
     budget    finished trials that the study is to have; read in the transaction that acquires a trial
-    confirm   fresh seeds on which to confirm what was found, and epochs of a confirming run
+    confirm   fresh seeds on which to confirm what was found, at most, epochs of a confirming run, and minutes if any
     asked     when somebody last asked
     stopped   whether `search.stop` has called the study off since
     done      budget and confirm as they were when all of it was done
@@ -33,10 +33,16 @@ class Request:
     """What a search is to have."""
 
     budget: int  # finished trials
-    seeds: int  # to confirm on; 0 for no confirmation
+    seeds: int  # to confirm on, at most; 0 for no confirmation
     epochs: int | None  # of a confirming run; None for those it was begun with, or the default
     stopped: bool
     done: bool
+    minutes: float | None = None  # of confirming runs, after which no seed is added; None for no limit
+
+    @property
+    def confirm(self) -> dict[str, Any]:
+        """What is asked of the confirmation, as it is stored."""
+        return _confirm(self.seeds, self.epochs, self.minutes)
 
     @property
     def open(self) -> bool:
@@ -44,7 +50,13 @@ class Request:
         return not (self.stopped or self.done)
 
 
-def submit(store: StudyStore, budget: int, seeds: int | None, epochs: int | None) -> Request:
+def _confirm(seeds: int, epochs: int | None, minutes: float | None) -> dict[str, Any]:
+    return {"seeds": seeds, "epochs": epochs, **({} if minutes is None else {"minutes": minutes})}
+
+
+def submit(
+    store: StudyStore, budget: int, seeds: int | None, epochs: int | None, minutes: float | None = None
+) -> Request:
     """Ask for at least so many finished trials, and for a confirmation; None means as it was asked for before.
 
     Raises `StudyMismatchError` where a confirmation was begun with other epochs.
@@ -54,10 +66,11 @@ def submit(store: StudyStore, budget: int, seeds: int | None, epochs: int | None
     def ask(attrs: dict[str, Any], _finished: int) -> dict[str, Any]:
         parse(attrs)  # or nonsense would be built upon
         before = attrs.get("confirm", {})
-        confirm = {
-            "seeds": before.get("seeds", SEEDS) if seeds is None else seeds,
-            "epochs": epochs or before.get("epochs"),
-        }
+        confirm = _confirm(
+            before.get("seeds", SEEDS) if seeds is None else seeds,
+            epochs or before.get("epochs"),
+            before.get("minutes") if minutes is None else minutes,
+        )
         asked = datetime.now(UTC).isoformat(timespec="seconds")
         new = {"budget": max(budget, attrs.get("budget", 0)), "confirm": confirm, "asked": asked}
         return {**new, "stopped": False, "trouble": None}
@@ -90,15 +103,17 @@ def parse(attrs: Mapping[str, Any]) -> Request | None:
     budget, confirm = attrs["budget"], attrs["confirm"]
     try:
         numbers = (budget, confirm["seeds"], confirm["epochs"] or 1)
+        minutes = confirm.get("minutes")
         good = all(type(number) is int and number >= 0 for number in numbers)
-    except (KeyError, TypeError):
+        good = good and (minutes is None or (type(minutes) in (int, float) and minutes >= 0))
+    except (KeyError, TypeError, AttributeError):
         good = False
     if not good:
         raise SearchError(
             f"a stored budget {budget!r}, confirm {confirm!r} makes no sense; choose another --study name"
         )
     done = attrs.get("done") == _as_done(budget, confirm)
-    return Request(budget, confirm["seeds"], confirm["epochs"], bool(attrs.get("stopped")), done)
+    return Request(budget, confirm["seeds"], confirm["epochs"], bool(attrs.get("stopped")), done, minutes)
 
 
 def _as_done(budget: int, confirm: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +122,7 @@ def _as_done(budget: int, confirm: Mapping[str, Any]) -> dict[str, Any]:
 
 def mark_done(store: StudyStore, request: Request) -> None:
     """Note that all of a request is done; if more has been asked for meanwhile, the study stays open."""
-    done = _as_done(request.budget, {"seeds": request.seeds, "epochs": request.epochs})
+    done = _as_done(request.budget, request.confirm)
     store.storage.retry(lambda: store.study.set_user_attr("done", done))
 
 

@@ -24,12 +24,13 @@ one decides; ``method`` names it, and ``sentence`` does so where the two seem to
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
+from search.verdict.boundary import FIXED, Array, Boundary
 from search.verdict.evidence import Evidence, gap, gap_growth, test, value
 from search.verdict.names import Unit, alone, amount, called, level, named, unit_of, value_of
-from search.verdict.statistics import MIN_PAIRS, POINTWISE_TAIL, Interval, Rivals, mean_interval
+from search.verdict.statistics import POINTWISE_TAIL, Interval, Mean, Rivals, mean_interval
 from studies.claims import (
     AsGoodAs,
     AsGoodAsAny,
@@ -45,7 +46,7 @@ from studies.claims import (
 from studies.settings import Setting
 
 Decision = Literal["supported", "refuted", "undecided"]
-Bounds = Callable[[float, float], Interval]  # (lower tail, upper tail) -> interval
+Bounds = Callable[[float, float, int], Interval]  # (lower tail, upper tail, more pairs) -> interval
 
 ROUNDING = 1e-9  # an interval without spread may sit on its margin; float error must not decide then
 
@@ -65,11 +66,12 @@ class Hypothesis:
     above: bool = True
     unit: Unit = "points"
 
-    def weigh(self, bounds: Bounds, tail: float, share: float = 1) -> "Part":
+    def weigh(self, bounds: Bounds, boundary: Boundary, tail: float, share: float = 1) -> "Part":
         """Return the part after the data, with its share of the claim's probability of being wrongly refuted."""
         supporting, refuting = tail, tail * share
         tails = (supporting, refuting) if self.above else (refuting, supporting)
-        return Part(self, bounds(POINTWISE_TAIL, POINTWISE_TAIL), bounds(*tails), tails)
+        shown = bounds(POINTWISE_TAIL, POINTWISE_TAIL, 0)
+        return Part(self, shown, bounds(*tails, 0), tails, boundary, lambda more: bounds(*tails, more))
 
     def decide(self, interval: Interval) -> Decision:
         """Return what an interval says: which side of the threshold it lies on, or neither."""
@@ -92,11 +94,17 @@ class Part:
     shown: Interval  # 95 %, not corrected
     deciding: Interval  # corrected
     tails: tuple[float, float]  # of the deciding interval
+    boundary: Boundary
+    expected: Callable[[int], Interval] = field(compare=False)  # the deciding interval of so many more such pairs
 
     @property
     def verdict(self) -> Decision:
         """The side of the threshold on which the corrected interval lies."""
         return self.hypothesis.decide(self.deciding)
+
+    def after(self, more: int) -> "Part":
+        """Return the part as so many more pairs of the same mean and spread would leave it."""
+        return replace(self, deciding=self.expected(more))
 
     def as_dict(self) -> dict[str, object]:
         """Return the part for JSON; what is not known is None."""
@@ -186,7 +194,7 @@ def _better(
         threshold=claim.by,
         unit=unit_of(evidence.metric),
     )
-    return [question.weigh(lambda low, high: mean_interval(ahead, low, high), tail, share)]
+    return [_weighed(question, ahead, evidence.boundary, tail, share)]
 
 
 def _as_good_as(claim: AsGoodAs, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
@@ -201,13 +209,13 @@ def _as_good_as(claim: AsGoodAs, evidence: Evidence, protocol: str, tail: float)
         above=False,
         unit=unit_of(evidence.metric),
     )
-    return [question.weigh(lambda low, high: mean_interval(behind, low, high), tail)]
+    return [_weighed(question, behind, evidence.boundary, tail)]
 
 
 def _as_good_as_any(claim: AsGoodAsAny, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
     """a is as good as any other: the best of them, whichever it is, is ahead of it by less than the margin."""
     others = rivals(claim, evidence, protocol)
-    behind = Rivals.of([evidence.advantages(protocol, other, claim.a, value) for other in others])
+    behind = Rivals.of([evidence.advantages(protocol, other, claim.a, value) for other in others], evidence.boundary)
     one, margin = alone(claim.a, claim.words, claim.alike), amount(claim.within, evidence.metric)
     best = f"the best of {len(others)} others" + (" of at most as many parameters" if claim.no_larger else "")
     question = Hypothesis(
@@ -217,7 +225,7 @@ def _as_good_as_any(claim: AsGoodAsAny, evidence: Evidence, protocol: str, tail:
         above=False,
         unit=unit_of(evidence.metric),
     )
-    return [question.weigh(behind.shortfall, tail)]
+    return [question.weigh(behind.shortfall, behind.boundary, tail)]
 
 
 def rivals(claim: AsGoodAsAny, evidence: Evidence, protocol: str) -> list[Setting]:
@@ -241,7 +249,7 @@ def _reaches(claim: Reaches, evidence: Evidence, protocol: str, tail: float) -> 
         above=metric.sign > 0,
         unit="%" if metric.fraction else "plain",
     )
-    return [question.weigh(lambda low, high: mean_interval(values, low, high), tail)]
+    return [_weighed(question, values, evidence.boundary, tail)]
 
 
 def _better_in_time(claim: BetterInTime, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
@@ -256,7 +264,8 @@ def _better_in_time(claim: BetterInTime, evidence: Evidence, protocol: str, tail
         above=False,
         unit="times",
     )
-    taken = question.weigh(lambda low, high: mean_interval(ratios, low, high).exp(), tail, share=1 / 2)
+    measured = Mean.of(ratios)  # as in `_slower`
+    taken = question.weigh(lambda *asked: measured.interval(*asked).exp(), FIXED, tail, share=1 / 2)
     return [*_better(claim, evidence, protocol, tail, share=1 / 2), taken]
 
 
@@ -271,7 +280,8 @@ def _slower(claim: Slower, evidence: Evidence, tail: float) -> list[Part]:
         threshold=claim.by,
         unit="times",
     )
-    return [question.weigh(lambda low, high: mean_interval(ratios, low, high).exp(), tail)]
+    measured = Mean.of(ratios)  # once, in a fixed number of rounds, whatever is decided of seeds
+    return [question.weigh(lambda *asked: measured.interval(*asked).exp(), FIXED, tail)]
 
 
 def _memorizes(claim: Memorizes, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
@@ -299,9 +309,13 @@ def _memorizes(claim: Memorizes, evidence: Evidence, protocol: str, tail: float)
         unit=unit,
     )
     return [
-        memorizes.weigh(lambda low, high: mean_interval(gaps, low, high), tail, share=1 / 2),
-        instead.weigh(lambda low, high: mean_interval(gains, low, high), tail, share=1 / 2),
+        _weighed(memorizes, gaps, evidence.boundary, tail, share=1 / 2),
+        _weighed(instead, gains, evidence.boundary, tail, share=1 / 2),
     ]
+
+
+def _weighed(question: Hypothesis, values: Array, boundary: Boundary, tail: float, share: float = 1) -> Part:
+    return question.weigh(Mean.of(values, boundary).interval, boundary, tail, share)
 
 
 def spot_parts(
@@ -325,24 +339,27 @@ def spot_parts(
     # Half of the tail for "it is too small", half for "needlessly large", however many smaller values were tried.
     shares = [0.5] + [0.5 / len(smaller)] * len(smaller) if smaller else [1.0]
     return [
-        question(setting, setting == spot).weigh(distances.get(setting, Rivals.of([])).shortfall, tail, share)
+        question(setting, setting == spot).weigh(own.shortfall, own.boundary, tail, share)
         for setting, share in zip([spot, *smaller], shares, strict=True)
+        for own in [distances.get(setting, Rivals.of([]))]
     ]
 
 
 def distances_from_best(evidence: Evidence, protocol: str, settings: Sequence[Setting]) -> dict[Setting, Rivals]:
     """Return, for each of these settings, how far each of the others is ahead of it, paired by seed."""
     return {
-        own: Rivals.of([evidence.advantages(protocol, other, own, value) for other in settings if other != own])
+        own: Rivals.of(
+            [evidence.advantages(protocol, other, own, value) for other in settings if other != own], evidence.boundary
+        )
         for own in settings
     }
 
 
 def growth_difference(claim: Memorizes, evidence: Evidence, protocol: str) -> Interval:
     """Return how much faster the gap of a grows per 10 epochs than that of b, with its 95 % interval."""
-    return mean_interval(evidence.advantages(protocol, claim.a, claim.b, gap_growth))
+    return mean_interval(evidence.advantages(protocol, claim.a, claim.b, gap_growth), boundary=evidence.boundary)
 
 
 def enough(parts: Sequence[Part]) -> bool:
     """Say whether every part has the pairs that an interval needs."""
-    return all(part.shown.n >= MIN_PAIRS for part in parts)
+    return all(part.deciding.n >= part.boundary.first for part in parts)

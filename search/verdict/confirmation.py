@@ -1,6 +1,8 @@
 """Confirms a search: trains the arms of `studies/confirmation.py` from fresh seeds, in SQL, by the same engine.
 
-    write the list (once, under the lock) ──► per seed: its trials, all from the first batch on ──► time each setting
+    write a round's list (once, under the lock) ──► per seed: its trials, all from the first batch on ──┐
+        ▲                                                                                               │
+        └───────────────── rounds.py: which arms get another seed ◄─────────────────────────────────────┴──► time each
 
 A *cohort* is trials that start together and share one order of batches, named by the seed index: so arms are
 paired on initialisation and batches alike, whichever process trains them, and in whatever order.
@@ -19,30 +21,48 @@ from rich.console import Console
 
 from model.device import describe
 from model.fleet.family import Family, Scored
-from model.seeds import derive
-from search.store.attributes import nonsense
-from search.store.queue import enqueue
 from search.store.study import StudyStore, open_study, stored_epochs
 from search.store.trials import ranking, usable
 from search.training.display import Lines, watch
 from search.training.engine import POLL_SECONDS, Engine, Listener, Run
+from search.verdict.rounds import NONE, ROUNDS, Limits, open_round
+from search.verdict.runs import SEED, params_of
 from studies.asked import Asked
 from studies.claims import SweetSpot
-from studies.confirmation import EPOCHS, Arm, Plan, asked_of, confirmation_of, plan, timed
+from studies.confirmation import EPOCHS, RULE, Plan, asked_of, confirmation_of, plan, timed
 from studies.foreign import excluded
 from studies.settings import Setting
 from studies.space import Space
 
-ROUNDS = 7  # of timing, each width once a round
+TIMING_ROUNDS = 7  # each width once a round
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
 PLAN, TIMING = "plan", "timing"  # study attributes
-SEED = "seed_index"  # attribute of every trial
 
 
 class ConfirmationStore(StudyStore):
     """The store of a confirmation; hands out the trials of one seed at a time."""
 
-    seed_index = -1
+    def __init__(self, opened: StudyStore, asked: Asked, drawn: Plan, limits: Limits) -> None:
+        super().__init__(opened.storage, opened.study, opened.spec, opened.seed)
+        self.asked = asked
+        self.drawn = drawn
+        self.limits = limits
+        self.seed_index = -1
+
+    def total(self) -> int:
+        """Return the number of runs that are written down so far, without those that failed."""
+        counts = self.counts()
+        return counts.finished + counts.waiting + counts.running
+
+    def next_round(self) -> bool:
+        """Write down the trials of the next round, if there is one, and return whether any trial is open."""
+
+        def under_lock() -> bool:
+            with self.storage.lock(self.study.study_name):
+                open_round(self, self.asked, self.drawn, self.limits)
+                return bool(self._waiting())
+
+        return self.storage.retry(under_lock)
 
     def next_seed(self) -> int | None:
         """Turn to the seed of the first waiting trial and return its index; None if no trial waits."""
@@ -109,6 +129,7 @@ def confirm_search(
     epochs: int | None,
     capacity: int,
     *,
+    minutes: float | None = None,
     console: Console,
     stop: Callable[[], bool],
 ) -> bool:
@@ -120,62 +141,42 @@ def confirm_search(
         return False
     stored = stored_epochs(search.storage, confirmation_of(search.spec).name)
     length = epochs or stored or min(EPOCHS, search.spec.epochs)
-    return confirm(open_confirmation(search, seeds, length), data, capacity, console, stop)
+    return confirm(open_confirmation(search, seeds, length, minutes), data, capacity, console, stop)
 
 
-def open_confirmation(search: StudyStore, seeds: int, epochs: int) -> ConfirmationStore:
-    """Open the confirmation of a search, with every arm of its plan written down for every seed, once.
+def open_confirmation(search: StudyStore, seeds: int, epochs: int, minutes: float | None = None) -> ConfirmationStore:
+    """Open the confirmation of a search, with its plan and the round that is to be trained written down, once.
 
-    Any number of processes may do this at once. Raises `StudyMismatchError` where it was begun with other epochs.
+    A confirmation that was begun on a fixed number of seeds goes on so. Any number of processes may do this at once.
+    Raises `StudyMismatchError` where it was begun with other epochs.
     """
     asked = asked_of(search.study.user_attrs)
     opened = open_study(search.storage, replace(confirmation_of(search.spec, epochs), asked=asked), search.seed)
-    store = ConfirmationStore(opened.storage, opened.study, opened.spec, opened.seed)
     trials = usable(search.study, TrialState.COMPLETE, TrialState.PRUNED)
-    drawn = plan(search.study.study_name, trials, asked, search.spec.space)
-    with store.storage.lock(store.study.study_name):
-        if store.study.user_attrs.get(PLAN) != drawn.as_dict():
-            store.study.set_user_attr(PLAN, drawn.as_dict())
-            store.study.set_user_attr("search", search.study.study_name)
-            search.study.set_user_attr("confirmation", store.study.study_name)
-        _write_down(store, drawn, seeds)
+    stored = opened.study.user_attrs.get(PLAN)
+    rule = RULE if stored is None else stored.get("rule")
+    drawn = plan(search.study.study_name, trials, asked, search.spec.space, rule)
+    store = ConfirmationStore(opened, asked, drawn, Limits(seeds, minutes))
+    search.storage.retry(lambda: _state(search, store))
     return store
 
 
-def _write_down(store: StudyStore, drawn: Plan, seeds: int) -> None:
-    """Enqueue what is missing; a trial run again after its worker died counts as there."""
-    trials = store.study.get_trials(deepcopy=False)
-    there = {_key(trial) for trial in trials if not excluded(store.study, trial, nonsense(trial))}
-    for index in range(seeds):
-        init_seed = derive(store.seed, "confirm", "trial", index)
-        for arm in dict.fromkeys(drawn.trained(arm) for arm in drawn.arms):
-            if (*arm_key(arm), index) not in there:
-                known = {name: value for name, value in arm.attributes().items() if value is not None}
-                enqueue(store.study, store.spec.space, dict(arm.params), **known, seed_index=index, init_seed=init_seed)
-
-
-def arm_key(arm: Arm) -> tuple[Any, ...]:
-    """Return what tells an arm from all others, also those of an earlier plan."""
-    return (arm.protocol, arm.params, arm.role)
-
-
-def arm_of(trial: FrozenTrial) -> tuple[Any, ...]:
-    """Return the key of a trial's arm, whether it has started or still waits."""
-    return (trial.user_attrs.get("protocol"), Setting.of(_params(trial)), trial.user_attrs.get("role"))
-
-
-def _params(trial: FrozenTrial) -> dict[str, Any]:
-    return trial.params or trial.system_attrs.get("fixed_params", {})
+def _state(search: StudyStore, store: ConfirmationStore) -> None:
+    """Write down what is to be confirmed, unless it is there, and its first round."""
+    with store.storage.lock(store.study.study_name):
+        if store.study.user_attrs.get(PLAN) != store.drawn.as_dict():
+            if ROUNDS in store.study.user_attrs:
+                store.study.set_user_attr(ROUNDS, NONE)  # those were of another plan
+            store.study.set_user_attr(PLAN, store.drawn.as_dict())
+            store.study.set_user_attr("search", search.study.study_name)
+            search.study.set_user_attr("confirmation", store.study.study_name)
+        open_round(store, store.asked, store.drawn, store.limits)
 
 
 def _unplanned(trial: FrozenTrial, space: Space) -> str | None:
     """Return why a waiting trial is none of a confirmation's, None if it is."""
-    known = SEED in trial.user_attrs and "protocol" in trial.user_attrs and not space.wrong(_params(trial))
+    known = SEED in trial.user_attrs and "protocol" in trial.user_attrs and not space.wrong(params_of(trial))
     return None if known else "no arm and seed are given"
-
-
-def _key(trial: FrozenTrial) -> tuple[Any, ...]:
-    return (*arm_of(trial), trial.user_attrs.get(SEED))
 
 
 def confirm(store: ConfirmationStore, data: Any, capacity: int, console: Console, stop: Callable[[], bool]) -> bool:
@@ -183,19 +184,21 @@ def confirm(store: ConfirmationStore, data: Any, capacity: int, console: Console
 
     Several processes share the work; each returns when no trial is left, and the last one times.
     """
-    counts = store.counts()
-    total = counts.finished + counts.waiting + counts.running
-    if counts.finished < total:
+    finished, total = store.counts().finished, store.total()
+    if finished < total:
+        later = (
+            f"; then a seed at a time for what is not settled, up to {store.limits.seeds}" if store.drawn.rule else ""
+        )
         console.print(
-            f"\nconfirming on fresh seeds: {total - counts.finished} of {total} runs to go, "
-            f"{store.spec.epochs} epochs each, in the study {store.study.study_name!r}",
+            f"\nconfirming on fresh seeds: {total - finished} of {total} runs to go, "
+            f"{store.spec.epochs} epochs each, in the study {store.study.study_name!r}{later}",
             markup=False,
         )
         with watch(store, total, console, each=False) as listener:
             _train_all(store, data, capacity, listener, stop)
     if stop():
         return False
-    _time(store, data.train, console, asked_of(store.study.user_attrs))
+    _time(store, data.train, console, store.asked)
     return True
 
 
@@ -210,8 +213,10 @@ def _train_all(store: ConfirmationStore, data: Any, capacity: int, listener: Lin
                 listener.say(f"confirmed {store.counts().finished} of {listener.budget} runs")
         elif store.counts().running:
             time.sleep(POLL_SECONDS)
-        else:
+        elif not store.next_round():
             return
+        else:
+            listener.budget = store.total()
 
 
 def _time(store: StudyStore, train: Any, console: Console, asked: Asked) -> None:
@@ -226,7 +231,7 @@ def _time(store: StudyStore, train: Any, console: Console, asked: Asked) -> None
         known = timed(store.study.user_attrs.get(TIMING, {}))
         if all(any(each.holds(setting) for setting, _ in known) for each in wanted):
             return
-        console.print(f"timing an epoch of {len(wanted)} settings, each alone, {ROUNDS} rounds", markup=False)
+        console.print(f"timing an epoch of {len(wanted)} settings, each alone, {TIMING_ROUNDS} rounds", markup=False)
         store.study.set_user_attr(TIMING, measure(wanted, train, store.spec.batch, store.spec.family))
 
 
@@ -244,7 +249,7 @@ def measure(
     train: Any,
     batch: int,
     family: Family,
-    rounds: int = ROUNDS,
+    rounds: int = TIMING_ROUNDS,
 ) -> dict[str, Any]:
     """Return seconds per epoch of each setting alone, in interleaved rounds after one to warm up, in JSON types."""
     seconds: list[list[float]] = [[] for _ in wanted]

@@ -11,7 +11,8 @@ from itertools import groupby
 
 import numpy as np
 
-from search.verdict.statistics import Array, slope
+from search.verdict.boundary import FIXED, Array, Boundary
+from search.verdict.statistics import slope
 from studies.asked import Protocols
 from studies.claims import Metric
 from studies.settings import Setting
@@ -78,6 +79,7 @@ class Evidence:
     runs: Mapping[tuple[str, Setting], Mapping[int, Row]]
     timings: Sequence[Timing]
     metric: Metric
+    boundary: Boundary = FIXED  # of means over seeds
 
     def settings(self, protocol: str) -> list[Setting]:
         """Return the settings that have runs, in order."""
@@ -114,7 +116,13 @@ class Evidence:
         return np.log(ours.seconds_per_epoch) - np.log(theirs.seconds_per_epoch)
 
 
-def checked(rows: Iterable[Row], timings: Iterable[Timing], metric: Metric, protocols: Protocols) -> Evidence:
+def checked(
+    rows: Iterable[Row],
+    timings: Iterable[Timing],
+    metric: Metric,
+    protocols: Protocols,
+    boundary: Boundary = FIXED,
+) -> Evidence:
     """Check rows and timings, and return them by protocol, setting and seed.
 
     Raises ValueError for figures that are nan, infinite or out of range, a run given twice, runs of one arm that differ
@@ -126,7 +134,7 @@ def checked(rows: Iterable[Row], timings: Iterable[Timing], metric: Metric, prot
         _check_row(row, metric, protocols)
     grouped = groupby(ordered, key=lambda row: (row.protocol, row.setting))
     runs = {key: _by_seed(list(group)) for key, group in grouped}
-    return Evidence(runs, _checked_timings(list(timings)), metric)
+    return Evidence(runs, _checked_timings(list(timings)), metric, boundary)
 
 
 def _check_row(row: Row, metric: Metric, protocols: Protocols) -> None:

@@ -1,6 +1,5 @@
 """What a search and its confirmation have found, read from SQL alone: the rows behind the verdict, and the verdict."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,23 +11,21 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import NotFoundError, StoredError
-from search.store.attributes import nonsense
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.study import load_study
-from search.verdict.confirmation import OPEN, PLAN, TIMING, arm_key, arm_of
-from search.verdict.evidence import Row, Timing
+from search.verdict.boundary import boundary_of
+from search.verdict.confirmation import OPEN, PLAN, TIMING
+from search.verdict.evidence import Timing
+from search.verdict.forecast import Forecast, forecasts
 from search.verdict.judge import Verdict, judge
+from search.verdict.rounds import NONE, ROUNDS, SETTLED
+from search.verdict.runs import arm_key, arm_of, evident, planned, rows_of
 from search.verdict.statistics import mean_interval, standard_deviation
 from studies.asked import Asked
 from studies.built_in import built_in_of
-from studies.claims import Metric
 from studies.confirmation import PUBLISHED_SEEDS, Arm, Plan, asked_of, timed
-from studies.foreign import excluded
 from studies.optuna_private import trial_key
-from studies.settings import Setting
-
-FIGURES = ("seed_index", "parameters", "seconds", "gap", "gap_by_epoch", "val_loss", "train_loss")
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,7 @@ class Findings:
     diverged: int  # runs of them that failed, and so are missing
     timing: dict[str, Any]  # as `search.verdict.confirmation.measure` returns it; empty if there is none
     verdict: Verdict
+    forecasts: Sequence[Forecast]  # what undecided claims would take; none where seeds were fixed before
 
     @property
     def ended(self) -> datetime:
@@ -56,8 +54,25 @@ class Findings:
 
     @property
     def seeds(self) -> int:
-        """Number of seeds that every arm was trained from."""
+        """Number of seeds that arms were trained from, at most."""
         return len({trial.user_attrs["seed_index"] for trial in self.trials})
+
+    @property
+    def seeds_told(self) -> str:
+        """The same in words, with the least where arms differ in it: "10 to 14"."""
+        least = min(len(self.of(arm)) for arm in self.plan.arms) if self.plan.rule else self.seeds
+        return f"{least} to {self.seeds}" if least < self.seeds else str(self.seeds)
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Why no arm got another seed: "settled", "seeds" or "minutes"; None where their number was fixed before."""
+        return (self.confirmation.attributes.get(ROUNDS) or NONE)["ended"] if self.plan.rule else None
+
+    def minutes(self, forecast: Forecast) -> float:
+        """Return how long the runs of a forecast would take, as the same arms' have taken."""
+        runs = [self.of(arm) for arm in forecast.arms]
+        each = [fmean(trial.user_attrs["seconds"] for trial in trained) for trained in runs if trained]
+        return (forecast.more or 0) * sum(each) / 60
 
     @property
     def quotable(self) -> tuple[int, int]:
@@ -67,8 +82,9 @@ class Findings:
 
     @property
     def quick(self) -> bool:
-        """Whether it is a quick look, with fewer seeds or epochs than that."""
-        return self.seeds < self.quotable[0] or self.epochs < self.quotable[1]
+        """Whether it is a quick look, with fewer epochs than that, or fewer seeds before all claims were settled."""
+        short = self.stopped_by != SETTLED and self.seeds < self.quotable[0]
+        return short or self.epochs < self.quotable[1]
 
     def of(self, arm: Arm) -> list[FrozenTrial]:
         """Return the completed runs of an arm in order of their seeds."""
@@ -90,24 +106,26 @@ def findings(storage: Storage, name: str) -> Findings:
     study = _confirmation(storage, search)
     confirmation = read_state(storage, study)
     asked, drawn = _asked(search), Plan.of(confirmation.attributes[PLAN])
-    trials = [trial for trial in confirmation.trials if _planned(study, trial, drawn)]
-    ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    complete = [trial for trial in ended if not excluded(study, trial, _lack(trial, asked))]
+    trials = planned(study, confirmation.trials, drawn)
+    complete = evident(study, trials, asked)
     _check_finished(search.name, trials, complete)
     timing = confirmation.attributes.get(TIMING, {})
     try:
+        rows, boundary = rows_of(asked, drawn, complete), boundary_of(drawn.rule)
         verdict = judge(
             asked.claims,
-            _rows(asked, drawn, complete),
+            rows,
             [Timing(of, row["seconds_per_epoch"], row["flops_per_epoch"]) for of, row in timed(timing)],
             metric=asked.metric,
             protocols=asked.protocols,
             layout=asked.layout,
+            boundary=boundary,
         )
     except ValueError as error:  # rows that no confirmation writes
         raise StoredError(f"study {confirmation.name!r} makes no sense: {error}") from error
+    open_ones = forecasts(asked, drawn, rows, verdict) if boundary.looks else []
     diverged = sum("diverged" in trial.user_attrs.get("reason", "") for trial in trials)
-    return Findings(search, confirmation, asked, drawn, complete, diverged, timing, verdict)
+    return Findings(search, confirmation, asked, drawn, complete, diverged, timing, verdict, open_ones)
 
 
 def _asked(search: StudyState) -> Asked:
@@ -129,26 +147,6 @@ def _confirmation(storage: Storage, search: StudyState) -> optuna.Study:
     return study
 
 
-def _planned(study: optuna.Study, trial: FrozenTrial, drawn: Plan) -> bool:
-    if excluded(study, trial, nonsense(trial)):
-        return False
-    return arm_of(trial) in {arm_key(drawn.trained(arm)) for arm in drawn.arms}
-
-
-def _lack(trial: FrozenTrial, asked: Asked) -> str | None:
-    """Return why a completed run of an arm is no evidence, None if it is; ours have all figures."""
-    tested = trial.user_attrs.get("role") or Setting.of(trial.params) in asked.tested
-    parts = ("val", "train", "test") if tested else ("val", "train")
-    needed = (*FIGURES, *(f"{part}_{asked.metric.short}" for part in parts))
-    figures = {name: trial.user_attrs.get(name) for name in needed}
-    return next((f"its {name} is {figure}" for name, figure in figures.items() if not _finite(figure)), None)
-
-
-def _finite(figure: Any) -> bool:
-    numbers = figure.values() if isinstance(figure, dict) else [math.nan if figure is None else figure]
-    return all(map(math.isfinite, numbers))
-
-
 def _check_finished(name: str, trials: Sequence[FrozenTrial], complete: Sequence[FrozenTrial]) -> None:
     still = sum(trial.state in OPEN for trial in trials)
     if still or not complete:
@@ -158,29 +156,6 @@ def _check_finished(name: str, trials: Sequence[FrozenTrial], complete: Sequence
         )
 
 
-def _rows(asked: Asked, drawn: Plan, complete: Sequence[FrozenTrial]) -> list[Row]:
-    """Return the runs of the arms that claims are judged on; a winner that is an arm of its own is none of them."""
-    runs = [(arm, arm_key(drawn.trained(arm))) for arm in drawn.arms if arm.protocol in asked.protocols.names]
-    return [_row(asked.metric, arm, trial) for arm, key in runs for trial in complete if arm_of(trial) == key]
-
-
-def _row(metric: Metric, arm: Arm, trial: FrozenTrial) -> Row:
-    attrs = trial.user_attrs
-    return Row(
-        setting=arm.setting,
-        params=Setting.of(trial.params),
-        protocol=arm.protocol,
-        seed=attrs["seed_index"],
-        value=attrs[f"val_{metric.short}"],
-        train_value=attrs[f"train_{metric.short}"],
-        val_loss=attrs["val_loss"],
-        train_loss=attrs["train_loss"],
-        parameters=attrs["parameters"],
-        gap_by_epoch={int(epoch): gap for epoch, gap in attrs["gap_by_epoch"].items()},
-        test_value=attrs.get(f"test_{metric.short}"),
-    )
-
-
 def document(found: Findings) -> dict[str, Any]:
     """Return the verdict in JSON types, as `search.report --json` prints it."""
     return {
@@ -188,6 +163,26 @@ def document(found: Findings) -> dict[str, Any]:
         found.asked.layout.arms: found.verdict.arms_json(),
         "winner": arm_summary(found, "winner"),
         "baseline": arm_summary(found, "baseline"),
+        **({"confirmation": _rounds(found)} if found.plan.rule else {}),
+    }
+
+
+def _rounds(found: Findings) -> dict[str, Any]:
+    """Return by which rule it was judged and why it ended, and what undecided claims would take."""
+    return {
+        "rule": found.plan.rule,
+        "ended": found.stopped_by,
+        "seeds": [len(found.of(arm)) for arm in found.plan.to_train()],
+        "undecided": [
+            {
+                "id": each.claim,
+                "protocol": each.protocol,
+                "more_seeds": each.more,
+                "more_minutes": found.minutes(each) if each.more else None,
+                "at_least": each.least,
+            }
+            for each in found.forecasts
+        ],
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from search.verdict.boundary import FIXED, Boundary
 from search.verdict.claims import ROUNDING, Judgement, claim_tail, combine, distances_from_best, spot_parts
 from search.verdict.evidence import Evidence, Measure, Row, Timing, checked, gap, gap_growth, value
 from search.verdict.statistics import Interval, Rivals, knee, mean_interval, pareto_front, standard_deviation
@@ -135,17 +136,16 @@ def judge(
     metric: Metric = ACCURACY,
     protocols: Protocols | None = None,
     layout: Layout | None = None,
+    boundary: Boundary = FIXED,
 ) -> Verdict:
-    """Judge claims, whose settings are complete, on confirmed runs.
+    """Judge claims, whose settings are complete, on confirmed runs; `boundary` says how often they may be looked at.
 
     Too little data leaves claims undecided. Raises ValueError on bad figures, duplicates and unpaired timings; see
     `search.verdict.evidence.checked`.
     """
     protocols = protocols or Protocols()
-    evidence = checked(rows, timings, metric, protocols)
-    families = {protocols.stated: list(claims)}
-    if protocols.free and evidence.settings(protocols.tuned):
-        families[protocols.tuned] = [claim for claim in claims if tunable(claim, protocols.free)]
+    evidence = checked(rows, timings, metric, protocols, boundary)
+    families = families_of(claims, evidence, protocols)
     present = [protocol for protocol in families if evidence.settings(protocol)]
     return Verdict(
         claims=judged(claims, evidence, protocols.stated),
@@ -156,6 +156,14 @@ def judge(
         protocols=protocols,
         layout=layout or Layout(),
     )
+
+
+def families_of(claims: Sequence[Claim], evidence: Evidence, protocols: Protocols) -> dict[str, list[Claim]]:
+    """Return, by protocol, the claims that are judged together under it."""
+    families = {protocols.stated: list(claims)}
+    if protocols.free and evidence.settings(protocols.tuned):
+        families[protocols.tuned] = [claim for claim in claims if tunable(claim, protocols.free)]
+    return families
 
 
 def _decisions(claims: Sequence[Judgement], protocol: str) -> list[dict[str, object]]:

@@ -1,7 +1,8 @@
 """The numerics behind the verdict: paired intervals, the shortfall from the best of several, knee and Pareto front.
 
 Conventions. A *tail* is the probability that a bound errs on its own side; a two-sided 95 % interval has two tails of
-0.025. Accuracies are fractions. Fewer than ``MIN_PAIRS`` pairs bound nothing: their interval is the whole line.
+0.025. Accuracies are fractions. Fewer pairs than a boundary's ``first`` bound nothing: their interval is the whole
+line. How far a bound lies from its mean is said in `boundary.py`.
 
 Student's t and not the bootstrap: 5 to 20 seeds are too few to resample for tails of 0.6 % and less, which decide here.
 Simulated, the percentile bootstrap's 95 % interval covers 84 % with 5 pairs and 92 % with 20. A difference of two
@@ -10,15 +11,13 @@ accuracies over thousands of images is near normal; `docs/calibration.md` measur
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
-Array = npt.NDArray[np.float64]
+from search.verdict.boundary import FIXED, MIN_PAIRS, Array, Boundary
 
-MIN_PAIRS = 3  # fewer can hardly show a spread: the t quantile for 95 % is 12.7 with two pairs
 POINTWISE_TAIL = 0.025  # each side of an interval shown as "95 %"
 
 
@@ -51,16 +50,45 @@ def _exp(value: float) -> float:
         return math.inf
 
 
-def mean_interval(values: Array, lower_tail: float = POINTWISE_TAIL, upper_tail: float = POINTWISE_TAIL) -> Interval:
-    """Bound a mean by Student's t; of paired differences, it is the paired t interval.
+@dataclass(frozen=True)
+class Mean:
+    """A mean of paired differences, reduced to its moments."""
 
-    Without spread the interval is the point itself. Source: Student (1908), Biometrika 6.
-    """
-    n = len(values)
-    mean, error = _moments(values)
-    lower = mean - float(_critical(lower_tail, n - 1)) * error if math.isfinite(error) else -math.inf
-    upper = mean + float(_critical(upper_tail, n - 1)) * error if math.isfinite(error) else math.inf
-    return Interval(mean, lower, upper, n)
+    mean: float  # nan without data
+    spread: float  # standard deviation, infinite below MIN_PAIRS
+    n: int  # pairs
+    boundary: Boundary = FIXED
+
+    @classmethod
+    def of(cls, values: Array, boundary: Boundary = FIXED) -> "Mean":
+        """Reduce differences to their moments."""
+        return cls(*_moments(values), len(values), boundary)
+
+    def interval(
+        self, lower_tail: float = POINTWISE_TAIL, upper_tail: float = POINTWISE_TAIL, more: int = 0
+    ) -> Interval:
+        """Bound the mean; `more` pairs with the same moments would bound it so. Without spread it is the point."""
+        n = self.n + more
+        if n < self.boundary.first or not math.isfinite(self.spread):
+            return Interval(self.mean, -math.inf, math.inf, n)
+        lower, upper = (_away(self.boundary.critical(tail, n), self.spread, n) for tail in (lower_tail, upper_tail))
+        return Interval(self.mean, self.mean - float(lower), self.mean + float(upper), n)
+
+
+def mean_interval(
+    values: Array,
+    lower_tail: float = POINTWISE_TAIL,
+    upper_tail: float = POINTWISE_TAIL,
+    boundary: Boundary = FIXED,
+) -> Interval:
+    """Bound a mean; of paired differences, by Student's t, it is the paired t interval."""
+    return Mean.of(values, boundary).interval(lower_tail, upper_tail)
+
+
+def _away(critical: Array, spread: float | Array, pairs: int | npt.NDArray[np.int64]) -> Array:
+    """Return how far a bound is from its mean; nowhere without spread, whatever the boundary."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.asarray(spread) > 0, critical * (spread / np.sqrt(pairs)), 0.0)
 
 
 @dataclass(frozen=True)
@@ -68,19 +96,23 @@ class Rivals:
     """Paired differences (rival - own) of one setting from each of the others, reduced to their moments."""
 
     means: Array
-    errors: Array  # standard errors, infinite below MIN_PAIRS
+    spreads: Array  # standard deviations, infinite below MIN_PAIRS
     sizes: npt.NDArray[np.int64]  # pairs
+    boundary: Boundary = FIXED
 
     @classmethod
-    def of(cls, differences: Sequence[Array]) -> "Rivals":
+    def of(cls, differences: Sequence[Array], boundary: Boundary = FIXED) -> "Rivals":
         """Reduce one array of differences for each rival."""
         moments = np.array([_moments(each) for each in differences]).reshape(-1, 2)
-        return cls(
-            np.nan_to_num(moments[:, 0]), moments[:, 1], np.array([len(each) for each in differences], dtype=int)
-        )
+        sizes = np.array([len(each) for each in differences], dtype=int)
+        return cls(np.nan_to_num(moments[:, 0]), moments[:, 1], sizes, boundary)
 
-    def shortfall(self, lower_tail: float = POINTWISE_TAIL, upper_tail: float = POINTWISE_TAIL) -> Interval:
+    def shortfall(
+        self, lower_tail: float = POINTWISE_TAIL, upper_tail: float = POINTWISE_TAIL, more: int = 0
+    ) -> Interval:
         """Bound how far the setting falls short of the best: max(0, max over rivals of their true difference).
+
+        `more` pairs of each rival, with the same moments, would bound it so.
 
         The bounds pick no "best" from the data, so luck cannot flatter it:
 
@@ -96,32 +128,32 @@ class Rivals:
         """
         if not len(self.means):
             return Interval(math.nan, -math.inf, math.inf, 0)
-        highest = np.max(self.means + _critical(upper_tail, self._freedom) * self.errors)
-        figures = (np.max(self.means), self._simes_bound(lower_tail), highest)
+        grown = replace(self, sizes=self.sizes + more)
+        highest = np.max(self.means + grown.away(upper_tail))
+        figures = (np.max(self.means), grown._simes_bound(lower_tail), highest)
         estimate, lower, upper = (max(0.0, float(figure)) for figure in figures)
-        return Interval(estimate, lower, upper, int(self.sizes.min()))
+        return Interval(estimate, lower, upper, int(grown.sizes.min()))
+
+    def away(self, tail: float | Array) -> Array:
+        """Return how far from its mean the bound of each rival lies, infinitely where it has too few pairs."""
+        known = (self.sizes >= self.boundary.first) & np.isfinite(self.spreads)
+        spreads = np.where(known, self.spreads, 0.0)
+        return np.where(
+            known, _away(self.boundary.critical(tail, self.sizes), spreads, np.maximum(self.sizes, 1)), np.inf
+        )
 
     def _simes_bound(self, tail: float) -> float:
         count = len(self.means)
         shares = tail * np.arange(1, count + 1)[:, None] / count
-        bounds = self.means - _critical(shares, self._freedom) * self.errors  # a row per share, a column per rival
+        bounds = self.means - self.away(shares)  # a row per share, a column per rival
         return float(np.max(np.diagonal(-np.sort(-bounds, axis=1))))
-
-    @property
-    def _freedom(self) -> npt.NDArray[np.int64]:
-        return np.maximum(self.sizes - 1, 1)
 
 
 def _moments(values: Array) -> tuple[float, float]:
-    """Return the mean (nan without data) and its standard error (infinite below MIN_PAIRS)."""
+    """Return the mean (nan without data) and the standard deviation (infinite below MIN_PAIRS)."""
     n = len(values)
     mean = float(np.mean(values)) if n else math.nan
-    return mean, float(np.std(values, ddof=1)) / math.sqrt(n) if n >= MIN_PAIRS else math.inf
-
-
-def _critical(tail: float | Array, freedom: int | npt.NDArray[np.int64]) -> Array:
-    # stdtrit is what scipy.stats.t.ppf calls, at a tenth of its overhead; the tests hold it to scipy.stats.
-    return np.asarray(-special.stdtrit(freedom, tail))
+    return mean, float(np.std(values, ddof=1)) if n >= MIN_PAIRS else math.inf
 
 
 def standard_deviation(values: Array) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from search.verdict.boundary import Boundary
 from search.verdict.claims import (
     Decision,
     Judgement,
@@ -16,7 +17,7 @@ from search.verdict.claims import (
 )
 from search.verdict.evidence import Evidence, value
 from search.verdict.names import alone, called, named, number, unit_of, value_of
-from search.verdict.statistics import MIN_PAIRS, Interval
+from search.verdict.statistics import Interval
 from studies.claims import (
     AsGoodAs,
     AsGoodAsAny,
@@ -82,7 +83,7 @@ def _told_compared(claim: Better | AsGoodAs, evidence: Evidence, parts: Sequence
     metric = evidence.metric.name
     statement = _stated(claim, f"{parts[0].hypothesis.holds} in {metric}")
     finding = f"{one.text} end {_difference(parts[0], *words)} in {metric} than {other.brief}"
-    return _Told(statement, finding, _T_SEEDS)
+    return _Told(statement, finding, _over_seeds(evidence.boundary))
 
 
 def _told_any(claim: AsGoodAsAny, evidence: Evidence, protocol: str, parts: Sequence[Part]) -> _Told:
@@ -92,13 +93,13 @@ def _told_any(claim: AsGoodAsAny, evidence: Evidence, protocol: str, parts: Sequ
     best = f", {alone(led, claim.words, claim.alike).text} leading" if led else ""
     finding = f"{one.text} end {_difference(parts[0], *words)} the best of {len(others)} others tried{best}"
     statement = _stated(claim, f"{parts[0].hypothesis.holds} in {evidence.metric.name}")
-    return _Told(statement, finding, _SHORTFALL.format(one="other", many="of them"))
+    return _Told(statement, finding, _shortfall("other", "of them", evidence.boundary))
 
 
 def _told_reaches(claim: Reaches, evidence: Evidence, parts: Sequence[Part]) -> _Told:
     name = evidence.metric.name.removeprefix("validation ")
     finding = f"{alone(claim.a, claim.words).text} end with a test {name} of {_amount(parts[0])}"
-    return _Told(_stated(claim, f"{parts[0].hypothesis.holds}, in {name}"), finding, _T_VALUES)
+    return _Told(_stated(claim, f"{parts[0].hypothesis.holds}, in {name}"), finding, _over_seeds(evidence.boundary))
 
 
 def _told_in_time(claim: BetterInTime, evidence: Evidence, parts: Sequence[Part]) -> _Told:
@@ -110,7 +111,9 @@ def _told_in_time(claim: BetterInTime, evidence: Evidence, parts: Sequence[Part]
         f"and an epoch {one.of} takes {_amount(parts[1])} as long as one {other.of}"
     )
     return _Told(
-        _stated(claim, f"{held[0]} in {metric}, and {held[1]}"), finding, f"{_T_SEEDS}, and of times by rounds"
+        _stated(claim, f"{held[0]} in {metric}, and {held[1]}"),
+        finding,
+        f"{_over_seeds(evidence.boundary)}, and of times by rounds",
     )
 
 
@@ -133,7 +136,7 @@ def _told_memorizes(claim: Memorizes, evidence: Evidence, protocol: str, parts: 
         f"{one.beside} than {other.beside_brief}{_growth(claim, evidence, protocol)}, "
         f"and {metric} is {_difference(parts[1], *words)}"
     )
-    return _Told(_stated(claim, f"{held[0]}, and {held[1]}"), finding, _T_SEEDS)
+    return _Told(_stated(claim, f"{held[0]}, and {held[1]}"), finding, _over_seeds(evidence.boundary))
 
 
 def _told_spot(claim: SweetSpot, evidence: Evidence, protocol: str, parts: Sequence[Part]) -> _Told:
@@ -145,7 +148,7 @@ def _told_spot(claim: SweetSpot, evidence: Evidence, protocol: str, parts: Seque
         f"{value_of(claim, claim.spot)} end {_difference(parts[0], *words)} the best of {len(line)} {names.many} tried"
         f"{_leader(claim, evidence, protocol)}"
     )
-    return _Told(statement, finding, _SHORTFALL.format(one=names.one, many=names.many))
+    return _Told(statement, finding, _shortfall(names.one, names.many, evidence.boundary))
 
 
 def _stated(claim: Claim, hypothesis: str) -> str:
@@ -165,13 +168,24 @@ def _shared(claim: Claim) -> str:
     return f" (all with {at})" if at else ""
 
 
-_T_SEEDS = "paired t interval over seeds"
-_T_VALUES = "t interval over seeds"
 _T_ROUNDS = "paired t interval of the log ratio over rounds of timing, each {each} alone"
 _SHORTFALL = (
-    "distance from the best {one}, whichever it is: largest upper t bound and Simes lower bound over all other {many}, "
-    "paired by seed, so that no winner is picked by its luck"
+    "distance from the best {one}, whichever it is: largest upper {bound} bound and Simes lower bound over all other "
+    "{many}, paired by seed, so that no winner is picked by its luck"
 )
+_LOOKS = (
+    ", which may be looked at after every seed; it is wider than a t interval, since it holds at all looks together "
+    "and where noise is skewed"
+)
+
+
+def _shortfall(one: str, many: str, boundary: Boundary) -> str:
+    told = _SHORTFALL.format(one=one, many=many, bound="always-valid" if boundary.looks else "t")
+    return told + (_LOOKS if boundary.looks else "")
+
+
+def _over_seeds(boundary: Boundary) -> str:
+    return f"{boundary.told} over seeds{_LOOKS if boundary.looks else ''}"
 
 
 def _judgement(claim: Claim, told: _Told, parts: Sequence[Part], count: int) -> Judgement:
@@ -197,7 +211,7 @@ def _capital(text: str) -> str:
 
 def _conclusion(verdict: Decision, parts: Sequence[Part], count: int) -> str:
     if not enough(parts):
-        return f"undecided: fewer than {MIN_PAIRS} paired measurements"
+        return f"undecided: fewer than {max(part.boundary.first for part in parts)} paired measurements"
     if verdict == "supported":
         return f"supported: {_listed([part.hypothesis.holds for part in parts])}"
     if verdict == "refuted":

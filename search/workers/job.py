@@ -84,5 +84,13 @@ class Job:
         return found
 
     def _confirm(self, request: Request) -> bool:
-        seeds, epochs = request.seeds, request.epochs
-        return confirm_search(self.store, self.data, seeds, epochs, self.capacity, console=self.console, stop=self.halt)
+        return confirm_search(
+            self.store,
+            self.data,
+            request.seeds,
+            request.epochs,
+            self.capacity,
+            minutes=request.minutes,
+            console=self.console,
+            stop=self.halt,
+        )

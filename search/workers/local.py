@@ -9,7 +9,7 @@ from pathlib import Path
 
 from search.signals import PARENT
 from search.store.study import StudyStore, process_name
-from studies.built_in import FIRST
+from studies.built_in import DEFAULT
 
 
 class LocalWorker(subprocess.Popen[bytes]):
@@ -47,13 +47,13 @@ def worker_options(  # noqa: PLR0917
     data: Path | None,
     artifacts: Path | None,
     fleet_size: int | None,
-    question: str = FIRST,
+    question: str = DEFAULT,
 ) -> list[str]:
     """Return the options of a worker: those of this command without the storage, which `ps` would show."""
     given = {"--data-dir": data, "--artifact-dir": artifacts, "--fleet-size": fleet_size}
     study = [f"--trials={store.budget()}", f"--study={store.study.study_name}", f"--device={device}"]
     return [
-        *([] if question == FIRST else [question]),
+        *([] if question == DEFAULT else [question]),
         *study,
         *(f"{option}={value}" for option, value in given.items() if value is not None),
     ]
@@ -67,7 +67,7 @@ def local_workers(
     fleet_size: int | None,
     *,
     count: int,
-    question: str = FIRST,
+    question: str = DEFAULT,
 ) -> Callable[[], LocalWorker]:
     """Return what starts one of so many workers, who share this machine's cores."""
     options = worker_options(store, device, data, artifacts, fleet_size, question)

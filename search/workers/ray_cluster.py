@@ -20,7 +20,7 @@ from search import __version__
 from search.errors import SearchError, UsageError
 from search.store.study import StudyStore
 from search.workers.local import LocalWorker, worker_environment, worker_options
-from studies.built_in import FIRST
+from studies.built_in import DEFAULT
 
 CONNECT_SECONDS = 10.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -145,7 +145,7 @@ class RayCluster:
         data: Path | None,
         artifacts: Path | None,
         fleet_size: int | None,
-        question: str = FIRST,
+        question: str = DEFAULT,
     ) -> Callable[[], RayWorker]:
         """Return what asks for one more worker; each node has a device, data and files of its own."""
         options = worker_options(store, self.device(device), data, artifacts, fleet_size, question)

@@ -11,13 +11,13 @@ from typing import Any
 from studies.file import StudyFile, question_of, study_name
 from studies.study import StudyError
 
-FIRST = "sweet-spot"  # asked where nothing else is; stored studies that name none are of it, since there was no other
+DEFAULT = "sweet-spot"  # asked where nothing else is; stored studies that name none are of it, since there was no other
 
 
 def names() -> list[str]:
     """Return the names of the studies that come with sweetspot, the first one first."""
     found = [study_name(Path(module.name)) for module in iter_modules(__path__)]
-    return sorted(found, key=lambda name: (name != FIRST, name))
+    return sorted(found, key=lambda name: (name != DEFAULT, name))
 
 
 @cache
@@ -33,4 +33,4 @@ def built_in(name: str) -> StudyFile:
 
 def built_in_of(attributes: Mapping[str, Any]) -> StudyFile | None:
     """Return the built-in study that a stored study is of, by its attributes; None for one of a file."""
-    return None if "study_file" in attributes else built_in(attributes.get("built_in", FIRST))
+    return None if "study_file" in attributes else built_in(attributes.get("built_in", DEFAULT))

@@ -27,7 +27,17 @@ from search.verdict.confirmation import confirm, open_confirmation
 from studies.confirmation import plan
 from studies.pruner import CurvePruner
 from studies.sweet_spot import sweet_spot
-from tests.support.tiny_study import CAPACITY, EPOCHS, confirmed_once, copy_of, quiet, search_at, tiny_mnist, url_of
+from tests.support.tiny_study import (
+    CAPACITY,
+    EPOCHS,
+    SEEDS,
+    confirmed_once,
+    copy_of,
+    quiet,
+    search_at,
+    tiny_mnist,
+    url_of,
+)
 
 BUDGET = 4
 NUMBERS = st.sampled_from([0.5, 0.0, 1.0, -3.0, 7.5, math.inf, -math.inf])
@@ -147,10 +157,10 @@ IN_A_CONFIRMATION = {
     ),
     "no seed": made({**ARM, **FIGURES}),
     "a seed twice, no figures": made({**ARM, "seed_index": 0}),
-    "no test figure": made({**ARM, "seed_index": 9, **FIGURES, "test_accuracy": math.nan}),
-    "infinite figure": made({**ARM, "seed_index": 9, **FIGURES, "val_loss": math.inf}),
-    "no time": made({**ARM, "seed_index": 9, **{name: FIGURES[name] for name in FIGURES if name != "seconds"}}),
-    "infinite gap": made({**ARM, "seed_index": 9, **FIGURES, "gap_by_epoch": {"1": math.inf}}),
+    "no test figure": made({**ARM, "seed_index": 99, **FIGURES, "test_accuracy": math.nan}),
+    "infinite figure": made({**ARM, "seed_index": 99, **FIGURES, "val_loss": math.inf}),
+    "no time": made({**ARM, "seed_index": 99, **{name: FIGURES[name] for name in FIGURES if name != "seconds"}}),
+    "infinite gap": made({**ARM, "seed_index": 99, **FIGURES, "gap_by_epoch": {"1": math.inf}}),
 }
 
 
@@ -172,10 +182,10 @@ def test_a_verdict_rests_on_runs_of_ours(name: str, tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize("name", IN_A_CONFIRMATION)
 def test_a_confirmation_ends_beside_trials_of_others(name: str, tmp_path: Path) -> None:
     path = copy_of(confirmed_once(), tmp_path)
-    store = open_confirmation(search_at(path), 3, EPOCHS)
+    store = open_confirmation(search_at(path), SEEDS, EPOCHS)
     store.study.add_trial(IN_A_CONFIRMATION[name])
     before = store.study.trials[:-1]
-    again = open_confirmation(search_at(path), 3, EPOCHS)
+    again = open_confirmation(search_at(path), SEEDS, EPOCHS)
     again.grace_seconds = again.heartbeat_seconds = 0.1  # who runs and sends no heartbeat is waited for no longer
     assert confirm(again, tiny_mnist(), CAPACITY, quiet, lambda: False)
     assert store.study.trials[: len(before)] == before

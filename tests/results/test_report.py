@@ -15,6 +15,7 @@ from search.verdict.findings import Findings, findings
 from studies.sweet_spot import sweet_spot
 from tests.support.tiny_study import (
     EPOCHS,
+    SEEDS,
     confirmed_at,
     confirmed_once,
     copy_of,
@@ -86,14 +87,14 @@ def parsed(text: str) -> Tags:
 def test_json_has_the_promised_shape(confirmed_file, capsys):
     assert report(confirmed_file, "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["claims", "widths", "winner", "baseline"]
+    assert list(document) == ["claims", "widths", "winner", "baseline", "confirmation"]
     assert [claim["id"] for claim in document["claims"]] == IDS
     for claim in document["claims"]:
         assert list(claim) == ["id", "statement", "verdict", "effect", "ci95", "n", "method", "sentence"]
         assert claim["verdict"] in ("supported", "refuted", "undecided")
         assert isinstance(claim["effect"], float)
         assert len(claim["ci95"]) == 2
-    assert [claim["n"] for claim in document["claims"]] == [3, 7, 3, 3]
+    assert [claim["n"] for claim in document["claims"]] == [SEEDS, 7, SEEDS, SEEDS]
     assert {width["protocol"] for width in document["widths"]} == {"article-lr", "best-lr"}
     assert {10, 25, 100} <= {width["width"] for width in document["widths"]}
 
@@ -108,7 +109,7 @@ def test_json_names_winner_and_baseline_with_both_figures(confirmed_file, capsys
     for role in ("winner", "baseline"):
         for figure in ("validation_accuracy", "test_accuracy"):
             spread = document[role][figure]
-            assert spread["n"] == len(spread["values"]) == 3
+            assert spread["n"] == len(spread["values"]) == SEEDS
             assert spread["ci95"][0] <= spread["mean"] <= spread["ci95"][1]
 
 
@@ -122,7 +123,7 @@ def test_the_terminal_shows_claims_curve_and_the_confirmed_winner(confirmed_file
     assert re.findall(r"(?:supported|refuted|undecided) +([\w-]+)\n", shown) == IDS
     assert len(re.findall(r"^ +\d+ +\d+\.\d\d% .*●", shown, re.MULTILINE)) >= 12
     assert re.search(r"^winner +\d+ +\d+ .*%.*%", shown, re.MULTILINE)
-    assert "3 fresh seeds, 2 epochs (the article trains 100)" in shown
+    assert f"{SEEDS} fresh seeds, 2 epochs (the article trains 100)" in shown
     assert "--confirm-seeds 20 --confirm-epochs 100" in shown
 
 
@@ -154,7 +155,7 @@ def test_every_figure_has_an_alternative_and_its_numbers(text):
 
 
 def test_the_page_says_how_to_make_it_again(text):
-    assert "--trials 4 --epochs 2 --seed 7 --confirm-seeds 3 --confirm-epochs 2" in text
+    assert f"--trials 4 --epochs 2 --seed 7 --confirm-seeds {SEEDS} --confirm-epochs 2" in text
 
 
 def test_every_seed_is_a_dot(text, found):
@@ -162,7 +163,7 @@ def test_every_seed_is_a_dot(text, found):
     assert stored
     plot = json.loads(stored[1])
     dots = [trace for trace in plot["data"] if trace.get("mode") == "markers"]
-    assert sum(len(trace["y"]) for trace in dots) == 3 * len(found.plan.arms)
+    assert sum(len(trace["y"]) for trace in dots) == SEEDS * len(found.plan.arms)
 
 
 def test_names_are_escaped_and_one_seed_is_enough_for_a_page(tmp_path):
@@ -207,8 +208,8 @@ def test_nothing_to_report_is_one_line(tmp_path, capsys):
 def test_a_longer_search_confirms_its_new_plan(confirmed_file, tmp_path):
     path = copy_of(confirmed_file, tmp_path)
     store = search_at(path, trials=8)
-    again = open_confirmation(store, 3, EPOCHS)
+    again = open_confirmation(store, SEEDS, EPOCHS)
     confirm(again, tiny_mnist(), 512, quiet, lambda: False)
     found = findings(store.storage, "sweet-spot")
     assert found.plan.finished == 8
-    assert all(len(found.of(arm)) == 3 for arm in found.plan.arms)
+    assert all(len(found.of(arm)) == SEEDS for arm in found.plan.arms)

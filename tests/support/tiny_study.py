@@ -14,12 +14,14 @@ from search.store.storage import Storage, open_storage
 from search.store.study import StudyStore, open_study
 from search.training.display import Lines
 from search.training.engine import Engine
+from search.verdict.boundary import FIRST
 from search.verdict.confirmation import ConfirmationStore, confirm, open_confirmation
 from studies.sweet_spot import sweet_spot
 
 EPOCHS = 2
 FAMILY = sweet_spot().family
 CAPACITY = 512
+SEEDS = FIRST  # with fewer nothing is judged
 quiet = Console(quiet=True)
 _folders: list[tempfile.TemporaryDirectory[str]] = []  # removed when the tests end
 
@@ -58,7 +60,7 @@ def search_at(path: Path, name: str = "sweet-spot", trials: int = 4) -> StudySto
     return store
 
 
-def confirmed_at(path: Path, seeds: int = 3, name: str = "sweet-spot") -> ConfirmationStore:
+def confirmed_at(path: Path, seeds: int = SEEDS, name: str = "sweet-spot") -> ConfirmationStore:
     """Search and confirm."""
     store = open_confirmation(search_at(path, name), seeds, EPOCHS)
     assert confirm(store, tiny_mnist(), CAPACITY, quiet, lambda: False)
@@ -67,7 +69,7 @@ def confirmed_at(path: Path, seeds: int = 3, name: str = "sweet-spot") -> Confir
 
 @cache
 def confirmed_once() -> Path:
-    """Search and confirm three seeds, once for all tests; they read the file, or copy it."""
+    """Search and confirm, once for all tests; they read the file, or copy it."""
     folder = tempfile.TemporaryDirectory(prefix="sweetspot-tests-")
     _folders.append(folder)
     confirmed_at(Path(folder.name) / "s.db")

@@ -17,6 +17,7 @@ from tests.support.tiny_study import (
     CAPACITY,
     EPOCHS,
     FAMILY,
+    SEEDS,
     confirmed_once,
     copy_of,
     quiet,
@@ -68,7 +69,7 @@ def searched(searched_file, tmp_path_factory) -> StudyStore:
 
 @pytest.fixture
 def confirmed(tmp_path_factory) -> ConfirmationStore:
-    return open_confirmation(opened(copy_of(confirmed_once(), tmp_path_factory.mktemp("confirmed"))), 3, EPOCHS)
+    return open_confirmation(opened(copy_of(confirmed_once(), tmp_path_factory.mktemp("confirmed"))), SEEDS, EPOCHS)
 
 
 def test_the_lr_of_a_width_is_that_of_the_best_completed_trial_near_it():
@@ -146,10 +147,10 @@ def test_every_arm_is_trained_from_the_same_seeds_on_the_same_batches(confirmed)
     trials = confirmed.study.get_trials()
     assert {trial.state for trial in trials} == {TrialState.COMPLETE}
     arms = Counter(trial.user_attrs["seed_index"] for trial in trials)
-    assert arms == dict.fromkeys(range(3), trained(confirmed))
+    assert arms == dict.fromkeys(range(SEEDS), trained(confirmed))
     drawn = {(t.user_attrs["seed_index"], t.user_attrs["init_seed"], t.user_attrs["order_seed"]) for t in trials}
-    assert len(drawn) == 3  # one pair of seeds for each index
-    assert len({init for _, init, _ in drawn}) == len({order for _, _, order in drawn}) == 3
+    assert len(drawn) == SEEDS  # one pair of seeds for each index
+    assert len({init for _, init, _ in drawn}) == len({order for _, _, order in drawn}) == SEEDS
     assert {trial.user_attrs["first_epoch"] for trial in trials} == {0}
 
 
@@ -212,7 +213,9 @@ def test_other_epochs_are_refused(confirmed):
     search = opened(confirmed.storage.url.database)
     with pytest.raises(StudyMismatchError, match="epochs 2, you ask for 1"):
         open_confirmation(search, 3, 1)
-    assert confirm_search(search, tiny_mnist(), 3, None, CAPACITY, console=quiet, stop=never)  # None: as it was begun
+    assert confirm_search(
+        search, tiny_mnist(), SEEDS, None, CAPACITY, console=quiet, stop=never
+    )  # None: as it was begun
 
 
 def test_zero_seeds_and_an_empty_search_ask_for_nothing(tmp_path, searched):

@@ -26,7 +26,6 @@ from search.store.storage import open_storage
 from search.store.study import MAX_FAILED, StudyStore
 from search.workers.catalogue import Catalogue
 from search.workers.service import Worker
-from studies.built_in import FIRST
 from studies.sweet_spot import BASELINE, SPACE
 
 SILENT = Console(quiet=True)
@@ -44,7 +43,7 @@ class Paced(Stop):
 
 def catalogue() -> Catalogue:
     """The built-in study on made-up images."""
-    return Catalogue(torch.device("cpu"), None, None, print, known={FIRST: made_up_mnist()})
+    return Catalogue(torch.device("cpu"), None, None, print, known={"mnist": made_up_mnist()})
 
 
 def serve(url: str, artifacts: str, pace: float = 0.0) -> None:
