@@ -171,7 +171,8 @@ class AsGoodAsAny(Claim):
     """a is not worse than the best of several others by more than the margin.
 
     With `no_larger` the others are, beside those that are named, the best that the search found of at most as many
-    parameters as a, and whatever else the study's claims have trained of at most as many.
+    parameters as a, and whatever else the study's claims have trained of at most as many. What a shares with all that
+    are named is as in a: others of another width tell of the width alone.
     """
 
     kind = "as_good_as_any"
@@ -192,10 +193,10 @@ class AsGoodAsAny(Claim):
         return replace(self, a=a, others=tuple(others))
 
     @property
-    def alike(self) -> frozenset[str]:
-        """The parameters that a shares with all that it is compared with."""
-        same = (name for name in self.a if all(name in each and each[name] == self.a[name] for each in self.others))
-        return frozenset() if self.no_larger else frozenset(same)
+    def alike(self) -> Setting:
+        """What a shares with all that it is compared with; nothing, where none is named."""
+        same = [name for name in self.a if all(name in each and each[name] == self.a[name] for each in self.others)]
+        return self.a.without(self.a.keys() - same) if self.others else Setting(())
 
     def margins(self) -> dict[str, float]:
         """Return the metric's."""

@@ -190,18 +190,18 @@ class _Draw:
     def _best_no_larger(self) -> set[Setting]:
         """Return what claims that are about no larger networks are compared with: the best that was found of these.
 
-        What the study sets free is as in the claim, so that they are compared in all else.
+        What the claim is not about, and what the study sets free, is as in the claim.
         """
         claims = [claim for claim in self.asked.claims if isinstance(claim, AsGoodAsAny) and claim.no_larger]
-        return {setting for claim in claims for setting in self._no_larger(claim.a)}
+        return {setting for claim in claims for setting in self._no_larger(claim.a, claim.alike)}
 
-    def _no_larger(self, own: Setting) -> list[Setting]:
-        free = self.asked.protocols.free
+    def _no_larger(self, own: Setting, alike: Setting) -> list[Setting]:
+        kept = {**alike, **{name: own[name] for name in self.asked.protocols.free}}
         sizes = [trial.user_attrs.get("parameters") for trial in self.complete if Setting.of(trial.params) == own]
         if not sizes or sizes[0] is None:  # it was not tried
             return []
         others = [
-            (_rank(trial, self.sign), Setting.of({**trial.params, **{name: own[name] for name in free}}))
+            (_rank(trial, self.sign), Setting.of({**trial.params, **kept}))
             for trial in self.complete
             if trial.user_attrs.get("parameters", math.inf) <= sizes[0]
         ]

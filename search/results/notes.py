@@ -6,22 +6,25 @@ shows; the user attribute `baseline`; and a ring around it in our plots.
 
 import hashlib
 import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import plotly.graph_objects as go
 from optuna import Study
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from optuna_dashboard import save_plotly_graph_object
+from torch import nn
 
 from model.data.dataset import Dataset
 from model.fleet.family import Family
 from search.errors import NotFoundError
 from search.results.display import Display
 from search.results.drawing import Picture
-from search.results.predictions import has_pictures, prediction_grid
+from search.results.predictions import Part, filters_grid, has_pictures, mistakes_grid, prediction_grid
 from search.results.search_figures import search_figures
 from search.results.summary import curve_text, width_curve
 from search.results.verdict_figures import verdict_figures
@@ -41,9 +44,7 @@ LAST = "sweetspot:note:"  # study attribute: a hash of the note that we wrote la
 def publish_run(artifacts: Artifacts, data: Dataset, family: Family, found: Findings | None) -> None:
     """Publish what a run has found; `found` is None unless it is confirmed. Never raises."""
     try:
-        publish_grids(artifacts, data, family, "validation")
-        if found is not None:  # all is chosen: the test images may be looked at
-            publish_grids(artifacts, data, family, "test")
+        publish_grids(artifacts, data, family, ["validation"] if found is None else ["validation", "test"])
         publish_all(artifacts.storage, artifacts.study, found)
     except (OSError, StorageInternalError) as error:
         _log.warning("notes, plots and pictures are not all written: %s", error)
@@ -75,22 +76,39 @@ def _findings(storage: Storage, study: Study) -> Findings | None:
         return None
 
 
-def publish_grids(artifacts: Artifacts, data: Dataset, family: Family, which: Literal["validation", "test"]) -> None:
-    """Attach the grid of predictions of baseline and best, where their weights are here and no such grid is yet.
+def publish_grids(artifacts: Artifacts, data: Dataset, family: Family, parts: Sequence[Part]) -> None:
+    """Attach pictures of what baseline and best predict, get wrong and look for, where their weights are here.
 
-    Of data that are pictures. Test pictures only for figures that choose nothing any more. Raises `OSError`.
+    Of data that are pictures; a picture that is there is left. parts: with "test" only where all is chosen. Raises `OSError`.
     """
     if not has_pictures(data):
         return
-    name = f"predictions-{which}.png"
     for trial, _ in _marks(read_state(artifacts.storage, artifacts.study)):
-        model = None if artifacts.files(trial, name) else artifacts.weights(trial, family)
-        if model is None:
-            continue
-        with TemporaryDirectory() as scratch:
-            path = Path(scratch) / name
-            prediction_grid(model, data, which, path, f"trial {trial.number}, first {which} pictures")
-            artifacts.add(trial_key(trial), name, path.read_bytes(), finished=True)
+        missing = {name: draw for name, draw in _drawings(data, parts).items() if not artifacts.files(trial, name)}
+        network = artifacts.weights(trial, family) if missing else None
+        for name, draw in missing.items() if network is not None else ():
+            with TemporaryDirectory() as scratch:
+                path = Path(scratch) / name
+                if draw(network, path, f"trial {trial.number}"):
+                    artifacts.add(trial_key(trial), name, path.read_bytes(), finished=True)
+
+
+def _drawings(data: Dataset, parts: Sequence[Part]) -> dict[str, Callable[[Any, Path, str], bool]]:
+    """Return what draws each picture, by the name of its file, and says whether it did."""
+
+    def first(part: Part, network: nn.Module, path: Path, title: str) -> bool:
+        prediction_grid(network, data, part, path, f"{title}, first {part} pictures")
+        return True
+
+    def wrong(part: Part, network: nn.Module, path: Path, title: str) -> bool:
+        return mistakes_grid(network, data, part, path, f"{title}, {part} pictures")
+
+    drawings = {
+        f"{name}-{part}.png": partial(draw, part)
+        for part in parts
+        for name, draw in (("predictions", first), ("mistakes", wrong))
+    }
+    return {**drawings, "filters.png": filters_grid}
 
 
 def _verdict(found: Findings) -> str:

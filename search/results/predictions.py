@@ -1,5 +1,7 @@
-"""Pictures of predictions, as the article draws them."""
+"""Pictures of what a network has learnt: a grid of its predictions, as the article draws them, what it gets wrong, and
+the filters of a first convolution."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,40 +14,85 @@ from torch import Tensor, nn
 
 from model.data.dataset import Dataset
 
-ROWS, COLUMNS = 2, 3
+Part = Literal["validation", "test"]
+CHUNK = 2_000  # pictures that are looked at together
+MISTAKES = 12
 
 
 def has_pictures(data: Dataset) -> bool:
     """Say whether the inputs of some data are pictures of classes: grey ones, or red, green and blue."""
-    side = len(data.shape) == 2 or (len(data.shape) == 3 and data.shape[0] in {1, 3})
-    return side and data.classes is not None
+    pictures = len(data.shape) == 2 or (len(data.shape) == 3 and data.shape[0] in {1, 3})
+    return pictures and data.classes is not None
 
 
-def prediction_grid(
-    network: nn.Module, data: Dataset, part: Literal["validation", "test"], path: Path, title: str | None = None
-) -> None:
+def prediction_grid(network: nn.Module, data: Dataset, part: Part, path: Path, title: str | None = None) -> None:
     """Save a 2 x 3 grid of a part's first pictures, titled `Pred / True`, green when right, red when wrong.
 
     Network and data may be on different devices. The format follows the suffix of `path`. Raises `OSError` where it
     cannot be written.
     """
-    samples = getattr(data, part).first(ROWS * COLUMNS)
-    names = data.class_names or ()
-    with torch.no_grad():
-        predicted = network(samples.inputs.to(next(network.parameters()).device)).argmax(1).tolist()
-    figure = Figure(figsize=(6, 4.4), layout="constrained")
-    if title:
-        figure.suptitle(title)
-    shown = zip(samples.inputs.cpu(), predicted, samples.targets.tolist(), strict=True)
-    for axes, (picture, guess, label) in zip(figure.subplots(ROWS, COLUMNS).flat, shown, strict=False):
+    rows = torch.arange(6)
+    _save_grid(data, part, rows, _answers(network, getattr(data, part).first(6).inputs), (2, 3), path, title)
+
+
+def mistakes_grid(network: nn.Module, data: Dataset, part: Part, path: Path, title: str) -> bool:
+    """Save the first twelve pictures of a part that a network gets wrong, as `prediction_grid` does; with their number.
+
+    Return whether there are any.
+    """
+    samples = getattr(data, part)
+    found = [_answers(network, samples.inputs[at : at + CHUNK]) for at in range(0, len(samples), CHUNK)]
+    answers = torch.cat(found)
+    wrong = (answers != samples.targets.cpu()).nonzero().flatten()
+    if not len(wrong):
+        return False
+    rows, about = wrong[:MISTAKES], f"{title}: wrong on {len(wrong)} of {len(samples):,}, the first of them"
+    _save_grid(data, part, rows, answers[rows], (3, 4), path, about)
+    return True
+
+
+def filters_grid(network: nn.Module, path: Path, title: str) -> bool:
+    """Save the filters of a network's first convolution, each on its own scale of grey; return whether it has one."""
+    layer = next((each for each in network.modules() if isinstance(each, nn.Conv2d)), None)
+    if layer is None:
+        return False
+    filters = layer.weight.detach().cpu().mean(1)  # (filters, height, width): over the channels of colour
+    columns = min(8, len(filters))
+    figure, grid = _figure((-(-len(filters) // columns), columns), title)
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, picture in zip(grid, filters, strict=False):
+        axes.imshow(picture.numpy(), cmap="gray")
+    figure.savefig(path, dpi=150)
+    return True
+
+
+@torch.no_grad()
+def _answers(network: nn.Module, inputs: Tensor) -> Tensor:
+    return network(inputs.to(next(network.parameters()).device)).argmax(1).cpu()  # type: ignore[no-any-return]
+
+
+def _save_grid(  # noqa: PLR0917
+    data: Dataset, part: Part, rows: Tensor, answers: Tensor, shape: tuple[int, int], path: Path, title: str | None
+) -> None:
+    samples = getattr(data, part)
+    names, rows = data.class_names or (), rows.to(samples.device)
+    figure, grid = _figure(shape, title)
+    shown = zip(samples.inputs[rows].cpu(), answers.tolist(), samples.targets[rows].tolist(), strict=True)
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, (picture, guess, label) in zip(grid, shown, strict=False):
         _draw(axes, picture.view(data.shape))
         axes.set_title(f"Pred: {names[guess]} / True: {names[label]}", color="green" if guess == label else "red")
     figure.savefig(path, dpi=150)
 
 
+def _figure(shape: tuple[int, int], title: str | None) -> tuple[Figure, Sequence[Any]]:
+    figure = Figure(figsize=(2 * shape[1], 2.2 * shape[0]), layout="constrained")
+    if title:
+        figure.suptitle(title)
+    return figure, figure.subplots(*shape, squeeze=False).flatten().tolist()
+
+
 def _draw(axes: Any, picture: Tensor) -> None:
-    if picture.dim() == 2:
-        axes.imshow(picture.numpy(), cmap="gray")
-    else:
-        axes.imshow(picture.permute(1, 2, 0).numpy(), cmap="gray")
-    axes.set_axis_off()
+    axes.imshow(picture.numpy() if picture.dim() == 2 else picture.permute(1, 2, 0).numpy(), cmap="gray")

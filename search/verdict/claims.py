@@ -233,7 +233,7 @@ def rivals(claim: AsGoodAsAny, evidence: Evidence, protocol: str) -> list[Settin
     found = set(claim.others)
     own = evidence.rows(protocol, claim.a)
     if claim.no_larger and own:
-        trained = evidence.settings(protocol)
+        trained = [each for each in evidence.settings(protocol) if each.holds(claim.alike)]
         found |= {each for each in trained if evidence.rows(protocol, each)[0].parameters <= own[0].parameters}
     return sorted(found - {claim.a}, key=Setting.order)
 

@@ -164,7 +164,7 @@ def _shared(claim: Claim) -> str:
     if isinstance(claim, Pair):
         at = claim.a.without(apart(claim.a, claim.b)[0])
     if isinstance(claim, AsGoodAsAny):
-        at = claim.a.without(claim.a.keys() - claim.alike)
+        at = claim.alike
     return f" (all with {at})" if at else ""
 
 

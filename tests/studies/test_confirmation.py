@@ -8,7 +8,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from studies.asked import Asked
-from studies.claims import ACCURACY, Metric, as_good_as_any, better, sweet_spot
+from studies.claims import ACCURACY, AsGoodAsAny, Metric, as_good_as_any, better, sweet_spot
 from studies.confirmation import Plan, asked_of, best_trial, confirmation_of, plan
 from studies.sweet_spot import ARTICLE
 from studies.sweet_spot import sweet_spot as search_of
@@ -60,19 +60,20 @@ def test_the_winners_value_joins_a_sweet_spots():
 def test_the_best_that_is_no_larger_joins_a_claim_about_such_in_all_that_is_not_free():
     sizes = {0: 500, 1: 500, 2: 400, 3: 600}
     trials = [trial(each.number, each.value, **each.params) for each in TRIALS]
+    trials[2] = trial(2, 0.97, lr=0.001, kind="tanh", units=20)
     for each in trials:
         each.set_user_attr("parameters", sizes[each.number])
-    claim = as_good_as_any({}, [{"units": 24}], no_larger=True)
-    told = []
-    for free in ((), ("lr",), ("lr", "kind")):
+    any_width, any_at_all = as_good_as_any({}, [{"units": 24}], no_larger=True), as_good_as_any({}, [], no_larger=True)
+
+    def told(claim: AsGoodAsAny, *free: str) -> list[tuple]:
         drawn = plan("s", trials, Asked.of_study([claim], BASELINE, ACCURACY, free), SPACE)
-        told.append([(arm.protocol, *(arm.params[name] for name in ("units", "kind", "lr"))) for arm in drawn.arms])
-    known = [("stated", 24, "relu", 0.02), ("stated", 25, "relu", 0.02)]
-    won = ("winner", 200, "relu", 0.003)
-    assert told[0] == [*known, ("stated", 25, "tanh", 0.001), won]  # the best of at most 500 parameters
-    assert told[1][:3] == [*known, ("stated", 25, "tanh", 0.02)]
-    assert ("tuned", 25, "tanh", 0.001) in told[1]
-    assert not any(arm[2] == "tanh" for arm in told[2] if arm[0] == "stated")  # it differs in what is free alone
+        return [(arm.protocol, *(arm.params[name] for name in ("units", "kind", "lr"))) for arm in drawn.arms]
+
+    own, won = ("stated", 25, "relu", 0.02), ("winner", 200, "relu", 0.003)
+    assert told(any_width) == [("stated", 20, "relu", 0.02), ("stated", 24, "relu", 0.02), own, won]
+    assert told(any_at_all) == [own, ("stated", 20, "tanh", 0.001), won]  # the best of at most 500 parameters
+    assert told(any_at_all, "lr")[1] == ("stated", 20, "tanh", 0.02)
+    assert ("tuned", 20, "tanh", 0.001) in told(any_at_all, "lr")
 
 
 def test_tuned_settings_take_what_is_free_from_the_best_trial_that_is_near_in_all_else():

@@ -8,8 +8,9 @@ from search.verdict.claims import Judgement
 from search.verdict.evidence import Row, Timing
 from search.verdict.judge import ArmSummary, Verdict, judge
 from studies.built_in.sweet_spot import article_claims
+from studies.claims import completed
 from studies.settings import Setting
-from studies.sweet_spot import ARTICLE
+from studies.sweet_spot import ARTICLE, BASELINE
 
 WIDTHS = {4: -0.10, 10: -0.02, 16: -0.01, 25: 0.0, 40: 0.001, 64: 0.002, 100: 0.002}  # 25 is just right
 LR = 0.02
@@ -59,7 +60,8 @@ def timings(ratio: float = 2.0, rounds: int = 5, noise: float = 0.01) -> list[Ti
 
 def judged(rows: Iterable[Row], timings: Iterable[Timing], **margins: float) -> Verdict:
     """Judge the article's claims."""
-    return judge(article_claims(**margins), rows, timings, protocols=ARTICLE.protocols, layout=ARTICLE.layout)
+    claims = completed(article_claims(**margins), BASELINE)
+    return judge(claims, rows, timings, protocols=ARTICLE.protocols, layout=ARTICLE.layout)
 
 
 def claims(verdict: Verdict) -> dict[str, Judgement]:

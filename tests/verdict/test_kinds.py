@@ -214,6 +214,10 @@ def test_those_that_are_no_larger_are_found_among_all_that_was_trained():
     claim = as_good_as_any(A, [], no_larger=True)
     assert judge([claim], rows, []).claims[0].verdict == "supported"  # C is far better, and larger
     assert judge([replace(claim, others=(Setting.of(C),))], rows, []).claims[0].verdict == "refuted"
+    other_kind = {**B, "kind": "tanh"}
+    about_dropout = replace(claim, others=(Setting.of(B),))  # so a tanh, far better and as large, tells nothing of it
+    more = [*rows, *[replace(row, parameters=500) for row in runs([(other_kind, 0.05)])]]
+    assert judge([about_dropout], more, []).claims[0].verdict == "supported"
     smaller = [replace(row, parameters=500) for row in rows]
     judged = judge([claim], smaller, []).claims[0]
     assert judged.verdict == "refuted"
