@@ -79,7 +79,8 @@ def _findings(storage: Storage, study: Study) -> Findings | None:
 def publish_grids(artifacts: Artifacts, data: Dataset, family: Family, parts: Sequence[Part]) -> None:
     """Attach pictures of what baseline and best predict, get wrong and look for, where their weights are here.
 
-    Of data that are pictures; a picture that is there is left. parts: with "test" only where all is chosen. Raises `OSError`.
+    Of data that are pictures; a picture that is there is left.
+    parts: with "test" only where all is chosen. Raises `OSError`.
     """
     if not has_pictures(data):
         return

@@ -42,7 +42,8 @@ def test_claims_of_its_own_are_confirmed(tmp_path):
     assert [claim.id for claim in found.verdict.claims] == [claim.id for claim in OWN.claims]
     assert [claim.n for claim in found.verdict.claims] == [3, 3, 7, 3, 3, 3]
     assert "rate" not in [claim.id for claim in found.verdict.fair_claims]
-    assert [len(part.shown.bounds() or ()) for part in found.verdict.claims[-1].parts] == [2, 2]  # timed as well
+    bounded = [part.shown.bounds() is not None for part in found.verdict.claims[-1].parts]
+    assert bounded == [False, True]  # of seeds there are too few; times are known
     tested = [trial for trial in found.trials if "test_accuracy" in trial.user_attrs]
     asked_for = [trial for trial in tested if trial.params == {"hidden_units": 6, "lr": 0.02}]
     assert len(asked_for) == 3
