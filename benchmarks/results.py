@@ -25,6 +25,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "curve": ("Fleet size and width", "benchmarks.curve"),
     "abreast": ("Two fleets or one", "benchmarks.abreast"),
     "general": ("Any network", "benchmarks.general"),
+    "plain": ("Plain MLPs in a fleet", "benchmarks.plain"),
     "strict": ("What bits that depend on nothing cost", "benchmarks.strict"),
     "room": ("Padding and idle room of a search", "benchmarks.capacity"),
     "whole-job": ("The whole job", "benchmarks.whole_job"),
