@@ -1,4 +1,4 @@
-"""The article's network and how it is trained: torch, SciPy for what is lit, Triton on a GPU; no Optuna, no SQL.
+"""Networks, data and how they are trained: torch, SciPy for what is lit, Triton on a GPU; no Optuna, no SQL.
 
 torchvision and torchmetrics are imported where they are used: importing both takes 5 s of a command's start on a slow
 machine, beside 4 s for torch, and most commands need neither.

@@ -19,7 +19,7 @@ from torch import Tensor
 from model.cpu.losses import LOSSES
 from model.cpu.panel import Panel, PanelBuffers, panels
 from model.data.samples import Samples
-from model.network.first_layer import products
+from model.network.first_layer import products, without_the_dark
 from model.network.member import Member
 from model.threads import using
 
@@ -41,6 +41,7 @@ class Part:
 
     panels: list[Panel]
     samples: Samples
+    lit_alone: bool  # see `products`
     _buffers: dict[int, Buffers] = field(default_factory=dict, init=False)
 
     @property
@@ -50,14 +51,14 @@ class Part:
 
     def twin(self) -> "Part":
         """Return one for another part of the same minibatches, with the same weights."""
-        return Part([panel.twin() for panel in self.panels], self.samples)
+        return Part([panel.twin() for panel in self.panels], self.samples, self.lit_alone)
 
     @torch.no_grad()
     def work(self, index: Tensor, rows: slice, batch: int) -> Tensor:
         """Work out the gradients of these samples, which are those `rows` of a minibatch of `batch`; return their share
         of its mean loss, `(slots,)`."""
         buffers = self._buffers_for(len(index))
-        inputs = products(self.samples, index)
+        inputs = products(self.samples, index, lit_alone=self.lit_alone)
         for panel, work in zip(self.panels, buffers.panels, strict=True):
             panel.forward(inputs, work, buffers.outputs, rows)
         loss = LOSSES[self.panels[0].members[0].criterion]
@@ -96,7 +97,8 @@ class Panels:
         self.samples, self.batch = samples, batch
         self.device = samples.device
         self.members = list(members)
-        self.parts = [Part(panels(members, self.device), samples)]  # the first's gradients are those of all
+        lit_alone = without_the_dark(samples, batch)
+        self.parts = [Part(panels(members, self.device), samples, lit_alone)]  # the first's gradients are those of all
         self._figures = torch.zeros(3, self.parts[0].slots)
 
     @torch.no_grad()

@@ -99,7 +99,8 @@ class Stack:
                 below = work.value[layer + 1]
 
     def backward(self, first: Tensor, work: StackBuffers, d_outputs: Tensor, d_first: Tensor, rows: slice) -> None:
-        """Work out its gradients from that of its outputs, and fill its part of d_first, `(batch, units)`."""
+        """Work out its gradients from that of its outputs, and fill its part of d_first, `(batch, units)`: the gradient
+        of what the first layers make, or where the panel cuts, of their activations."""
         gradient = d_outputs
         for layer in reversed(range(len(self.values))):
             below = self._kept_first(first, work).mT if layer == 0 else work.value[layer]
@@ -110,11 +111,13 @@ class Stack:
                 g_weight.mul_(scale)
             if layer > 0:
                 gradient = torch.bmm(weight.mT, gradient, out=work.gradient[layer])
-                self._back(layer, work.value[layer], work, gradient, rows)
-            else:
-                torch.bmm(gradient.mT, weight, out=work.gradient[0])
+                self._back(layer, work, rows)
+        torch.bmm(gradient.mT, work.weights[0], out=work.gradient[0])
+        if self.apart:
+            self._back(0, work, rows)
         own = self.of_panel(d_first)
-        self._back(0, self._kept_first(first, work), work, own, rows)
+        if own.data_ptr() != work.gradient[0].data_ptr():
+            own.copy_(work.gradient[0])
 
     def _kept_first(self, first: Tensor, work: StackBuffers) -> Tensor:
         return work.value[0] if self.apart else self.of_panel(first)
@@ -138,19 +141,17 @@ class Stack:
                 activation.value(one, out)
         self._drop(layer, value, value, rows)
 
-    def _back(self, layer: int, value: Tensor, work: StackBuffers, out: Tensor, rows: slice) -> None:
+    def _back(self, layer: int, work: StackBuffers, rows: slice) -> None:
         """Make the gradient of a layer's activations into that of what it makes."""
-        gradient = work.gradient[layer]
+        gradient, value = work.gradient[layer], work.value[layer]
         if self.is_cut:
-            relu_gradient(gradient, value, out)  # what dropout cut off is 0 in the value, too
+            relu_gradient(gradient, value, gradient)  # what dropout cut off is 0 in the value, too
             return
         self._drop(layer, gradient, gradient, rows)
         activation = ACTIVATIONS[self.config.activation]
         kept = work.made[layer] if activation.keeps_input else value
         for one, needed in zip(gradient, kept, strict=True):
             activation.gradient(one, needed, one)
-        if out.data_ptr() != gradient.data_ptr():
-            out.copy_(gradient)
 
     def _drop(self, layer: int, values: Tensor, out: Tensor, rows: slice) -> None:
         """Copy values, with zero where dropout after a layer drops; `out` may be `values`."""

@@ -12,7 +12,7 @@ from `train` alone, and holds for all parts. A target that is a number is scaled
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,9 @@ class Dataset(Parts):
         refuse_too_large(
             f"{raw.name}, as {len(self._rest)} rows of {width} numbers,", 8 * len(self._rest) * width, device
         )
-        super().__init__(
-            self._rows(train), self._rows(validation), lambda: self._rows(self._rest), self._of_the_test_part
-        )
+        super().__init__(self._rows(train), self._rows(validation), self._of_both, self._of_the_test_part)
+        if raw.read_again is not None:  # what nobody may ask for is not held
+            self._raw = replace(raw, inputs=raw.inputs[:0].copy(), targets=raw.targets[:0].copy())
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a study stores of its data and compares on resume, for JSON.
@@ -90,6 +90,11 @@ class Dataset(Parts):
             "test": self._raw.test_size if brought else len(self._test_rows),
             "stratified": self.classes is not None,
         }
+
+    def _of_both(self) -> Samples:
+        if self._raw.read_again is None:
+            return self._rows(self._rest)
+        return self._samples(*self._raw.read_again())
 
     def _of_the_test_part(self) -> Samples:
         if self._raw.read_test is None:

@@ -67,6 +67,7 @@ class Published:
             fit=flattened,
             shape=inputs.shape[1:],
             read_test=partial(self._read_test, where),
+            read_again=partial(self._read_checked, where, False),
             test_size=self.test_size,
             split=_as_mnist if name == "mnist" else own_split,
         )
@@ -75,10 +76,13 @@ class Published:
         check = self.files.checks[path.name]
         return check.digest if check.algorithm == "sha256" else file_hash(path)
 
-    def _read_test(self, directory: Path) -> Pair:
+    def _read_checked(self, directory: Path, test: bool) -> Pair:
         for file in self.files.checks:
             self.files.recheck(directory / file)
-        inputs, labels = self.read(directory, True)
+        return self.read(directory, test)
+
+    def _read_test(self, directory: Path) -> Pair:
+        inputs, labels = self._read_checked(directory, True)
         if len(inputs) != self.test_size:
             raise DataError(f"{directory} has {len(inputs)} test pictures instead of {self.test_size}")
         return inputs, labels

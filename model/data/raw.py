@@ -88,6 +88,7 @@ class Raw:
     fit: Callable[[Array], Encode] = field(repr=False)  # from the training part's inputs
     shape: tuple[int, ...] | None = None  # of one input; None: as many numbers as `fit` makes
     read_test: Callable[[], tuple[Array, Array]] | None = field(default=None, repr=False)  # None: held out of these
+    read_again: Callable[[], tuple[Array, Array]] | None = field(default=None, repr=False)  # None: to be kept
     test_size: int = 0  # rows that `read_test` returns
     split: Callable[[Tensor], tuple[Tensor, Tensor]] = own_split  # labels -> rows that train and that validate
     identity: Mapping[str, str] = field(default_factory=dict)  # what else a study must agree with

@@ -3,7 +3,8 @@
 Four of five pixels of MNIST are black, and multiply by zero. On a CPU those that are seldom lit are listed where they
 are, image by image and pixel by pixel, and the products are sums of a table's rows, weighted by brightness: PyTorch's
 `embedding_bag`, whose kernels (FBGEMM) are made for the machine at hand. Those in the middle of an image are lit so
-often that a plain product takes less time. Elsewhere, where shapes should stay, all of it is a plain product.
+often that a plain product takes less time. Elsewhere, where shapes should stay, in small minibatches, and
+of samples that are no pictures, all of it is a plain product.
 
 A table has a row for each input, or each sample, and a column for each unit. The last input is always 1: the weights
 beside it are the bias.
@@ -20,6 +21,7 @@ from torch.nn.functional import embedding_bag, pad
 
 from model.data.samples import Samples
 
+LISTED_FROM = 256  # samples of a minibatch; in smaller ones listing what is lit takes longer than it saves
 NARROWEST = 16  # columns of a table: with 8 or fewer MKL rounds differently
 
 
@@ -34,9 +36,14 @@ class Products(Protocol):
         `(inputs + 1, n)`."""
 
 
-def products(samples: Samples, index: Tensor) -> Products:
-    """Return the products with a minibatch as they are fastest on the samples' device."""
-    if samples.are_bytes and index.device.type == "cpu":
+def without_the_dark(samples: Samples, batch: int) -> bool:
+    """Return whether minibatches of this size should be multiplied by what is lit alone: pictures, on a CPU."""
+    return samples.are_bytes and samples.device.type == "cpu" and batch >= LISTED_FROM
+
+
+def products(samples: Samples, index: Tensor, *, lit_alone: bool) -> Products:
+    """Return the products with a minibatch; lit_alone: as `without_the_dark` says of its size."""
+    if lit_alone:
         lit = samples.lit
         often = lit.often.index_select(0, index).float().div_(255)
         return Sparse(lit.where, often, lit.seldom[index.numpy()])
@@ -45,9 +52,9 @@ def products(samples: Samples, index: Tensor) -> Products:
 
 def outputs(layer: nn.Linear, samples: Samples, chunk: int) -> Iterator[Tensor]:
     """Yield what a first layer makes of the samples in their order, `(chunk, units)`; the last may be fewer."""
-    weights = torch.cat([layer.weight.T, layer.bias[None]])
+    weights, lit_alone = torch.cat([layer.weight.T, layer.bias[None]]), without_the_dark(samples, chunk)
     for index in torch.split(torch.arange(len(samples), device=weights.device), chunk):
-        yield products(samples, index).of_weights(weights)
+        yield products(samples, index, lit_alone=lit_alone).of_weights(weights)
 
 
 @dataclass(frozen=True)

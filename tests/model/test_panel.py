@@ -1,15 +1,20 @@
 """Every network has a place in one panel and a slot of its own, whoever else is there."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from model.cpu.panel import BATCHED_UP_TO, SHARED_UP_TO, Panel, panels
 from model.fleet.fleet import mlp_member
 from model.network.first_layer import NARROWEST
-from model.network.member import INPUTS, Member
+from model.network.member import INPUTS, Member, plain_member
 from model.network.mlp import MLPConfig, initialised
+from model.network.plain import recognised
+from model.network.update import Rule
 
 some = settings(max_examples=25, deadline=None, derandomize=True)
 WIDTHS = st.lists(st.one_of(st.integers(1, 260), st.sampled_from([1, 16, 25, 64, 65, 128])), min_size=1, max_size=12)
@@ -100,3 +105,37 @@ def test_elsewhere_all_share_one_panel() -> None:
     with torch.device("meta"):
         (panel,) = panels(members, torch.device("meta"))
     assert len(panel.members) == 4
+
+
+SHAPES = st.tuples(
+    st.lists(st.sampled_from([3, 16, 25, 70, 130]), min_size=1, max_size=3),
+    st.sampled_from([nn.ReLU, nn.Tanh]),
+    st.sampled_from([0.0, 0.2, 0.5]),
+)
+
+
+def a_member(shape: tuple[list[int], type[nn.Module], float]) -> Member:
+    widths, activation, rate = shape
+    blocks = [(nn.Linear(a, b), activation(), nn.Dropout(rate)) for a, b in pairwise([6, *widths])]
+    network = nn.Sequential(*(layer for block in blocks for layer in block), nn.Linear(widths[-1], 4))
+    config = recognised(network)
+    assert config is not None
+    return plain_member(network, config, Rule(0.1), "cross_entropy", torch.device("cpu"))
+
+
+@some
+@given(st.lists(SHAPES, min_size=1, max_size=8))
+def test_a_panel_has_one_activation_and_a_stack_one_shape(
+    shapes: list[tuple[list[int], type[nn.Module], float]],
+) -> None:
+    members = [a_member(shape) for shape in shapes]
+    before = [[value.clone() for value in member.values] for member in members]
+    cut = panels(members, torch.device("cpu"))
+    assert sorted(map(id, members)) == sorted(id(member) for panel in cut for member in panel.members)
+    for member, values in zip(members, before, strict=True):
+        assert all(map(torch.equal, member.values, values))
+    for panel in cut:
+        assert len({member.config.activation for member in panel.members}) == 1
+        for stack in panel.stacks:
+            alike = {(member.config.hidden, tuple(map(bool, member.config.dropout))) for member in stack.members}
+            assert len(alike) == 1

@@ -204,7 +204,7 @@ def test_rounded_products_are_those_of_bf16_factors_summed_in_fp32():
 
 
 def test_no_product_of_a_fleets_first_layer_escapes_rounding(tiny: Parts):
-    ours = products(tiny.train, torch.arange(40))
+    ours = products(tiny.train, torch.arange(40), lit_alone=True)
     dense = Dense(torch.cat([tiny.train.pixels[:40].float() / 255, torch.ones(40, 1)], 1))
     inputs, generator = dense.inputs.bfloat16().double(), torch.Generator().manual_seed(0)
     weights, gradient = torch.randn(INPUTS + 1, 8, generator=generator), torch.randn(40, 8, generator=generator)
