@@ -73,7 +73,7 @@ bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; t
 	$(BIN)/python -m benchmarks.curve_model
 	$(BIN)/python -m benchmarks.whole_job --rounds 0
 
-calibrate: $(READY) ## simulate again how sure the verdict is: docs/calibration.md; takes 10 to 20 minutes
+calibrate: $(READY) ## simulate again how sure the verdict is: docs/calibration.md; takes 20 to 30 minutes
 	$(BIN)/python -m benchmarks.calibration
 
 soak: $(READY) ## kill workers and crash databases for two minutes; must lose nothing

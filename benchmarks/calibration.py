@@ -3,7 +3,7 @@
     python -m benchmarks.calibration
     python -m benchmarks.calibration --repetitions 40 --target /tmp/calibration.md
 
-Truths are put exactly on the margins, where a wrong verdict is most probable. Takes 10 to 20 minutes on one core; with
+Truths are put exactly on the margins, where a wrong verdict is most probable. Takes 20 to 30 minutes on one core; with
 fewer repetitions, another target is to be named.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from benchmarks import known_kinds
+from benchmarks import calibration_rounds, known_kinds
 from benchmarks.known_truth import (
     FLAT,
     LIKELY,
@@ -52,12 +52,12 @@ def percent(count: float, of: int) -> str:
 
 def header(repetitions: int) -> str:
     """Return the opening of the document."""
-    limit = 100 * CLAIM_TAIL
-    error = 100 * math.sqrt(CLAIM_TAIL * (1 - CLAIM_TAIL) / repetitions)
-    wide = 100 * math.sqrt(0.95 * 0.05 / repetitions)
     return f"""# Calibration of the verdict
 
-Is the verdict as sure as it says? Experiments with a known truth were simulated and judged {repetitions} times each.
+Is the verdict as sure as it says? Experiments with a known truth were simulated and judged, {repetitions} times each
+where nothing else is said. First comes how new confirmations are judged, then, from *On the margins* on, those that
+were begun on a fixed number of seeds by an earlier version: at one look, by Student's t.
+
 Written by `python -m benchmarks.calibration`; every draw comes from the seed {SEED}: the same command writes the same.
 
 Each experiment has runs of every width over the same seeds (a seed shifts all widths alike, by 0.1 points standard
@@ -66,9 +66,16 @@ deviation) and as many rounds of timing (2 % noise of their own, 5 % shared by a
 - *even*: normal, 0.3 points at every width;
 - *uneven*: normal, 0.4 points up to 25 units and 0.05 above, much as measured on MNIST;
 - *skewed*: up to 25 units exponential with a tail of bad seeds (0.4 points standard deviation), normal with 0.05 above.
-  Student's t promises nothing here; these rows show what that costs.
+  Student's t promises nothing here; its rows show what that costs.
+"""
 
-## On the margins
+
+def fixed_header(repetitions: int) -> str:
+    """Return what opens the part about fixed numbers of seeds."""
+    limit = 100 * CLAIM_TAIL
+    error = 100 * math.sqrt(CLAIM_TAIL * (1 - CLAIM_TAIL) / repetitions)
+    wide = 100 * math.sqrt(0.95 * 0.05 / repetitions)
+    return f"""## On the margins
 
 The truth lies on the margin, where a wrong verdict is most probable. *Supported* and *refuted* should each stay below
 {limit:.3f} % (standard error of the simulation: {error:.2f}), `ci95` should hold the true effect in 95 % of cases
@@ -195,6 +202,9 @@ def document(repetitions: int = REPETITIONS) -> str:
     return "\n".join(
         (
             header(repetitions),
+            *calibration_rounds.section(max(1, repetitions * 3 // 20)),
+            "",
+            fixed_header(repetitions),
             *marginal_section(repetitions),
             "",
             *clear_section(quarter),

@@ -8,7 +8,8 @@ from types import ModuleType
 import pytest
 from scipy import stats
 
-from benchmarks import known_kinds
+from benchmarks import calibration_rounds, known_kinds
+from search.verdict.boundary import FIRST
 from search.verdict.claims import POINTWISE_TAIL, claim_tail
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +68,22 @@ def test_where_nothing_differs_every_kind_says_so(metric):
         )
         assert wrong == 0, name
         assert right >= 40, name
+
+
+@pytest.mark.parametrize("noise", ["uneven", "skewed"])
+def test_judged_after_every_seed_claims_err_as_rarely_together(noise):
+    repetitions = 60
+    found = calibration_rounds.kinds(noise, repetitions)
+    assert found.any_verdict <= stats.binom.ppf(1 - 1e-4, repetitions, 0.05)
+    for name, tally in found.tallies.items():
+        assert repetitions - tally.covered <= stats.binom.ppf(1 - 1e-4, repetitions, 0.05), name
+
+
+def test_clear_claims_are_settled_with_fewer_runs_than_a_fixed_number_of_seeds_takes():
+    found = calibration_rounds.article(calibration_rounds.LIKELY, "uneven", 20)
+    assert found.settled >= 19
+    assert sorted(found.shares)[10] <= 0.6
+    assert min(found.seeds) >= FIRST
 
 
 def at_most(share: float) -> float:
