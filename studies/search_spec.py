@@ -19,9 +19,10 @@ from studies.curve_model import CurveModel
 from studies.file import StudyFile
 from studies.pruner import CurvePruner
 from studies.sampler import CurveSampler
+from studies.schedule import Schedule
 from studies.space import Space
 from studies.spec import StudySpec, report_epochs
-from studies.sweet_spot import HORIZON, RUNG_SIZE, RUNGS, reports
+from studies.sweet_spot import RUNG_SIZE
 
 CURVES = ("accuracy", "f1", "auroc")  # metrics whose errors, 1 less the value, shrink as a learning curve's do
 BY_CURVES = "a Gaussian process on learning curves proposes, and stops what it expects little of"
@@ -50,6 +51,7 @@ def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = 
     length = epochs or study.epochs
     metric = metric_of(family)
     asked = Asked.of_study(study.claims, study.baseline, metric, tuple(study.tuned), study.searched)
+    schedule = Schedule.of(length, len(data.train), study.batch)
     modelled = uses_curve_model(family.measure.name, study.searched)
     return StudySpec(
         name=name,
@@ -59,14 +61,14 @@ def search_spec(file: StudyFile, data: Dataset, name: str, epochs: int | None = 
         space=study.searched,
         baseline=study.baseline,
         fixed=study.fixed,
-        sampler=_Sampler(study.searched, modelled),
-        pruner=_pruner(modelled),
+        sampler=_Sampler(study.searched, schedule.horizon if modelled else None),
+        pruner=_pruner(schedule if modelled else None),
         epochs=length,
-        report_epochs=reports(length) if modelled else report_epochs(length),
+        report_epochs=schedule.reports(length) if modelled else report_epochs(length),
         batch=study.batch,
         split=data.fingerprint(),
         family=family,
-        rungs=[rung for rung in RUNGS if rung < length] if modelled else (),
+        rungs=schedule.before(length) if modelled else (),
         rung_size=RUNG_SIZE if modelled else 1,
         file={"name": file.path.name, "sha256": file.sha256, "text": file.text},
         measure=metric.short,
@@ -92,15 +94,17 @@ class _Sampler:
     """Makes the sampler of a trial from its seed."""
 
     space: Space
-    modelled: bool
+    horizon: int | None  # None where no learning curves are modelled
 
     def __call__(self, seed: int) -> BaseSampler:
-        if self.modelled:
-            return CurveSampler(seed, HORIZON, self.space, MODEL)
+        if self.horizon is not None:
+            return CurveSampler(seed, self.horizon, self.space, MODEL)
         with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # of `group`
             group = bool(self.space.sometimes)
             return TPESampler(seed=seed, multivariate=True, group=group, constant_liar=True)
 
 
-def _pruner(modelled: bool) -> BasePruner:
-    return CurvePruner(RUNGS, RUNG_SIZE, HORIZON, MODEL) if modelled else SuccessiveHalvingPruner(3, 3)
+def _pruner(schedule: Schedule | None) -> BasePruner:
+    if schedule is None:
+        return SuccessiveHalvingPruner(3, 3)
+    return CurvePruner(schedule.rungs, RUNG_SIZE, schedule.horizon, MODEL)

@@ -1,0 +1,43 @@
+"""When trials are judged: the article's own as ever, and others by their steps and their length."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studies.schedule import FIRST, LATEST_SHARE, STEPS, Schedule
+from studies.sweet_spot import HORIZON, RUNGS, reports
+
+SIZES = st.integers(1, 500), st.integers(1, 100_000), st.integers(1, 4096)
+
+
+@given(st.integers(1, 300))
+def test_the_articles_study_keeps_its_own_whatever_its_length(epochs: int) -> None:
+    schedule = Schedule.of(epochs, 50_000, 1028)
+    assert (schedule.rungs, schedule.horizon) == (RUNGS, HORIZON)
+    assert schedule.before(epochs) == [rung for rung in RUNGS if rung < epochs]
+    assert schedule.reports(epochs) == reports(epochs)
+
+
+@given(*SIZES)
+def test_a_trial_is_judged_once_it_has_made_its_steps_or_a_sixth_of_its_epochs(
+    epochs: int, rows: int, batch: int
+) -> None:
+    schedule = Schedule.of(epochs, rows, batch)
+    first, steps = min(schedule.rungs), -(-rows // batch)
+    assert first >= FIRST
+    assert first * steps >= STEPS or first >= epochs // LATEST_SHARE
+    assert first == FIRST or ((first - 1) * steps < STEPS and first <= epochs / LATEST_SHARE)
+    assert list(schedule.rungs.values()) == list(RUNGS.values())
+
+
+@given(*SIZES)
+def test_every_rung_before_the_end_is_reported_and_so_is_the_end(epochs: int, rows: int, batch: int) -> None:
+    schedule = Schedule.of(epochs, rows, batch)
+    told = schedule.reports(epochs)
+    assert {*schedule.before(epochs), epochs} <= set(told)
+    assert told == sorted(set(told))
+    assert told[0] >= 1
+    assert told[-1] == epochs
+
+
+def test_a_study_of_few_rows_is_judged_later() -> None:
+    assert Schedule.of(30, 1199, 128) == Schedule({5: 4, 15: 4, 45: 2, 83: 2}, 25)
