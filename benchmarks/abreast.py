@@ -17,7 +17,7 @@ from benchmarks.fleets import fleet_of
 from model.data.dataset import open_dataset
 from model.data.samples import Samples
 from model.fleet.fleets import Fleets
-from model.network.mlp import MLPConfig, initialised
+from studies.sweet_spot import article_network
 
 EPOCHS = 4
 CASES = ([25] * 16, [100] * 4, [249] * 2, [232, 116, 104, 32, 32], [249, 144, 144])
@@ -38,7 +38,7 @@ def abreast(images: Samples, widths: Sequence[int]) -> float:
     with Fleets(images, 0) as fleets:
         for seed, width in enumerate(widths):
             fleet = min(fleets, key=lambda fleet: fleet.units)
-            fleet.add(initialised(MLPConfig(width), seed), 0.01)
+            fleet.add(article_network(width, seed), 0.01)
         for _ in range(len(fleets)):  # the first epochs pay for page faults
             fleets.train_next()
         done, start = 0, time.perf_counter()

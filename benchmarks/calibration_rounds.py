@@ -80,8 +80,8 @@ def cost(repetitions: int) -> Iterator[str]:
     half, most = 100 * np.quantile(found.shares, [0.5, 0.9])
     yield f"Where the truth is clear (*{LIKELY.name}*, below; uneven noise; {repetitions} repetitions):"
     yield f"{_percent(found.settled, repetitions)} end with all four claims settled; the median after"
-    yield f"{np.median(found.seeds):.0f} seeds of the arm with most, and with {half:.0f} % of the runs of {LIMIT} seeds for"
-    yield f"every arm (nine in ten with at most {most:.0f} %)."
+    yield f"{np.median(found.seeds):.0f} seeds of the arm with most, and with {half:.0f} % of the runs of {LIMIT} seeds"
+    yield f"for every arm (nine in ten with at most {most:.0f} %)."
 
 
 def section(repetitions: int) -> Iterator[str]:

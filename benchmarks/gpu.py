@@ -28,8 +28,8 @@ from model.data.dataset import open_dataset
 from model.data.samples import Samples
 from model.fleet.fleet import ARTICLE_BATCH, program_on
 from model.network.member import INPUTS
-from model.network.timing import epoch_flops
 from search.training.engine import CAPACITY
+from studies.sweet_spot import epoch_flops
 
 TRIALS, EPOCHS, TOGETHER, WIDTH = 50, 100, 64, 25
 JOBS = (1, 2)  # trials at a time, of the script

@@ -28,7 +28,7 @@ from model.data.mnist import FILES, provide
 from model.data.samples import Samples
 from model.fleet.fleet import ARTICLE_BATCH
 from model.network.member import CLASSES, INPUTS
-from model.network.mlp import MLPConfig, initialised
+from studies.sweet_spot import article_network
 
 WIDTH, LR = 25, 0.02
 FLEETS = (8, 16, 32)
@@ -47,7 +47,7 @@ def article_loop(directory: Path) -> Callable[[], object]:
     """Return an epoch as the article trains it: DataLoader, ToTensor, Adam as it comes."""
     data = datasets.MNIST(str(directory), train=True, transform=transforms.ToTensor())
     loader = DataLoader(data, batch_size=ARTICLE_BATCH, shuffle=True)
-    model = initialised(MLPConfig(WIDTH), 0)
+    model = article_network(WIDTH, 0)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
 
     def epoch() -> None:
@@ -62,7 +62,7 @@ def article_loop(directory: Path) -> Callable[[], object]:
 
 def resident_loop(images: Samples) -> Callable[[], object]:
     """Return an epoch of one network on resident tensors with fused Adam: what a careful user writes."""
-    model = initialised(MLPConfig(WIDTH), 0).to(images.device)
+    model = article_network(WIDTH, 0).to(images.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
     scaled = images.pixels.float().div_(255)
 

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import binomtest
+from torch import nn
 
 from benchmarks import results
 from model.data.dataset import open_dataset
@@ -27,7 +28,7 @@ from model.data.digit import read_digit
 from model.data.samples import Parts, Samples
 from model.errors import PictureError
 from model.fleet.fleet import Fleet
-from model.network.mlp import MLP, MLPConfig, initialised
+from studies.sweet_spot import article_network
 from tests.support.photographs import KINDS, NOTHINGS, no_digit, photograph
 
 UNITS, LR, EPOCHS = 64, 0.003, 8
@@ -47,29 +48,29 @@ class Set:
 SETS = {"tuning": Set(False, 0, 1), "fresh": Set(True, 8000, 20_261_129)}
 
 
-def trained(data: Parts) -> MLP:
+def trained(data: Parts) -> nn.Module:
     """Return a network that names most digits rightly."""
     fleet = Fleet(data.train, 0)
-    member = fleet.add(initialised(MLPConfig(UNITS), 0), LR)
+    member = fleet.add(article_network(UNITS, 0), LR)
     for _ in range(EPOCHS):
         fleet.train_epoch()
     return member.network()
 
 
 @torch.no_grad()
-def named(network: MLP, pixels: torch.Tensor) -> list[int]:
+def named(network: nn.Module, pixels: torch.Tensor) -> list[int]:
     """Return the digits that a network sees in images, uint8 (n, 784)."""
     return network(pixels.float() / 255).argmax(1).tolist()
 
 
-def plainly_named(network: MLP, images: Samples, count: int) -> tuple[list[tuple[Digit, int]], int]:
+def plainly_named(network: nn.Module, images: Samples, count: int) -> tuple[list[tuple[Digit, int]], int]:
     """Return the first digits, with labels, that are named rightly by their own pixels; and how many were left out."""
     right = (torch.tensor(named(network, images.pixels)) == images.targets).nonzero().flatten()[:count].tolist()
     digits = [(images.pixels[k].view(28, 28).numpy(), int(images.targets[k])) for k in right]
     return digits, right[-1] + 1 - len(right)
 
 
-def read(network: MLP, image: bytes) -> int | None:
+def read(network: nn.Module, image: bytes) -> int | None:
     """Return the digit that a picture is said to show, or none where it is refused."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "photograph.jpg"
@@ -80,7 +81,7 @@ def read(network: MLP, image: bytes) -> int | None:
             return None
 
 
-def said_of_digits(network: MLP, digits: Sequence[tuple[Digit, int]], kind: str, seed: int) -> Counter[str]:
+def said_of_digits(network: nn.Module, digits: Sequence[tuple[Digit, int]], kind: str, seed: int) -> Counter[str]:
     """Return how many photographs of digits are named "rightly", "wrongly", or "refused"."""
     said: Counter[str] = Counter()
     for k, (digit, label) in enumerate(digits):

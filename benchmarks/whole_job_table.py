@@ -9,8 +9,8 @@ from typing import Any
 from benchmarks import results
 from benchmarks.peers.job import FACTOR, own_rungs
 from benchmarks.sql_share import share
-from model.network.timing import epoch_flops
 from studies.halving import HALVING
+from studies.sweet_spot import epoch_flops
 
 RUNGS = HALVING.rungs
 

@@ -21,10 +21,10 @@ from model.data.dataset import open_dataset
 from model.data.samples import Parts
 from model.fleet.fleets import Fleets
 from model.network.member import Member
-from model.network.mlp import MLPConfig, initialised
 from model.network.scoring import evaluate
 from model.seeds import derive
 from search.training.engine import CAPACITY
+from studies.sweet_spot import article_network
 
 
 def accuracies(settings: Sequence[tuple[int, float, int]], epochs: int, data: Parts) -> Iterator[tuple[int, float]]:
@@ -34,7 +34,7 @@ def accuracies(settings: Sequence[tuple[int, float, int]], epochs: int, data: Pa
         while waiting or training:
             while waiting and (fleet := fleets.least_loaded(CAPACITY["cpu"])) is not None:
                 place, (width, lr, seed) = waiting.pop()
-                member = fleet.add(initialised(MLPConfig(width), derive(seed, "winners")), lr)
+                member = fleet.add(article_network(width, derive(seed, "winners")), lr)
                 training[member] = place
             fleet, _ = fleets.train_next()
             for member in [member for member in fleet.members if member.epochs_trained == epochs]:

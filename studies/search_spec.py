@@ -20,6 +20,7 @@ from studies.pruner import CurvePruner
 from studies.sampler import CurveSampler
 from studies.space import Space
 from studies.spec import StudySpec, report_epochs
+from studies.study import Study
 
 CURVES = ("accuracy", "f1", "auroc")  # metrics whose errors, 1 less the value, shrink as a learning curve's do
 BY_CURVES = "a Gaussian process on learning curves proposes, and stops what it expects little of"
@@ -37,7 +38,7 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
     """State the search of a study on its data; `epochs` is a full trial's length, None for the study's."""
     study, family = file.study, family_of(file, data)
     length, metric = epochs or study.epochs, metric_of(family)
-    halving = (study.halving or HALVING) if uses_curve_model(family.measure.name, study.searched) else None
+    halving = _halving(study, data, length) if uses_curve_model(family.measure.name, study.searched) else None
     text = {"name": file.path.name, "sha256": file.sha256, "text": file.text}
     return StudySpec(
         name=name,
@@ -64,6 +65,10 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
             study.claims, study.baseline, metric, tuple(study.tuned), space=study.searched, layout=study.layout
         ),
     )
+
+
+def _halving(study: Study, data: Described, epochs: int) -> Halving:
+    return study.halving or HALVING.stretched(epochs, data.fingerprint()["train"], study.batch)
 
 
 def metric_of(family: Family) -> Metric:

@@ -21,7 +21,7 @@ from subprocess import CalledProcessError
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.cpu.panels import Panels
 from model.data.samples import Samples
@@ -30,7 +30,6 @@ from model.general.member import GeneralMember
 from model.general.memory import memory_errors
 from model.general.sequential import Sequential
 from model.network.member import BaseMember, Member, plain_member
-from model.network.mlp import MLP
 from model.network.plain import recognised
 from model.network.update import Rule
 from model.seeds import derive
@@ -69,7 +68,7 @@ class Fleet:
         """Hidden units that train."""
         return sum(member.units for member in self.members)
 
-    def add(self, model: MLP, lr: float) -> Member:
+    def add(self, model: nn.Module, lr: float) -> Member:
         """Take in an MLP with Adam at this learning rate; it trains from the next epoch on."""
         member = mlp_member(model, lr, self.images.device)
         self.attach(member)
@@ -111,7 +110,7 @@ class Fleet:
         return epoch_order(len(self.images), self.order_seed, clock)
 
 
-def mlp_member(model: MLP, lr: float, device: torch.device) -> Member:
+def mlp_member(model: nn.Module, lr: float, device: torch.device) -> Member:
     """Return an MLP with Adam at this learning rate, on the device."""
     config = recognised(model)
     assert config is not None

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from model.network.mlp import MLP
-
 MOST_DROPOUT = 0.99  # by this rate and less masks are drawn as `model/network/dropout.py` does
 _ACTIVATIONS = {nn.ReLU: "relu", nn.GELU: "gelu", nn.SiLU: "silu", nn.Tanh: "tanh"}
 
@@ -49,7 +47,7 @@ class PlainMLP:
 
 
 def recognised(network: nn.Module) -> PlainMLP | None:
-    """Return what a network is if it is a plain MLP, as `nn.Sequential` of PyTorch's layers or the article's `MLP`.
+    """Return what a network is if it is a plain MLP, as `nn.Sequential` of PyTorch's layers.
 
     None for any other, also where it is more than its layers: hooks, buffers, frozen, shared or double weights.
     """
@@ -93,9 +91,7 @@ def _blocks(network: nn.Module) -> list[list[nn.Module]] | None:
 
 def _in_turn(network: nn.Module) -> Iterator[nn.Module]:
     """Yield the layers that a sample passes, but those that do nothing; samples are flat already."""
-    if type(network) is MLP:
-        yield from (network.input, nn.ReLU(), network.hidden, nn.ReLU(), network.output)
-    elif type(network) is nn.Sequential:
+    if type(network) is nn.Sequential:
         for each in network:
             yield from _in_turn(each)
     elif type(network) is not nn.Identity and not _flattens(network):

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from model.data.samples import Samples
 from model.errors import NetworkError
-from model.fleet.family import MLPS, Family
+from model.fleet.family import Family
 from model.fleet.fleet import Fleet, epoch_order
 from model.general.choices import Loss, Optimizer
 from model.general.sequential import minibatches
 from model.network.dropout import Noise, threshold
 from model.network.member import BaseMember, Member, Segment
 from model.seeds import derive
+from studies.sweet_spot import sweet_spot
 from tests.model.test_general import CLASSES, INPUTS, Attention, cnn, deep_cnn, normed
 
 CPU = torch.device("cpu")
@@ -328,7 +329,7 @@ def test_the_articles_network_is_as_wide_as_it_is_and_any_other_by_its_arithmeti
     def units(of: Family, params: Params) -> int:
         return of.member(of.build(params, 0), params, 0, CPU).units
 
-    assert [units(MLPS, {"hidden_units": width, "lr": 0.1}) for width in (1, 25, 256)] == [1, 25, 256]
+    assert [units(sweet_spot().family, {"hidden_units": width, "lr": 0.1}) for width in (1, 25, 256)] == [1, 25, 256]
     own = Family(mlp, 784, 10)
     assert units(own, {"widths": (25, 25), "lr": 0.1}) == 25
     assert units(own, {"widths": (25, 25), "dropout": (0.1,), "lr": 0.1}) == 27
@@ -352,6 +353,7 @@ from torch import nn
 from model.data.samples import Samples
 from model.fleet.family import Family
 from model.fleet.fleet import Fleet
+from studies.sweet_spot import sweet_spot
 
 torch.set_num_threads(1)
 samples = Samples(torch.rand(40_000, 64), torch.zeros(40_000, dtype=torch.int64))

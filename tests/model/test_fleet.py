@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from model.data.samples import Samples
 from model.fleet.fleet import Fleet, epoch_order
 from model.network.member import Member, Segment
-from model.network.mlp import MLP, MLPConfig, initialised
+from studies.sweet_spot import article_network
 
 ORDER_SEED = 5
 WIDTHS = [1, 7, 16, 17, 25, 25, 32, 48, 64, 65, 100, 128, 256]
@@ -45,7 +45,7 @@ def made_up_images(n: int, device: str) -> Samples:
 class Plain:
     """The oracle: one network in a plain loop of torch's own modules, loss and optimizer."""
 
-    model: MLP
+    model: nn.Module
     lr: float
     loss: float = float("nan")
     last_batch: tuple[float, float] = (float("nan"), float("nan"))
@@ -68,8 +68,8 @@ class Plain:
         self.loss = total / len(images)
 
 
-def network(width: int, seed: int = 0) -> MLP:
-    return initialised(MLPConfig(width), 1000 * seed + width)
+def network(width: int, seed: int = 0) -> nn.Module:
+    return article_network(width, 1000 * seed + width)
 
 
 def pair(fleet: Fleet, width: int, lr: float = 1e-3) -> tuple[Member, Plain]:
@@ -201,7 +201,7 @@ def test_a_network_comes_out_of_a_fleet_as_it_went_in(device: str, width: int) -
         fleet.train_epoch()
     fleet.detach(member)
     assert all(map(torch.equal, weights(member), network(width).to(device).parameters()))
-    assert member.network().config == MLPConfig(width)
+    assert list(member.network().state_dict()) == list(network(width).state_dict())
 
 
 def test_a_network_taken_out_is_a_copy(device: str) -> None:

@@ -16,9 +16,9 @@ from benchmarks.faults import Pace, made_up_mnist, store_at
 from model.data.samples import Parts
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
-from model.network.mlp import MLPConfig, initialised
 from search.training.engine import Engine
 from search.training.replay import Recipe, replayed
+from studies.sweet_spot import article_network
 from tests.support.cards import needs_cuda
 from tests.support.tiny_study import FAMILY
 
@@ -30,7 +30,7 @@ def fleets_of(tiny: Parts, *widths: int) -> Iterator[Fleets]:
     """Yield fleets of one network each."""
     with Fleets(tiny.train, 0, 64) as fleets:
         for fleet, width in zip(fleets, widths, strict=True):
-            fleet.add(initialised(MLPConfig(width), 0), 0.01)
+            fleet.add(article_network(width, 0), 0.01)
         yield fleets
 
 
@@ -115,7 +115,7 @@ def test_what_went_wrong_in_a_thread_is_raised_and_all_can_begin_anew(
         monkeypatch.undo()
         fleets.renew()
         assert [fleet.members for fleet in fleets] == [[], []]
-        next(iter(fleets)).add(initialised(MLPConfig(8), 0), 0.01)
+        next(iter(fleets)).add(article_network(8, 0), 0.01)
         assert fleets.train_next()[0].clock == 1
 
 
@@ -129,7 +129,7 @@ def test_after_an_epoch_a_fleet_is_shown_in_its_thread_while_the_other_trains(ti
 
     with Fleets(tiny.train, 0, 64, after) as fleets:
         for fleet in fleets:
-            fleet.add(initialised(MLPConfig(16), 0), 0.01)
+            fleet.add(article_network(16, 0), 0.01)
         fleets.train_next()
     assert sorted(shown) == [(0, 1, 1), (1, 1, 1)]
 
@@ -140,7 +140,7 @@ def test_what_went_wrong_after_an_epoch_is_raised_too(tiny: Parts, threads: int)
         raise torch.OutOfMemoryError("no memory to score")
 
     with Fleets(tiny.train, 0, 64, after) as fleets:
-        next(iter(fleets)).add(initialised(MLPConfig(16), 0), 0.01)
+        next(iter(fleets)).add(article_network(16, 0), 0.01)
         with pytest.raises(torch.OutOfMemoryError, match="to score"):
             fleets.train_next()
 

@@ -22,7 +22,7 @@ from model.general.choices import Loss, Metric, Optimizer
 from model.general.member import GeneralMember
 from model.general.sequential import minibatches
 from model.network.member import Segment
-from model.network.weights import read, save_state
+from model.network.weights import encode, read, write
 from model.seeds import derive
 
 CPU = torch.device("cpu")
@@ -495,7 +495,7 @@ def test_weights_and_buffers_survive_a_file(function: Function, tmp_path: Path) 
     fleet = Fleet(made_up(), ORDER_SEED, BATCH)
     member = join(fleet, of, params)
     fleet.train_epoch()
-    save_state(member.network(), tmp_path / "w.safetensors", trial="12")
+    write(tmp_path / "w.safetensors", encode(member.network(), trial="12"))
     tensors, notes = read(tmp_path / "w.safetensors")
     network = of.restored(params, tensors)
     assert same(state(network), state(member.module))

@@ -10,7 +10,7 @@ from model.data.samples import Samples
 from model.fleet.fleet import Fleet
 from model.gpu.graph import Replay, Step
 from model.network.member import Member
-from model.network.mlp import MLPConfig, initialised
+from studies.sweet_spot import article_network
 from tests.support.cards import needs_cuda
 
 WIDTHS = (25, 25, 4, 100)
@@ -46,12 +46,12 @@ def images() -> Samples:
 def a_life() -> list[Member]:
     """Train with members that come and go; 600 images in batches of 256 are two sizes of minibatch."""
     fleet = Fleet(images(), 5, batch=256)
-    members = [fleet.add(initialised(MLPConfig(width), seed), 0.01) for seed, width in enumerate(WIDTHS)]
+    members = [fleet.add(article_network(width, seed), 0.01) for seed, width in enumerate(WIDTHS)]
     for epoch in range(6):
         if epoch == 2:
             fleet.detach(members[1])
         if epoch == 4:
-            members.append(fleet.add(initialised(MLPConfig(16), 9), 0.001))
+            members.append(fleet.add(article_network(16, 9), 0.001))
         fleet.train_epoch()
     return members
 
@@ -73,7 +73,7 @@ def test_on_cuda_the_graph_trains_to_the_bit_what_the_launches_do(monkeypatch: p
 def test_on_cuda_a_step_is_recorded_while_old_graphs_are_waiting_to_be_freed() -> None:
     def cyclic() -> None:
         fleet = Fleet(images(), 5, batch=256)
-        fleet.add(initialised(MLPConfig(25), 0), 0.01)
+        fleet.add(article_network(25, 0), 0.01)
         fleet.train_epoch()
         fleet.members.append(fleet)  # type: ignore[arg-type]  # only the garbage collector can free it and its graphs
 
@@ -92,7 +92,7 @@ def test_on_cuda_a_step_is_recorded_while_old_graphs_are_waiting_to_be_freed() -
 @needs_cuda
 def test_on_cuda_graphs_are_freed_when_their_fleet_has_no_use_for_them() -> None:
     fleet = Fleet(images(), 5, batch=256)
-    member = fleet.add(initialised(MLPConfig(25), 0), 0.01)
+    member = fleet.add(article_network(25, 0), 0.01)
     fleet.train_epoch()
     assert fleet._programs is not None
     old = weakref.ref(fleet._programs[0][0])
@@ -110,7 +110,7 @@ def test_on_cuda_a_step_waits_for_nothing() -> None:
     from model.gpu.fused import Fused
 
     fleet = Fleet(images(), 5, batch=256)
-    fleet.add(initialised(MLPConfig(25), 0), 0.01)
+    fleet.add(article_network(25, 0), 0.01)
     fleet.train_epoch()
     assert fleet._programs is not None
     ((program, _),) = fleet._programs

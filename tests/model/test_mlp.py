@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from model.network.mlp import MLP, MLPConfig, initialised
+from model.network.plain import recognised
 from model.seeds import derive
+from studies.sweet_spot import article_network
 
 few = settings(max_examples=50, deadline=None, derandomize=True)
 parts = st.one_of(st.integers(0, 2**63), st.text("abcdefgh-", min_size=1, max_size=8))
@@ -17,17 +18,11 @@ parts = st.one_of(st.integers(0, 2**63), st.text("abcdefgh-", min_size=1, max_si
 
 @pytest.mark.parametrize(("hidden_units", "parameters"), [(1, 807), (10, 8_070), (25, 20_535), (100, 89_610)])
 def test_the_parameter_count_is_the_networks_own(hidden_units: int, parameters: int) -> None:
-    config = MLPConfig(hidden_units)
+    network = article_network(hidden_units, 0)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    config = recognised(network)
+    assert config is not None
     assert config.parameters == parameters
-    assert sum(parameter.numel() for parameter in MLP(config).parameters()) == parameters
-
-
-def test_the_network_is_the_articles_stack_of_layers() -> None:
-    model = MLP(MLPConfig(25))
-    article = nn.Sequential(nn.Linear(784, 25), nn.ReLU(), nn.Linear(25, 25), nn.ReLU(), nn.Linear(25, 10))
-    article.load_state_dict(dict(zip(article.state_dict(), model.state_dict().values(), strict=True)))
-    pixels = torch.rand(7, 784, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(model(pixels), article(pixels))
 
 
 @pytest.mark.parametrize("hidden_units", [1, 25, 256])
@@ -36,28 +31,28 @@ def test_initial_weights_are_pytorchs_own_under_the_same_seed(hidden_units: int)
         torch.manual_seed(17)
         h = hidden_units
         article = nn.Sequential(nn.Linear(784, h), nn.ReLU(), nn.Linear(h, h), nn.ReLU(), nn.Linear(h, 10))
-    model = initialised(MLPConfig(hidden_units), 17)
+    model = article_network(hidden_units, 17)
     for ours, theirs in zip(model.parameters(), article.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
 def test_drawing_a_network_leaves_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
-    initialised(MLPConfig(25), 17)
+    article_network(25, 17)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_global_generator_has_no_say_in_the_weights() -> None:
-    first = initialised(MLPConfig(4), 17)
+    first = article_network(4, 17)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(99)
-        again = initialised(MLPConfig(4), 17)
+        again = article_network(4, 17)
     assert all(map(torch.equal, first.parameters(), again.parameters()))
 
 
 def test_other_seeds_draw_other_weights() -> None:
-    first, second = initialised(MLPConfig(4), 17), initialised(MLPConfig(4), 18)
-    assert not torch.equal(first.input.weight, second.input.weight)
+    first, second = article_network(4, 17), article_network(4, 18)
+    assert not torch.equal(first[0].weight, second[0].weight)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from model.cpu.panel import BATCHED_UP_TO, SHARED_UP_TO, Panel, panels
 from model.fleet.fleet import mlp_member
 from model.network.first_layer import NARROWEST
 from model.network.member import INPUTS, Member, plain_member
-from model.network.mlp import MLPConfig, initialised
 from model.network.plain import recognised
 from model.network.update import Rule
+from studies.sweet_spot import article_network
 
 some = settings(max_examples=25, deadline=None, derandomize=True)
 WIDTHS = st.lists(st.one_of(st.integers(1, 260), st.sampled_from([1, 16, 25, 64, 65, 128])), min_size=1, max_size=12)
@@ -37,7 +37,7 @@ class Table:
 
 
 def a_lane(width: int) -> Member:
-    return mlp_member(initialised(MLPConfig(width), width), 0.1, torch.device("cpu"))
+    return mlp_member(article_network(width, width), 0.1, torch.device("cpu"))
 
 
 def made(widths: list[int], device: str = "cpu") -> tuple[list[Member], list[Panel]]:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import nn
 
 from benchmarks.photographs import PLAIN, Digit, picture, plainly_named, read, trained, without_one
 from model.data.digit import read_digit
 from model.data.samples import Parts
 from model.errors import PictureError
-from model.network.mlp import MLP
 from search.predict import seen
 from tests.support.photographs import HEIGHT, KINDS, WIDTH, photograph
 
@@ -25,20 +25,20 @@ OTHERS, REFUSED = 12, 11
 
 
 @pytest.fixture(scope="module")
-def network(mnist: Parts) -> MLP:
+def network(mnist: Parts) -> nn.Module:
     """A network that names most digits rightly."""
     return trained(mnist)
 
 
 @pytest.fixture(scope="module")
-def digits(mnist: Parts, network: MLP) -> list[tuple[Digit, int]]:
+def digits(mnist: Parts, network: nn.Module) -> list[tuple[Digit, int]]:
     """Digits that the network names rightly from their own pixels, so that only the reading is tested."""
     return plainly_named(network, mnist.test.take(torch.arange(FIRST, len(mnist.test))), COUNT)[0]
 
 
 @pytest.mark.parametrize("kind", [PLAIN, *KINDS])
 def test_a_photographed_digit_is_named_as_its_own_pixels_are(
-    kind: str, digits: list[tuple[Digit, int]], network: MLP
+    kind: str, digits: list[tuple[Digit, int]], network: nn.Module
 ) -> None:
     pictures = (picture(digit, kind, (SEED, len(kind), k)) for k, (digit, _) in enumerate(digits))
     named = [read(network, image) for image in pictures]
@@ -46,7 +46,7 @@ def test_a_photographed_digit_is_named_as_its_own_pixels_are(
 
 
 @pytest.mark.parametrize("kind", list(without_one([])))
-def test_what_shows_no_single_digit_is_refused(kind: str, digits: list[tuple[Digit, int]], network: MLP) -> None:
+def test_what_shows_no_single_digit_is_refused(kind: str, digits: list[tuple[Digit, int]], network: nn.Module) -> None:
     draw = without_one(digits)[kind]
     answers = [read(network, draw(k, np.random.default_rng((SEED, 100, k)))) for k in range(OTHERS)]
     assert answers.count(None) >= REFUSED

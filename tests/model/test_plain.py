@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from model.network.dropout import Noise, cut, threshold
-from model.network.mlp import MLP, MLPConfig
 from model.network.plain import PlainMLP, linear_layers, recognised
+from studies.sweet_spot import article_network
 
 
 def chain(*between: nn.Module, inputs: int = 8, width: int = 5) -> nn.Sequential:
@@ -48,7 +48,7 @@ class Own(nn.Sequential):
 @pytest.mark.parametrize(
     ("network", "found"),
     [
-        (MLP(MLPConfig(7)), PlainMLP(784, (7, 7), 10, "relu", (0.0, 0.0))),
+        (article_network(7, 0), PlainMLP(784, (7, 7), 10, "relu", (0.0, 0.0))),
         (chain(nn.ReLU(inplace=True)), PlainMLP(8, (5,), 3, "relu", (0.0,))),
         (chain(nn.GELU()), PlainMLP(8, (5,), 3, "gelu", (0.0,))),
         (chain(nn.SiLU(), nn.Dropout(0.25)), PlainMLP(8, (5,), 3, "silu", (0.25,))),

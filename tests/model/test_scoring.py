@@ -8,9 +8,9 @@ from torchmetrics.classification import MulticlassAccuracy
 from model.data.samples import Parts, Samples
 from model.device import choose_device, describe
 from model.errors import DeviceError, SweetspotError
-from model.network.mlp import MLP, MLPConfig, initialised
 from model.network.scoring import BEFORE_SAMPLES, CHUNK, Score, evaluate
 from studies.spec import report_epochs
+from studies.sweet_spot import article_network
 from tests.support.cards import needs_cuda
 
 DEVICES = [
@@ -32,18 +32,18 @@ def made_up_images(n: int) -> Samples:
 
 
 @torch.no_grad()
-def by_hand(model: MLP, images: Samples) -> tuple[Tensor, Tensor]:
+def by_hand(model: nn.Module, images: Samples) -> tuple[Tensor, Tensor]:
     """Whether each image is recognised, and its cross-entropy in double precision."""
     logits = model(images.pixels.float() / 255)
     losses = nn.functional.cross_entropy(logits.double(), images.targets, reduction="none")
     return logits.argmax(1) == images.targets, losses
 
 
-class Guess(MLP):
+class Guess(nn.Module):
     """Says the same digit whatever it sees."""
 
-    def above(self, first: Tensor) -> Tensor:
-        return nn.functional.one_hot(torch.full((len(first),), 3), 10).float()
+    def forward(self, inputs: Tensor) -> Tensor:
+        return nn.functional.one_hot(torch.full((len(inputs),), 3), 10).float()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_trial_reports_early_then_every_tenth_epoch_and_at_the_end(epochs: int
 
 @pytest.mark.parametrize("n", [1, 37, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 345])
 def test_a_score_is_that_of_every_image_alike_however_ragged_the_last_chunk(n: int) -> None:
-    model, images = initialised(MLPConfig(8), 1), made_up_images(n)
+    model, images = article_network(8, 1), made_up_images(n)
     right, losses = by_hand(model, images)
     score = evaluate(model, images)
     assert score.accuracy == right.sum().item() / n
@@ -75,7 +75,7 @@ def test_a_score_is_that_of_every_image_alike_however_ragged_the_last_chunk(n: i
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_score_on_the_real_digits_is_torchmetrics_over_the_whole_set(mnist: Parts, device: str) -> None:
-    model = initialised(MLPConfig(25), 1).to(device)
+    model = article_network(25, 1).to(device)
     images = mnist.full.to(device)
     logits = model(images.pixels / 255).detach()
     whole = MulticlassAccuracy(num_classes=10, average="micro").to(device)(logits, images.targets)
@@ -86,37 +86,37 @@ def test_a_score_on_the_real_digits_is_torchmetrics_over_the_whole_set(mnist: Pa
 
 def test_a_score_is_not_a_mean_of_the_scores_of_chunks() -> None:
     images = Samples(torch.zeros(CHUNK + 1, 784, dtype=torch.uint8), torch.tensor([3] * CHUNK + [4]))
-    score = evaluate(Guess(MLPConfig(1)), images)
+    score = evaluate(Guess(), images)
     assert score.accuracy == CHUNK / (CHUNK + 1)  # a mean of chunks would say one half
 
 
 def test_a_share_is_exact_though_torchmetrics_divides_in_single_precision() -> None:
     images = Samples(torch.zeros(60_000, 784, dtype=torch.uint8), torch.tensor([3] * 59_999 + [4]))
-    assert evaluate(Guess(MLPConfig(1)), images).accuracy == 59_999 / 60_000
+    assert evaluate(Guess(), images).accuracy == 59_999 / 60_000
 
 
 def test_a_score_is_the_same_to_the_bit_when_asked_again() -> None:
-    model, images = initialised(MLPConfig(25), 1), made_up_images(CHUNK + 17)
+    model, images = article_network(25, 1), made_up_images(CHUNK + 17)
     assert evaluate(model, images) == evaluate(model, images)
 
 
 def test_scoring_changes_neither_the_images_nor_the_network() -> None:
-    model, images = initialised(MLPConfig(8), 1), made_up_images(100)
+    model, images = article_network(8, 1), made_up_images(100)
     evaluate(model, images)
     assert torch.equal(images.pixels, made_up_images(100).pixels)
-    assert all(map(torch.equal, model.parameters(), initialised(MLPConfig(8), 1).parameters()))
+    assert all(map(torch.equal, model.parameters(), article_network(8, 1).parameters()))
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_a_diverged_network_scores_a_loss_that_is_not_a_number() -> None:
-    model = initialised(MLPConfig(8), 1)
+    model = article_network(8, 1)
     with torch.no_grad():
         model.output.bias.fill_(float("nan"))
     assert evaluate(model, made_up_images(100)).loss != evaluate(model, made_up_images(100)).loss
 
 
 def test_the_picture_before_training_is_of_exactly_the_first_30_samples() -> None:
-    model, images = initialised(MLPConfig(25), 1), made_up_images(100)
+    model, images = article_network(25, 1), made_up_images(100)
     right, losses = by_hand(model, Samples(images.pixels[:30], images.targets[:30]))
     score = evaluate(model, images.first(BEFORE_SAMPLES))
     assert score.accuracy == right.sum().item() / 30
@@ -131,7 +131,7 @@ def test_the_picture_before_training_is_of_exactly_the_first_30_samples() -> Non
 
 
 def test_an_untrained_network_knows_as_little_as_the_articles(mnist: Parts) -> None:
-    score = evaluate(initialised(MLPConfig(25), 1), mnist.train.first(BEFORE_SAMPLES))
+    score = evaluate(article_network(25, 1), mnist.train.first(BEFORE_SAMPLES))
     assert score.loss == pytest.approx(2.3, abs=0.1)  # ln 10; the article printed 2.29
     assert score.accuracy <= 0.4
 

@@ -1,0 +1,42 @@
+"""When trials are judged: the article's own as ever, and others by their steps and their length."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studies.halving import HALVING, LATEST_SHARE, STEPS
+
+FIRST = HALVING.first
+
+SIZES = st.integers(1, 500), st.integers(1, 100_000), st.integers(1, 4096)
+
+
+@given(st.integers(1, 300))
+def test_the_articles_study_keeps_its_own_whatever_its_length(epochs: int) -> None:
+    assert HALVING.stretched(epochs, 50_000, 1028) == HALVING
+
+
+@given(*SIZES)
+def test_a_trial_is_judged_once_it_has_made_its_steps_or_a_sixth_of_its_epochs(
+    epochs: int, rows: int, batch: int
+) -> None:
+    halving = HALVING.stretched(epochs, rows, batch)
+    first, steps = min(halving.rungs), -(-rows // batch)
+    assert first >= FIRST
+    assert first * steps >= STEPS or first >= epochs // LATEST_SHARE
+    assert first == FIRST or ((first - 1) * steps < STEPS and first <= epochs / LATEST_SHARE)
+    assert list(halving.rungs.values()) == list(HALVING.rungs.values())
+
+
+@given(*SIZES)
+def test_every_rung_before_the_end_is_reported_and_so_is_the_end(epochs: int, rows: int, batch: int) -> None:
+    halving = HALVING.stretched(epochs, rows, batch)
+    told = halving.reports(epochs)
+    assert {*halving.before(epochs), epochs} <= set(told)
+    assert told == sorted(set(told))
+    assert told[0] >= 1
+    assert told[-1] == epochs
+
+
+def test_a_study_of_few_rows_is_judged_later() -> None:
+    halving = HALVING.stretched(30, 1199, 128)
+    assert (halving.rungs, halving.horizon) == ({5: 4, 15: 4, 45: 2, 83: 2}, 25)
