@@ -167,7 +167,7 @@ def test_products_are_as_exact_as_float32_allows(width: int) -> None:
     first, second = (part.float().sum(0)[:, :width] for part in (program.first, program.second))
     exact = network(width).double().cuda()
     with torch.no_grad():
-        below = torch.relu(exact.input(images.pixels.double() / 255))
-        above = torch.relu(exact.hidden(below))
+        below = torch.relu(exact[0](images.pixels.double() / 255))
+        above = torch.relu(exact[2](below))
     assert (first - below).norm() < 5e-7 * below.norm()
     assert (second - above).norm() < 5e-7 * above.norm()

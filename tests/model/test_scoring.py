@@ -111,7 +111,7 @@ def test_scoring_changes_neither_the_images_nor_the_network() -> None:
 def test_a_diverged_network_scores_a_loss_that_is_not_a_number() -> None:
     model = article_network(8, 1)
     with torch.no_grad():
-        model.output.bias.fill_(float("nan"))
+        model[4].bias.fill_(float("nan"))
     assert evaluate(model, made_up_images(100)).loss != evaluate(model, made_up_images(100)).loss
 
 
