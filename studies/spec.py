@@ -47,8 +47,8 @@ class StudySpec:
     report_epochs: Sequence[int]  # epochs at which a trial is scored and reports; the last is `epochs`
     batch: int
     split: Mapping[str, Any]  # fingerprint of the train / validation split
-    train_on: Literal["train", "full"] = "train"  # part of `Mnist`
-    score_on: Literal["validation", "test"] = "validation"  # part of `Mnist`; "test" only where nothing is chosen
+    train_on: Literal["train", "full"] = "train"  # part of the data
+    score_on: Literal["validation", "test"] = "validation"  # part of the data; "test" only where nothing is chosen
     family: Family = MLPS  # how its networks are built, trained and scored
     fixed: Sequence[Params] = ()  # other trials that are enqueued once each, and never pruned
     measure: str = "accuracy"  # the metric in the names of a trial's figures: val_accuracy

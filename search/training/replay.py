@@ -70,7 +70,7 @@ def _lack(trial: FrozenTrial, terms: Terms) -> str | None:
 class Recipe:
     """What a study's trials are trained by: a family on data, judged by a metric."""
 
-    data: Any  # `Mnist` or `Dataset`
+    data: Any  # in parts, as `Parts` has them
     family: Family = MLPS
     measure: str = "accuracy"
 

@@ -31,7 +31,7 @@ class Opened:
     """A study that can be worked on: what it states, and its data."""
 
     spec: StudySpec
-    data: Any  # `Mnist` or `Dataset`
+    data: Any  # in parts, as `Parts` has them
 
     @property
     def recipe(self) -> Recipe:
