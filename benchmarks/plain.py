@@ -161,7 +161,8 @@ def main() -> None:
     torch.set_num_threads(1)
     texts = [
         f"A processor's milliseconds, one thread; medians of {rounds} rounds (of the article's loop, 2), ratios with"
-        " their range.\n50,000 images of MNIST, batch 1028.",
+        " their range.\n50,000 images of MNIST, batch 1028."
+        " With two threads, as torch takes them by itself, the article's loop takes longer.",
         results.machine(),
         shapes(rounds),
         "The same networks by the general trainer, PyTorch's plain loop, one after the other:",

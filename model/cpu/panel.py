@@ -2,7 +2,8 @@
 
 The first layers of a panel's networks are one product (`model/network/first_layer.py`). Their small layers run as
 batched products, a `Stack` for each shape. On a CPU a wide network has a panel of its own, and narrow ones share as
-many as they need; where there is neither a CPU nor `model/gpu/fused.py`, all of an activation share one.
+many as they need. On CUDA each has one of its own, since cuBLAS chooses how to round by the shape of a product; on any
+other device all of an activation share one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -118,7 +119,7 @@ class Panel:
 
 def panels(members: Sequence[Member], device: torch.device) -> list[Panel]:
     """Lay networks side by side, narrow ones first; small layers move to their slots, all else stays where it is."""
-    most = SHARED_UP_TO if device.type == "cpu" else sum(map(_width, members))
+    most = {"cpu": SHARED_UP_TO, "cuda": 0}.get(device.type, sum(map(_width, members)))
     made: list[Panel] = []
     slot = 0
     for groups in _shared(_groups(members, most), most):

@@ -1,7 +1,7 @@
 """Samples and their targets on one device, and data in parts."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -61,7 +61,7 @@ class Samples:
             return self.values
         with _LOCK:
             if self._inputs is None:
-                self._inputs = self.values.float().div_(255)
+                self._inputs = self._as_inputs(self.values)
             return self._inputs
 
     @property
@@ -73,8 +73,14 @@ class Samples:
             return self._lit
 
     def inputs_at(self, rows: Tensor) -> Tensor:
-        """The inputs at `rows` (int64 indices), without making those of all."""
-        values = self.values.index_select(0, rows)
+        """Return the inputs at `rows` (int64 indices), without making those of all."""
+        return self._as_inputs(self.values.index_select(0, rows))
+
+    def inputs_in_parts(self, size: int) -> Iterator[Tensor]:
+        """Yield the inputs, so many at a time, without making those of all; the last may be fewer."""
+        return map(self._as_inputs, torch.split(self.values, size))
+
+    def _as_inputs(self, values: Tensor) -> Tensor:
         return values.float().div_(255) if self.are_bytes else values
 
     def first(self, count: int) -> "Samples":

@@ -34,7 +34,7 @@ class Sequential:
 
     def __init__(self, members: Sequence[GeneralMember], samples: Samples, batch: int) -> None:
         self.members, self.samples, self.batch = list(members), samples, batch
-        self.device = samples.inputs.device
+        self.device = samples.device
         for slot, member in enumerate(self.members):
             member.slot = slot
         self._courses: list[Course] = []
@@ -54,7 +54,7 @@ class Sequential:
         with ExitStack() as stack:
             self._courses = [Course(stack.enter_context(member.drawing())) for member in self.members]
             for index in minibatches(order.to(self.device), self.batch):
-                self._step(self.samples.inputs.index_select(0, index), self.samples.targets.index_select(0, index))
+                self._step(self.samples.inputs_at(index), self.samples.targets.index_select(0, index))
 
     def _step(self, inputs: Tensor, targets: Tensor) -> None:
         for member, course in zip(self.members, self._courses, strict=True):

@@ -69,5 +69,4 @@ def _outputs(network: nn.Module, samples: Samples) -> Iterator[Tensor]:
         for first in outputs(linear_layers(network)[0], samples, CHUNK):
             yield above(first)
     else:
-        for inputs in samples.inputs.split(CHUNK):  # type: ignore[no-untyped-call]
-            yield network(inputs)
+        yield from map(network, samples.inputs_in_parts(CHUNK))

@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from model.network.dropout import Noise, cut, threshold
 from model.network.plain import PlainMLP, linear_layers, recognised
 from studies.sweet_spot import article_network
+from tests.support.cards import needs_cuda
 
 
 def chain(*between: nn.Module, inputs: int = 8, width: int = 5) -> nn.Sequential:
@@ -101,11 +102,12 @@ def test_what_is_more_or_other_than_a_plain_mlp_is_not_taken_for_one(make: Calla
     assert recognised(make()) is None
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
 @pytest.mark.parametrize("rate", [1e-6, 0.1, 0.25, 0.4990234375, 0.5, 0.501, 0.75, 0.99])
-def test_a_mask_drops_its_share_and_keeps_all_else(rate: float) -> None:
+def test_a_mask_drops_its_share_and_keeps_all_else(rate: float, device: str) -> None:
     n = 1_000_000
-    (noise,) = Noise(torch.Generator().manual_seed(3), [n]).draw(1)
-    values, out = torch.full((n,), 2.0), torch.empty(n)
+    (noise,) = Noise(torch.Generator(device).manual_seed(3), [n]).draw(1)
+    values, out = torch.full((n,), 2.0, device=device), torch.empty(n, device=device)
     cut(values, noise.view(-1), threshold(rate), out)
     assert set(out.unique().tolist()) <= {0.0, 2.0}
     dropped = (out == 0).double().mean().item()
