@@ -22,7 +22,12 @@ from model.data.dataset import Samples
 from model.fleet.fleets import Fleets
 from model.general.family import GeneralFamily
 
-CASES = {("mlp", 128): 20, ("mlp", 1028): 20, ("cnn", 128): 3}  # network and batch, and epochs that are measured
+CASES = {
+    ("mlp", 128): 20,
+    ("mlp", 1028): 20,
+    ("cnn", 128): 3,
+    ("cnn", 1028): 3,
+}  # network and batch, and epochs that are measured
 PEERS = {
     "plain script, two threads": ("threads", 0),
     "plain script, two processes": ("processes", 0),
