@@ -1,0 +1,1 @@
+"""The article's wishes as studies, each a file in the form that a person writes; see `studies/study.py`."""
