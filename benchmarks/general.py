@@ -22,7 +22,12 @@ from model.data.samples import Samples
 from model.fleet.family import Family
 from model.fleet.fleets import Fleets
 
-CASES = {("mlp", 128): 20, ("mlp", 1028): 20, ("cnn", 128): 3}  # network and batch, and epochs that are measured
+CASES = {
+    ("mlp", 128): 20,
+    ("mlp", 1028): 20,
+    ("cnn", 128): 3,
+    ("wide cnn", 1028): 3,
+}  # network and batch, and epochs that are measured
 PEERS = {
     "plain script, two threads": ("threads", 0),
     "plain script, two processes": ("processes", 0),
@@ -54,7 +59,7 @@ def measured(kind: str, batch: int, epochs: int) -> dict[str, Found]:
     """Measure every contender once."""
     found = {"ours, two fleets": ours(kind, batch, epochs)}
     for name, (split, last) in PEERS.items():
-        if kind == "cnn" or not last:
+        if "cnn" in kind or not last:
             options = {"kind": kind, "batch": batch, "epochs": epochs, "split": split, "channels_last": last}
             words = [word for option, value in options.items() for word in (f"--{option}", value)]
             found[name] = outcome("peers.networks", *words)
@@ -76,7 +81,8 @@ def report(rounds: Mapping[tuple[str, int], Sequence[Mapping[str, Found]]]) -> s
         [
             f"ms for a model-epoch of {IMAGES:,} images, two networks at once; medians of {count} rounds, the ratio's"
             " with its range.\n"
-            "mlp: 784-32-32-10 with dropout; cnn: convolutions of 8 and 16 channels, dropout, a linear layer.",
+            "mlp: 784-32-32-10 with dropout; cnn: convolutions of 8 and 16 channels,"
+            " dropout, a linear layer; wide cnn: of 16 and 32.",
             results.machine(),
             f"Load at the end: {os.getloadavg()[1]:.0f}. Where it is above two, other programs ran, and `computed` says"
             " more than `passed`.",

@@ -36,7 +36,7 @@ def cnn(units: int, dropout: float) -> nn.Module:
     return nn.Sequential(*first, *second, nn.Linear(50 * units, 10))
 
 
-KINDS = {"mlp": (mlp, 32), "cnn": (cnn, 8)}  # and their units
+KINDS = {"mlp": (mlp, 32), "cnn": (cnn, 8), "wide cnn": (cnn, 16)}  # and their units
 
 
 @cache

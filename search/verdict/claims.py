@@ -16,7 +16,7 @@ much; of the article's four that is 0.625 %:
   has as many chances to err as there are parts, so the tail is divided among them: the two tails of an interval differ.
 
 These limits hold for near normal differences. Where some seeds go badly wrong in one setting only, a claim on its
-margin was wrongly supported in up to 5 % of simulated cases, and any of eight claims decided in up to 15 %
+margin was wrongly supported in up to 5 % of simulated cases, and any of 13 claims decided in up to 17 %
 (`docs/calibration.md`): look at the single runs too.
 
 ``ci95`` is the ordinary 95 % interval of the first part, not corrected, for comparing with other work. The corrected

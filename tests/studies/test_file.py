@@ -34,6 +34,11 @@ MISTAKES = {
     "inputs": ("nn.Linear(64, units)", "nn.Linear(63, units)", "the network of"),
     "no module": (f"nn.Sequential({LAYERS})", "units", "returned int, not a torch.nn.Module"),
     "no data": ('data="digits"', 'data="digts"', "digts"),
+    "strength": (
+        "epochs=6",
+        'epochs=6, augment=__import__("studies").Augment(shift="far")',
+        "the augmentation needs the parameter 'far'",
+    ),
     "loss": ("epochs=6", 'epochs=6, loss=__import__("studies").Loss("mse")', "mse"),
 }
 
@@ -65,6 +70,15 @@ def test_a_parameter_that_nobody_takes_is_named(tmp_path: Path) -> None:
     file = read_study(path)
     with pytest.raises(SweetspotError, match="has depth, which nothing takes"):
         check_study_file(file, open_dataset("digits"), CPU)
+
+
+def test_a_table_is_not_augmented(tmp_path: Path) -> None:
+    rows = "\n".join(f"{at},{at % 7},{'ab'[at % 2]}" for at in range(60))
+    (tmp_path / "rows.csv").write_text(f"x,y,label\n{rows}\n", encoding="utf-8")
+    table = f'data=__import__("studies").data({str(tmp_path / "rows.csv")!r}, target="label")'
+    path = written(tmp_path, 'data="digits"', f'{table}, augment=__import__("studies").Augment(noise=0.1)')
+    with pytest.raises(SweetspotError, match="only pictures can be augmented, and a sample here is 2 numbers"):
+        check(path)
 
 
 def test_a_loss_that_is_no_number_before_training_is_refused(tmp_path: Path) -> None:
