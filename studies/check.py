@@ -4,12 +4,16 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from itertools import islice, product
+from statistics import fmean
 from typing import Any
 
+import optuna
 import torch
 from optuna.distributions import BaseDistribution
+from optuna.samplers import RandomSampler
 
 from model.data.dataset import Dataset
+from model.data.samples import Samples
 from model.errors import NetworkError
 from model.fleet.family import Family
 from model.fleet.fleet import Fleet
@@ -17,10 +21,12 @@ from model.threads import using
 from studies.branches import ends
 from studies.file import StudyFile
 from studies.search_spec import family_of
+from studies.space import Space
 from studies.study import StudyError
 
 CORNERS = 16  # at most; a space of more than four parameters has more
 SAMPLES = 256  # of the training set
+DRAWN = 4  # settings whose time is measured
 SHARE = 1 / 6  # of a full trial's epochs, that a trial trains in the mean
 
 
@@ -52,19 +58,33 @@ def _two_steps(family: Family, params: Mapping[str, Any], data: Dataset, device:
 
 
 def expected_minutes(file: StudyFile, data: Dataset, device: torch.device, trials: int) -> float:
-    """Return a guess of how long so many trials take here: the baseline's time for a part of an epoch, scaled.
+    """Return a guess of how long so many trials take here: times of a part of an epoch, scaled.
 
-    Successive halving trains a trial for about a sixth of its epochs in the mean, and a CPU two at once.
+    The baseline and the other fixed trials train to their end. Others, as a few settings at random have them, are
+    trained for about a sixth of their epochs in the mean, by successive halving. A CPU trains two at once.
     """
-    family, study = family_of(file, data), file.study
-    few = data.train.first(max(SAMPLES, len(data.train) // 20))
-    fleet = Fleet(few, 0, study.batch)
-    network = family.build(study.baseline, 0).to(device)
-    fleet.attach(family.member(network, study.baseline, 0, device))
+    study = file.study
+    kept = [study.baseline, *(study.searched.belonging({**study.baseline, **each}) for each in study.fixed)]
+    family, few = family_of(file, data), data.train.first(max(SAMPLES, len(data.train) // 20))
     with using(1 if device.type == "cpu" else torch.get_num_threads()):
-        fleet.train_epoch()  # to warm up
-        start = time.perf_counter()
-        fleet.train_epoch()
-    epoch = (time.perf_counter() - start) * len(data.train) / len(few)
+        whole = sum(_seconds(family, params, few, study.batch) for params in kept)
+        other = fmean(_seconds(family, params, few, study.batch) for params in _drawn(study.searched))
     at_once = min(2, torch.get_num_threads()) if device.type == "cpu" else 1
-    return trials * study.epochs * SHARE * epoch / at_once / 60
+    epochs = whole + max(0, trials - len(kept)) * SHARE * other
+    return epochs * study.epochs * len(data.train) / len(few) / at_once / 60
+
+
+def _seconds(family: Family, params: Mapping[str, Any], few: Samples, batch: int) -> float:
+    """Return how long an epoch of a network alone takes."""
+    fleet, network = Fleet(few, 0, batch), family.build(params, 0).to(few.device)
+    fleet.attach(family.member(network, params, 0, few.device))
+    fleet.train_epoch()  # to warm up
+    start = time.perf_counter()
+    fleet.train_epoch()
+    return time.perf_counter() - start
+
+
+def _drawn(space: Space) -> list[dict[str, Any]]:
+    """Return a few settings at random, always the same."""
+    study = optuna.create_study(sampler=RandomSampler(seed=0))
+    return [space.suggest(study.ask()) for _ in range(DRAWN)]
