@@ -1,9 +1,9 @@
-"""Makes the README's pictures from a finished study: `make gallery`, or with another study's database
+"""Makes pictures of a finished study: `make gallery` those of the README, and of any other
 
-    python -m docs.gallery --storage sqlite:///FILE --study NAME
+    python -m docs.gallery --storage sqlite:///FILE --study NAME --out docs/gallery/NAME
 
-Every picture is what a user sees: the terminal as Rich prints it, the dashboard and the report in a real browser, the
-grid of predictions as it lies among the artifacts.
+Every picture is what a user sees: the terminal as Rich prints it, the dashboard and the report in a real browser, and
+what the best trial predicts, gets wrong and looks for, as it lies among the artifacts.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from rich.console import Console
 
 from search.cli import STORAGE, STUDY
 from search.errors import NotFoundError
+from search.results.display import Display
 from search.results.page import page
 from search.results.summary import curve_text, table, width_curve
 from search.results.verdict_text import show
@@ -31,8 +32,8 @@ from search.training.artifacts import Artifacts, artifact_dir
 from search.verdict.findings import Findings, findings
 from tests.support.browser import chromium
 
-HERE = Path(__file__).parent
 WIDTH = 116  # columns of the terminal
+PARTS = "-test", "-validation"  # of pictures' names, the one that is wanted first
 DESKTOP = {"width": 1400, "height": 900}
 
 
@@ -41,16 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m docs.gallery", description="Make the README's pictures.")
     parser.add_argument("--storage", default=STORAGE)
     parser.add_argument("--study", default=STUDY)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="directory of the pictures")
     asked = parser.parse_args(arguments)
+    asked.out.mkdir(parents=True, exist_ok=True)
     storage = open_storage(asked.storage, create=False)
     artifact_store = Artifacts(storage, load_study(storage, asked.study), artifact_dir(storage))
     found = _findings(artifact_store)
     with chromium() as browser:
-        _terminal(browser, artifact_store, found)
+        _terminal(browser, artifact_store, found, asked.out)
         if found is not None:
-            _report(browser, found)
-        _dashboard(browser, asked.storage, artifact_store)
-    _predictions(artifact_store)
+            _report(browser, found, asked.out)
+        _dashboard(browser, asked.storage, artifact_store, asked.out)
+    _learnt(artifact_store, asked.out)
     return 0
 
 
@@ -62,30 +65,37 @@ def _findings(artifact_store: Artifacts) -> Findings | None:
         return None
 
 
-def _terminal(browser: Browser, artifact_store: Artifacts, found: Findings | None) -> None:
+def _terminal(browser: Browser, artifact_store: Artifacts, found: Findings | None, out: Path) -> None:
     console = Console(record=True, width=WIDTH, highlight=False, file=io.StringIO())
     state = read_state(artifact_store.storage, artifact_store.study)
-    console.print(table(state.best, state.baseline))
-    console.print("\nbest validation accuracy by hidden units")
-    for line in curve_text(width_curve(state.finished)):
+    display = Display.of(state.attributes)
+    console.print(table(state.best, state.baseline, display))
+    console.print(f"\nbest {display.metric} by {display.axis(display.main)}", markup=False)
+    for line in curve_text(width_curve(state.finished, display), display):
         console.print(line, markup=False)
     if found is not None:
         show(found, console)
     with _tab(browser) as tab:
-        tab.set_content(console.export_svg(title="python -m search.run --trials 50"))
-        tab.locator("svg").first.screenshot(path=_named("terminal.png"))
+        question = "" if state.name == STUDY else f" {state.name}"
+        tab.set_content(console.export_svg(title=f"python -m search.run{question} --trials {state.budget}"))
+        tab.locator("svg").first.screenshot(path=_named(out, "terminal.png"))
 
 
-def _report(browser: Browser, found: Findings) -> None:
+def _report(browser: Browser, found: Findings, out: Path) -> None:
     with TemporaryDirectory() as scratch, _tab(browser) as tab:
         path = Path(scratch) / "report.html"
         path.write_text(page(found), encoding="utf-8")
         tab.goto(path.as_uri())
-        tab.wait_for_function("document.querySelectorAll('.plot .main-svg').length >= 6")
-        tab.screenshot(path=_named("report.png"))
+        tab.wait_for_function(
+            "[...document.querySelectorAll('.plot')].every((plot) => plot.querySelector('.main-svg') !== null)"
+        )
+        tab.screenshot(path=_named(out, "report.png"))
+        for plot in tab.locator("figure").all():
+            name = plot.locator(".plot").first.get_attribute("id")
+            plot.screenshot(path=_named(out, f"{name}.png"))
 
 
-def _dashboard(browser: Browser, storage: str, artifact_store: Artifacts) -> None:
+def _dashboard(browser: Browser, storage: str, artifact_store: Artifacts, out: Path) -> None:
     command = [sys.executable, "-u", "-m", "search.dashboard", "--port", "0", "--no-browser"]
     options = ["--storage", storage, "--study", artifact_store.study.study_name]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
@@ -96,26 +106,27 @@ def _dashboard(browser: Browser, storage: str, artifact_store: Artifacts) -> Non
             for name, part in (("dashboard-note", "/note"), ("dashboard-plots", "")):
                 with _tab(browser) as tab:
                     tab.goto(address + part, wait_until="networkidle")
-                    tab.screenshot(path=_named(f"{name}.png"), full_page=True)
+                    tab.screenshot(path=_named(out, f"{name}.png"), full_page=True)
         finally:
             process.terminate()
 
 
-def _predictions(artifact_store: Artifacts) -> None:
+def _learnt(artifact_store: Artifacts, out: Path) -> None:
+    """Copy what lies among the artifacts of the best trial; the test pictures' where the study is confirmed."""
     best = ranking(artifact_store.study)[0]
-    for which in ("test", "validation"):
-        if files := artifact_store.files(best, f"predictions-{which}.png"):
-            shutil.copyfile(files[0], _named("predictions.png"))
-            return
+    for name, parts in {"predictions": PARTS, "mistakes": PARTS, "filters": ("",)}.items():
+        files = [file for part in parts for file in artifact_store.files(best, f"{name}{part}.png")]
+        if files:
+            shutil.copyfile(files[0], _named(out, f"{name}.png"))
 
 
 def _tab(browser: Browser) -> Page:
     return browser.new_page(viewport=DESKTOP)  # type: ignore[arg-type]  # a plain dict will do
 
 
-def _named(name: str) -> Path:
-    print(f"docs/{name}")
-    return HERE / name
+def _named(out: Path, name: str) -> Path:
+    print(out / name)
+    return out / name
 
 
 if __name__ == "__main__":
