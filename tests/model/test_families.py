@@ -19,6 +19,7 @@ from model.fleet.fleet import Fleet, epoch_order
 from model.general.choices import Loss, Optimizer
 from model.general.sequential import minibatches
 from model.network.dropout import Noise, threshold
+from model.network.first_layer import LISTED_FROM
 from model.network.member import BaseMember, Member, Segment
 from model.seeds import derive
 from studies.sweet_spot import sweet_spot
@@ -104,6 +105,11 @@ as_bytes = pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "b
 threads = pytest.mark.parametrize("threads", [1, 2], indirect=True)
 
 
+def sized(as_bytes: bool) -> tuple[int, int]:
+    """Return samples and a batch; of bytes so many that what is lit is listed, as `LISTED_FROM` has it."""
+    return (2 * LISTED_FROM + 30, LISTED_FROM) if as_bytes else (N, BATCH)
+
+
 def made_up(kind: Kind, n: int = N, *, as_bytes: bool = False) -> Samples:
     generator = torch.Generator().manual_seed(n)
     x = torch.rand(n, INPUTS, generator=generator)
@@ -171,7 +177,7 @@ def drawn_masks(member: Member, network: nn.Module, generator: torch.Generator) 
     return draw
 
 
-def plain_loop(kind: Kind, member: BaseMember, samples: Samples, seed: int = 1) -> tuple[nn.Module, float]:
+def plain_loop(kind: Kind, member: BaseMember, samples: Samples, batch: int, seed: int = 1) -> tuple[nn.Module, float]:
     """Train by PyTorch's loop, modules and optimizers; return the network and the last epoch's mean loss."""
     of = kind.family
     network, generator = of.build(kind.params, seed), torch.Generator().manual_seed(derive(seed, "draws"))
@@ -180,7 +186,7 @@ def plain_loop(kind: Kind, member: BaseMember, samples: Samples, seed: int = 1) 
     torch.default_generator.manual_seed(derive(seed, "draws"))
     for clock in range(EPOCHS):
         total, order = 0.0, epoch_order(len(samples), ORDER_SEED, clock)
-        for rows in minibatches(order, BATCH):
+        for rows in minibatches(order, batch):
             draw(len(rows))
             loss = of.criterion(network(samples.inputs[rows]), samples.targets[rows])
             optimizer.zero_grad()
@@ -193,13 +199,14 @@ def plain_loop(kind: Kind, member: BaseMember, samples: Samples, seed: int = 1) 
 @every_kind
 @as_bytes
 def test_it_trains_as_a_plain_loop(kind: Kind, as_bytes: bool) -> None:
-    samples = made_up(kind, as_bytes=as_bytes)
-    fleet = Fleet(samples, ORDER_SEED, BATCH)
+    n, batch = sized(as_bytes)
+    samples = made_up(kind, n, as_bytes=as_bytes)
+    fleet = Fleet(samples, ORDER_SEED, batch)
     member = join(fleet, kind)
     for _ in range(EPOCHS):
         fleet.train_epoch()
     with torch.random.fork_rng(devices=[]):
-        network, loss = plain_loop(kind, member, samples)
+        network, loss = plain_loop(kind, member, samples, batch)
     assert member.trainer == kind.trainer
     assert member.loss == pytest.approx(loss, rel=1e-4)
     ours, theirs = member.network().state_dict(), network.state_dict()
@@ -217,8 +224,9 @@ def test_it_trains_as_a_plain_loop(kind: Kind, as_bytes: bool) -> None:
 def test_no_bit_depends_on_the_company_nor_on_when_it_was_away(kind: Kind, as_bytes: bool, threads: int) -> None:
     if threads > 1 and kind.trainer == "general":
         pytest.skip("tests/model/test_general.py says what holds with two fleets")
-    samples = made_up(kind, as_bytes=as_bytes)
-    first, second = Fleet(samples, ORDER_SEED, BATCH), Fleet(samples, ORDER_SEED, BATCH, clock=7, number=1)
+    n, batch = sized(as_bytes)
+    samples = made_up(kind, n, as_bytes=as_bytes)
+    first, second = Fleet(samples, ORDER_SEED, batch), Fleet(samples, ORDER_SEED, batch, clock=7, number=1)
     company(first, kind)
     first.train_epoch()
     member = join(first, kind)
@@ -233,7 +241,7 @@ def test_no_bit_depends_on_the_company_nor_on_when_it_was_away(kind: Kind, as_by
     second.train_epoch()
     assert member.segments == [Segment(0, 1, 1, threads), Segment(1, 7, 2, threads)]
 
-    alone = Fleet(samples, ORDER_SEED, BATCH)  # replayed from what is stored of it
+    alone = Fleet(samples, ORDER_SEED, batch)  # replayed from what is stored of it
     again = join(alone, kind)
     for alone.clock in (1, 7, 8):
         alone.train_epoch()
