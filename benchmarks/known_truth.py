@@ -37,8 +37,9 @@ def _skewed(rng: np.random.Generator, shape: tuple[int, int], widths: Array) -> 
 
 
 def _heavy(rng: np.random.Generator, shape: tuple[int, int], widths: Array) -> Array:
-    # Student's t of 3 degrees, whose variance is 3.
-    return rng.standard_t(3, shape) * np.where(widths <= RIGHT, 0.004, 0.0005)[:, None] / np.sqrt(3)
+    # Student's t of 3 degrees, whose variance is 3; an accuracy is 1 at most.
+    drawn = rng.standard_t(3, shape) * np.where(widths <= RIGHT, 0.004, 0.0005)[:, None] / np.sqrt(3)
+    return np.minimum(drawn, 0.09)
 
 
 def _bimodal(rng: np.random.Generator, shape: tuple[int, int], widths: Array) -> Array:

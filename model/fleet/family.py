@@ -127,8 +127,8 @@ class Family:
         """
         if trainer is not None and trainer not in get_args(Trainer):
             raise NetworkError(f"{trainer!r} is no way to train; choose one of {', '.join(get_args(Trainer))}")
-        augmented = self.augment is not None and bool(self.augment.strengths(params))
-        config = None if augmented or trainer == "general" else _for_the_fleet(network, device)
+        # Where pictures are augmented all train the same way, at no strength too, since they are to be compared.
+        config = None if self.augment or trainer == "general" else _for_the_fleet(network, device)
         if config is not None:
             return self._plain(network, config, params, seed, device)
         if trainer == "fleet":

@@ -56,9 +56,6 @@ class Strengths:
     scale: float
     noise: float
 
-    def __bool__(self) -> bool:
-        return self.moves or bool(self.noise)
-
     @property
     def moves(self) -> bool:
         """Whether pixels are read elsewhere than where they are."""

@@ -15,11 +15,12 @@ much; of the article's four that is 0.625 %:
 - Several parts: "all hold" needs no correction (intersection-union test; Berger, 1982, Technometrics 24). "One fails"
   has as many chances to err as there are parts, so the tail is divided among them: the two tails of an interval differ.
 
-These limits hold for near normal differences. Where some seeds go badly wrong in one setting only, a claim on its
-margin was wrongly supported in up to 5 % of simulated cases, and any of 13 claims decided in up to 17 %
-(`docs/calibration.md`): look at the single runs too.
+How wide an interval is, `boundary.py` says. Confirmations that were begun on a fixed number of seeds are judged by
+Student's t. There these limits hold for near normal differences only: where some seeds go badly wrong in one setting, a
+claim on its margin was wrongly supported in up to 5 % of simulated cases, and any of 13 decided in up to 17 %
+(`docs/calibration.md`).
 
-``ci95`` is the ordinary 95 % interval of the first part, not corrected, for comparing with other work. The corrected
+``ci95`` is the 95 % interval of the first part, not corrected for other claims. The corrected
 one decides; ``method`` names it, and ``sentence`` does so where the two seem to disagree.
 """
 

@@ -133,7 +133,7 @@ def family(shape: tuple[int, ...], augment: Augment | None = ALL) -> Family:
 
 def join(fleet: Fleet, of: Family, strengths: Mapping[str, float], seed: int = 1) -> BaseMember:
     params: dict[str, Any] = {"dropout": 0.2, "lr": 0.01, **strengths}
-    member = of.member(of.build(params, seed), params, seed, CPU)
+    member = of.member(of.build(params, seed), params, seed, CPU, "general")
     fleet.attach(member)
     return member
 

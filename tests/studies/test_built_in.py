@@ -22,8 +22,6 @@ def data(mnist_dir: Path) -> Dataset:
 
 
 def read(name: str) -> StudyFile:
-    if name in {"architectures", "cnn"}:
-        pytest.importorskip("studies.space", reason="its space is a function of the trial")
     return read_study(DIRECTORY / f"{name}.py")
 
 
@@ -40,7 +38,8 @@ def test_it_can_be_trained_and_has_the_articles_network_for_a_baseline(name: str
     assert file.study.baseline["lr"] == 0.02
     assert (file.study.batch, file.study.data, file.study.question[-1]) == (1028, "mnist", "?")
     stated = search_spec(file, data, name)
-    assert len((stated.claims or {})["claims"]) == len(file.study.claims)
+    assert stated.asked is not None
+    assert len(stated.asked.claims) == len(file.study.claims)
     assert "test" not in vars(data)
 
 
