@@ -61,9 +61,7 @@ class FileSet:
         if `directory` is no directory, `DataError` if a file is wrong and no source has it or the directory cannot be
         written.
         """
-        directory = directory.expanduser().absolute()
-        if os.path.lexists(directory) and not os.path.isdir(directory):
-            raise DataDirError(f"the data directory {directory} is not a directory")
+        directory = data_directory(directory)
         if wrong := self.wrong(directory):
             try:
                 with _locked(directory, self.title, say):
@@ -107,6 +105,14 @@ class FileSet:
                 else:
                     (scratch / name).replace(directory / name)
         return reasons[:1]  # the first is the cause, the others follow from it
+
+
+def data_directory(named: Path) -> Path:
+    """Return a data directory, which need not be there yet. Raises `DataDirError` if something else lies there."""
+    directory = named.expanduser().absolute()
+    if os.path.lexists(directory) and not os.path.isdir(directory):
+        raise DataDirError(f"the data directory {directory} is not a directory")
+    return directory
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from model.data.dataset import Dataset, DataSource, open_dataset
+from model.data.files import data_directory
 from model.data.known import KNOWN, Described
 from model.fleet.family import Family, Trainer
 from search.errors import NotFoundError, StudyMismatchError
@@ -54,9 +55,9 @@ class Catalogue:
         *,
         known: Mapping[Any, Dataset] | None = None,
     ) -> None:
-        """`known` are data that are at hand already, by what a study names."""
+        """`known` are data that are at hand already, by what a study names. Raises `DataDirError`."""
         self.device = device
-        self.data_dir = data_dir
+        self.data_dir = data_dir and data_directory(data_dir)
         self.studies = studies
         self.say = say
         self._data: dict[Any, Dataset] = {**(known or {})}
