@@ -23,7 +23,17 @@ from search.training.engine import Engine
 from search.verdict.findings import findings
 from studies.sweet_spot import sweet_spot
 from tests.support.browser import chromium, needs_chromium, screenshot
-from tests.support.tiny_study import CAPACITY, EPOCHS, confirmed_at, quiet, search_at, storage_at, tiny_mnist, url_of
+from tests.support.tiny_study import (
+    CAPACITY,
+    EPOCHS,
+    SEEDS,
+    confirmed_at,
+    quiet,
+    search_at,
+    storage_at,
+    tiny_mnist,
+    url_of,
+)
 
 TABLES = 15_000  # milliseconds the page has for whatever it loads
 
@@ -127,7 +137,7 @@ def test_the_studies_are_listed(tab, address):
 def test_the_note_holds_the_verdict(tab, address, artifact_store):
     open_tab(tab, address, artifact_store, "/note")
     tab.get_by_text("Is 25 hidden units the sweet spot?").first.wait_for()
-    tab.get_by_text("The verdict: 3 fresh seeds").first.wait_for()
+    tab.get_by_text(f"The verdict: {SEEDS} fresh seeds").first.wait_for()
     assert tab.locator("table tr").count() >= 5  # Markdown's tables are drawn as tables
     screenshot(tab, "dashboard-note")
 
