@@ -60,7 +60,7 @@ class ConfirmationStore(StudyStore):
         def under_lock() -> bool:
             with self.storage.lock(self.study.study_name):
                 open_round(self, self.asked, self.drawn, self.limits)
-                return bool(self._waiting())
+                return bool(self._waiting()) or self.counts().running > 0  # another may have taken all of it already
 
         return self.storage.retry(under_lock)
 

@@ -30,8 +30,8 @@ def arm_of(trial: FrozenTrial) -> tuple[Any, ...]:
 
 
 def params_of(trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial's parameters, whether it has started or still waits."""
-    return trial.params or trial.system_attrs.get("fixed_params", {})
+    """Return a trial's parameters, whether it waits, is being started (they are stored one by one) or has been."""
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
 def planned(study: optuna.Study, trials: Sequence[FrozenTrial], drawn: Plan) -> list[FrozenTrial]:

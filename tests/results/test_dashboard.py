@@ -27,6 +27,7 @@ from tests.support.tiny_study import (
     CAPACITY,
     EPOCHS,
     FAMILY,
+    SEEDS,
     confirmed_at,
     quiet,
     search_at,
@@ -137,7 +138,7 @@ def test_the_studies_are_listed(tab, address):
 def test_the_note_holds_the_verdict(tab, address, artifact_store):
     open_tab(tab, address, artifact_store, "/note")
     tab.get_by_text("Is 25 hidden units the sweet spot?").first.wait_for()
-    tab.get_by_text("The verdict: 3 fresh seeds").first.wait_for()
+    tab.get_by_text(f"The verdict: {SEEDS} fresh seeds").first.wait_for()
     assert tab.locator("table tr").count() >= 5  # Markdown's tables are drawn as tables
     screenshot(tab, "dashboard-note")
 

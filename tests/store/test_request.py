@@ -28,6 +28,14 @@ def test_asking_again_raises_the_budget_and_never_lowers_it(store: StudyStore) -
     assert store.budget() == 9
 
 
+def test_minutes_are_kept_until_others_are_asked_for(store: StudyStore) -> None:
+    assert submit(store, 9, 7, 20, 2.5) == Request(9, 7, 20, stopped=False, done=False, minutes=2.5)
+    assert submit(store, 9, None, None).minutes == 2.5
+    mark_done(store, request_of(store))
+    assert request_of(store).done
+    assert not submit(store, 9, None, None, 5).done
+
+
 def test_a_larger_budget_reaches_a_worker_that_is_searching_already(url: str, store: StudyStore) -> None:
     looks = count()
 

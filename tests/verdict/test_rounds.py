@@ -5,6 +5,7 @@ import os
 import threading
 from collections import Counter
 
+import optuna
 import pytest
 
 from benchmarks.faults import start, wait_until
@@ -19,6 +20,7 @@ from search.verdict.findings import document, findings
 from search.verdict.rounds import Limits, Round, next_round
 from search.verdict.runs import evident, planned, rows_of
 from studies.confirmation import RULE, Plan
+from studies.optuna_private import study_key
 from tests.support.known_runs import OWN, confirming, rounds_of, runs_of, searched, work, work_at
 
 LIMIT = 16
@@ -116,6 +118,28 @@ def test_many_workers_train_what_one_would_and_nothing_twice(url, alone):
     assert runs_of(store) == runs_of(alone)
     assert rounds_of(store) == rounds_of(alone)
     assert store.counts().failed == store.counts().waiting == 0
+
+
+def test_who_comes_when_others_train_the_whole_round_waits_for_them(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    one, other = confirming(url, 1), confirming(url, 1)
+    while one.next_seed() is not None and one.acquire() is not None:
+        pass
+    assert other.next_seed() is None
+    assert other.next_round()
+
+
+def test_a_run_that_is_being_started_is_neither_missed_nor_written_down_again(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    store = confirming(url, 1)
+    written = store.counts().waiting
+    store.next_seed()
+    trial_id = store.storage.acquire(study_key(store.study), store.worker, set(), wanted={"seed_index": 0})
+    begun = optuna.Trial(store.study, trial_id)
+    begun.suggest_int("hidden_units", 4, 256, log=True)  # its lr is not stored yet
+    again = confirming(url, 1)
+    assert again.counts().waiting == written - 1
+    assert len(planned(again.study, again.study.get_trials(), again.drawn)) == written
 
 
 def test_a_worker_killed_in_any_round_is_replaced_by_another(url, alone, tmp_path):
