@@ -15,6 +15,7 @@ from studies.prose import Prose, prose_of
 from studies.settings import short
 from studies.spec import StudySpec
 from studies.study import Study
+from studies.sweet_spot import ARTICLE, SPACE, STUDY
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,12 @@ class Terms:
     def of(cls, attributes: Mapping[str, Any]) -> Self:
         """Return the terms that a stored study's attributes tell; of a study that somebody else made, those of the
         first built-in one. Raises ValueError for claims that make no sense."""
-        asked, known = asked_of(attributes), built_in_of(attributes)
-        stored = attributes.get("fingerprint", {}).get("space", {})
-        space = {name: json_to_distribution(json.dumps(each)) for name, each in stored.items()}
-        if not space and known:
-            space = dict(known.study.searched)
+        if "fingerprint" not in attributes:
+            return cls(ARTICLE, SPACE, STUDY.prose or prose_of(ARTICLE, SPACE))
+        asked, known, stated = asked_of(attributes), built_in_of(attributes), attributes["fingerprint"]
+        space = {name: json_to_distribution(json.dumps(each)) for name, each in stated["space"].items()}
         words = known.study.prose if known else None
-        sometimes = frozenset(attributes.get("fingerprint", {}).get("conditional", ()))
-        return cls(asked, space, words or prose_of(asked, space), sometimes)
+        return cls(asked, space, words or prose_of(asked, space), frozenset(stated.get("conditional", ())))
 
     @classmethod
     def of_search(cls, spec: StudySpec, study: Study) -> Self:

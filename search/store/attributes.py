@@ -79,6 +79,7 @@ STUDY: Mapping[str, Check] = {
     "claims": _record(claims=_list(_record(kind=_text, id=_text)), metric=_record(name=_text), free=_list(_text)),
     "method": _optional(_text),
     "study_file": _record(name=_text, sha256=_text, text=_text),
+    "built_in": _text,
     "budget": _whole,
     "confirm": _record(seeds=_whole, epochs=_optional(_whole)),
     "asked": _text,
@@ -94,7 +95,7 @@ STUDY: Mapping[str, Check] = {
 TRIAL: Mapping[str, Check] = {
     **dict.fromkeys(("baseline",), _truth),
     **dict.fromkeys(("worker", "reason", "protocol", "role", "train_on", "score_on", "device", "torch"), _text),
-    **dict.fromkeys(("cpu", "instructions", "mkl"), _text),
+    **dict.fromkeys(("cpu", "instructions", "mkl", "trainer"), _text),
     **dict.fromkeys(("init_seed", "order_seed", "first_epoch", "batch", "epochs", "threads", "parameters"), _whole),
     **dict.fromkeys(("seed_index", "retry", "retry_of", "lr_from", "fixed"), _whole),
     **dict.fromkeys(("train_accuracy", "train_loss", "val_accuracy", "val_loss"), _number),

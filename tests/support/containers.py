@@ -35,6 +35,12 @@ def compose() -> dict[str, Any]:
     return yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
 
 
+def mounts(service: Service) -> list[tuple[str, str, str]]:
+    """Return source, target and mode of a service's volumes, where no variable is set."""
+    entries = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", entry) for entry in service.get("volumes", [])]
+    return [(*entry.split(":"), "")[:3] for entry in entries]
+
+
 def why_not() -> str:
     """Say what is missing here; "" where services can be started."""
     path = f"{os.environ['PATH']}:/usr/sbin"
@@ -53,8 +59,8 @@ def why_not() -> str:
 
 def hidden(*environment: Path) -> str:
     """Say which of these directories a container could not see, since it has something of its own there; "" if none."""
-    volumes = [entry for service in compose()["services"].values() for entry in service.get("volumes", [])]
-    for target in (PROGRAM, *(entry.split(":")[1] for entry in volumes)):
+    targets = [target for service in compose()["services"].values() for _, target, _ in mounts(service)]
+    for target in (PROGRAM, *targets):
         for path in environment:
             if path.is_relative_to(target):
                 return f"{path} lies in {target}, which the containers have for themselves: put this clone elsewhere"
@@ -263,10 +269,9 @@ class Engine:
                 str(self.secrets / Path(self.file["secrets"][name]["file"]).name),
                 f"/run/secrets/{name}",
             ]
-        for volume in service.get("volumes", []):
-            source, target, *mode = volume.split(":")
+        for source, target, mode in mounts(service):
             path = ROOT / source if source.startswith("./") else self.volume(source)
-            words += ["--ro-bind" if mode == ["ro"] else "--bind", str(path), target]
+            words += ["--ro-bind" if mode == "ro" else "--bind", str(path), target]
         return words
 
 

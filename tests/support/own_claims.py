@@ -9,6 +9,7 @@ from studies.asked import Asked
 from studies.claims import ACCURACY, Metric, as_good_as, better, memorizes, slower, sweet_spot
 from studies.confirmation import CLAIMS, plan
 from studies.settings import Setting
+from studies.sweet_spot import SPACE
 from tests.support.stored_study import stored_at, trial_of
 
 STORED = Path(__file__).parents[1] / "verdict" / "article" / "stored.json"
@@ -46,7 +47,7 @@ def own_study_at(path: Path, own: Asked) -> Storage:
             _as_losses(trial)
     search["trials"] = [trial for trial in search["trials"] if trial["params"]["hidden_units"] != 169]  # no arm stored
     trials = [trial_of(number, trial) for number, trial in enumerate(search["trials"])]
-    drawn = plan("sweet-spot", trials, own)
+    drawn = plan("sweet-spot", trials, own, SPACE)
     search["attrs"][CLAIMS] = own.as_dict()
     confirmation["attrs"]["plan"] = drawn.as_dict()
     arms = {arm.params: arm for arm in map(drawn.trained, drawn.arms)}
