@@ -88,7 +88,7 @@ class Study:
         for name, value in (("batch", self.batch), ("epochs", self.epochs)):
             if type(value) is not int or value < 1:
                 raise StudyError(f"{name} is a whole number of 1 or more, not {value!r}")
-        if self.against is not None and self.against not in AIMS:
+        if self.against not in (None, *AIMS):
             raise StudyError(f"against is {' or '.join(map(repr, AIMS))}, not {self.against!r}")
         if self.against is not None and self.halving is not None:
             raise StudyError("halving stops trials, which Optuna cannot do with two aims: leave out halving or against")

@@ -317,7 +317,8 @@ def _ours(trial: optuna.Trial | FrozenTrial) -> Iterator[None]:
 
 def _state(study: optuna.Study, spec: StudySpec, seed: int) -> None:
     """Write into a new study what it is; refuse a study of the same name that somebody else made."""
-    if study.get_trials(deepcopy=False):
+    directions = [direction.name.lower() for direction in study.directions]
+    if study.get_trials(deepcopy=False) or directions != spec.directions:
         raise StudyMismatchError(f"study {spec.name!r} was not made by sweetspot; choose another --study name")
     study.set_metric_names(spec.metrics)
     study.set_user_attr("question", spec.question)
