@@ -112,9 +112,7 @@ def test_against_seconds_each_trial_is_timed_alone(tmp_path: Path, capsys: pytes
 def test_parameters_may_occur_beside_others_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "layers.py"
     text = (Path(__file__).parents[2] / "examples" / "digits_layers.py").read_text(encoding="utf-8")
-    file.write_text(
-        text.replace("    space=space,", '    space=space,\n    against="parameters",\n    epochs=2,'), "utf-8"
-    )
+    file.write_text(text.replace("    space=space,", '    space=space, against="parameters", epochs=2,'), "utf-8")
     storage = f"--storage=sqlite:///{tmp_path}/study.db"
     document = said(run.main, capsys, file, "--trials=13", storage, "--confirm-seeds=0")
     assert document["counts"]["complete"] == 13  # the sampler has learnt from the tenth on
