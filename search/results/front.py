@@ -6,7 +6,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from search.results.display import Display
-from search.results.drawing import COLOURS, PAIR, SYMBOLS, Picture, empty
+from search.results.drawing import COLOURS, PAIR, SYMBOLS, Picture, empty, front_line
 from search.store.state import StudyState
 from search.store.trials import value
 from studies.aims import Aim
@@ -40,8 +40,7 @@ def _figure(search: StudyState, display: Display, aim: Aim) -> Picture:
     """The metric against the cost, drawn as the figure of the confirmed settings' costs is."""
     plot, on_front = empty(aim.title, display.metric, display.tick_format), search.front
     plot.update_xaxes(type="log", nticks=5)
-    line = {"color": PAIR[0], "shape": "hv", "width": 1.2}
-    plot.add_scatter(**_places(on_front[::-1], aim), mode="lines", line=line, showlegend=False, hoverinfo="skip")
+    front_line(plot, 0, [(aim.factor * _cost(trial), value(trial)) for trial in on_front[::-1]])
     numbers = {trial.number for trial in on_front}
     others = [trial for trial in search.ranked if trial.number not in numbers]
     for name, trials, symbol in (("others", others, f"{SYMBOLS[0]}-open"), ("on the front", on_front, SYMBOLS[0])):

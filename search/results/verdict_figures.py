@@ -22,6 +22,7 @@ from search.results.drawing import (
     curves,
     dots,
     empty,
+    front_line,
     label_x,
     mean_curve,
     means,
@@ -249,9 +250,7 @@ class View:
 
     def _front(self, plot: go.Figure, i: int, label: str, points: Sequence[tuple[float, ArmSummary]]) -> None:
         colour = PAIR[i]
-        front = sorted((cost, arm.mean) for cost, arm in points if arm.pareto)
-        x, y = [cost for cost, _ in front], [mean for _, mean in front]
-        plot.add_scatter(x=x, y=y, mode="lines", line={"color": colour, "shape": "hv", "width": 1.2}, showlegend=False)
+        front_line(plot, i, sorted((cost, arm.mean) for cost, arm in points if arm.pareto))
         symbols = [SYMBOLS[i] + ("" if arm.pareto else "-open") for _, arm in points]
         plot.add_scatter(
             x=[cost for cost, _ in points],

@@ -96,13 +96,16 @@ def test_the_dashboard_has_the_front_as_a_plot_and_in_the_note(storage: Storage)
     assert sorted(numbers) == sorted(trial.number for trial in study.best_trials)
 
 
-def test_against_seconds_each_trial_is_timed_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_against_seconds_each_trial_is_timed_alone_and_each_confirmed_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     document: Any = said(
-        run.main, capsys, asked(tmp_path, "seconds"), "--trials=3", f"--storage={url}", "--confirm-seeds=0"
+        run.main, capsys, asked(tmp_path, "seconds"), "--trials=3", f"--storage={url}", f"--confirm-seeds={FIRST}"
     )
     for trial in load_study(open_storage(url, create=False), NAME).trials:
         assert trial.values[1] == trial.user_attrs["seconds_per_epoch"] > 0
+    assert all(arm["seconds_per_epoch"] > 0 for arm in document["verdict"]["arms"])
     assert document["front"]
     assert call(best.main, f"--storage={url}", f"--study={NAME}") == 0
     shown = capsys.readouterr().out
