@@ -31,6 +31,7 @@ def baseline_of(search: StudySpec, words: Prose, epochs: int | None = None) -> S
         report_epochs=range(1, length + 1),
         rungs=(),
         rung_size=1,
+        against=None,
         train_on="full",
         score_on="test",
         method=None,

@@ -61,7 +61,8 @@ def expected_minutes(file: StudyFile, data: Dataset, device: torch.device, trial
     """Return a guess of how long so many trials take here: times of a part of an epoch, scaled.
 
     The baseline and the other fixed trials train to their end. Others, as a few settings at random have them, are
-    trained for about a sixth of their epochs in the mean, by successive halving. A CPU trains two at once.
+    trained for about a sixth of their epochs in the mean, by successive halving; all of them where there are two aims.
+    A CPU trains two at once.
     """
     study = file.study
     kept = [study.baseline, *(study.searched.belonging({**study.baseline, **each}) for each in study.fixed)]
@@ -70,7 +71,7 @@ def expected_minutes(file: StudyFile, data: Dataset, device: torch.device, trial
         whole = sum(_seconds(family, params, few, study.batch) for params in kept)
         other = fmean(_seconds(family, params, few, study.batch) for params in _drawn(study.searched))
     at_once = min(2, torch.get_num_threads()) if device.type == "cpu" else 1
-    epochs = whole + max(0, trials - len(kept)) * SHARE * other
+    epochs = whole + max(0, trials - len(kept)) * (1 if study.against else SHARE) * other
     return epochs * study.epochs * len(data.train) / len(few) / at_once / 60
 
 

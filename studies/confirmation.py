@@ -21,6 +21,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from studies import older
+from studies.aims import rank
 from studies.asked import Asked
 from studies.claims import AsGoodAsAny
 from studies.settings import Setting, is_number
@@ -151,6 +152,7 @@ def confirmation_of(spec: StudySpec, epochs: int = EPOCHS) -> StudySpec:
         report_epochs=report_epochs(epochs),
         rungs=(),
         rung_size=1,
+        against=None,
     )
 
 
@@ -174,7 +176,7 @@ class _Draw:
     def __init__(self, asked: Asked, space: Space, complete: Sequence[FrozenTrial]) -> None:
         self.asked, self.space, self.complete = asked, space, complete
         self.sign = asked.metric.sign
-        self.winner = min(complete, key=lambda trial: _rank(trial, self.sign))
+        self.winner = min(complete, key=lambda trial: rank(trial, self.sign))
 
     def arms(self) -> list[Arm]:
         """Return the stated arms, the tuned ones, and the winner's where it is none of these."""
@@ -201,7 +203,7 @@ class _Draw:
         if not sizes or sizes[0] is None:  # it was not tried
             return []
         others = [
-            (_rank(trial, self.sign), Setting.of({**trial.params, **kept}))
+            (rank(trial, self.sign), Setting.of({**trial.params, **kept}))
             for trial in self.complete
             if trial.user_attrs.get("parameters", math.inf) <= sizes[0]
         ]
@@ -257,11 +259,11 @@ def best_trial(
     def distance(trial: FrozenTrial) -> float:
         return max((_apart(trial.params.get(name), setting[name], space[name]) for name in fixed), default=0.0)
 
-    def rank(trial: FrozenTrial) -> tuple[float, int]:
-        return _rank(trial, sign)
+    def order(trial: FrozenTrial) -> tuple[float, ...]:
+        return rank(trial, sign)
 
     near = [trial for trial in complete if distance(trial) <= NEAR]
-    return min(near, key=rank) if near else min(complete, key=lambda trial: (distance(trial), rank(trial)))
+    return min(near, key=order) if near else min(complete, key=lambda trial: (distance(trial), order(trial)))
 
 
 def _apart(one: Any, other: Any, distribution: BaseDistribution) -> float:
@@ -275,8 +277,3 @@ def _apart(one: Any, other: Any, distribution: BaseDistribution) -> float:
     if distribution.log:
         return abs(math.log(float(one) / float(other))) / math.log(high / low)
     return abs(float(one) - float(other)) / (high - low)
-
-
-def _rank(trial: FrozenTrial, sign: int = 1) -> tuple[float, int]:
-    assert trial.value is not None
-    return (-sign * trial.value, trial.number)

@@ -1,4 +1,4 @@
-"""A Gaussian process for searches that stop most trials early, and train many at once."""
+"""A Gaussian process for searches that stop most trials early, and train many at once; TPE for those with two aims."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -6,11 +6,14 @@ from typing import Any, cast
 
 from optuna import Study
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from studies.aims import Aim, no_values
 from studies.curve_model import CurveModel, numeric, predicted_values, reporting, reports, subsample
 from studies.foreign import excluded, outside_space
 from studies.optuna_private import SmoothedGPSampler, StudyView
+from studies.space import Space
 
 
 class CurveSampler(SmoothedGPSampler):
@@ -85,3 +88,54 @@ def _complete(trial: FrozenTrial, value: float) -> FrozenTrial:
     trial = copy(trial)  # the study's own stays as it is
     trial.state, trial.value = TrialState.COMPLETE, value
     return trial
+
+
+class FrontSampler(TPESampler):
+    """Optuna's multi-objective TPE, which sees those trials alone that can be compared.
+
+    Optuna's own fails on a pruned trial that has reported, and draws at random beside one of another space.
+    """
+
+    def __init__(self, seed: int, space: Space, against: Aim) -> None:
+        super().__init__(seed=seed, multivariate=True, group=bool(space.sometimes), constant_liar=True)
+        self.space = space
+        self.against = against
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the parameters that are drawn together."""
+        return super().infer_relative_search_space(self._seen(study), trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return parameters drawn together."""
+        return super().sample_relative(self._seen(study), trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return a parameter drawn by itself."""
+        return super().sample_independent(self._seen(study), trial, param_name, param_distribution)
+
+    def _seen(self, study: Study) -> Study:
+        return cast("Study", _Comparable(study, self.space, self.against))
+
+
+class _Comparable(StudyView):
+    """A study without the trials that have ended and cannot be compared."""
+
+    def __init__(self, study: Study, space: Space, against: Aim) -> None:
+        super().__init__(study)
+        self._space, self._against = space, against
+
+    def visible(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return those that have not ended, and of those that have, the ones of this space and with both values."""
+        return [trial for trial in trials if not (trial.state.is_finished() and self._strange(trial))]
+
+    def _strange(self, trial: FrozenTrial) -> bool:
+        if trial.state == TrialState.FAIL:
+            return True
+        own = {name: each for name, each in self._space.items() if name not in self._space.sometimes}
+        own |= {name: each for name, each in self._space.items() if name in trial.params}
+        why = no_values(trial, self._against) or outside_space(trial, own)
+        return excluded(self._study, trial, why)

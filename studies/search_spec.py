@@ -7,17 +7,18 @@ from math import prod
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import BasePruner, SuccessiveHalvingPruner
+from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, TPESampler
 
 from model.data.known import Described
 from model.fleet.family import Family
+from studies.aims import AIMS, Aim
 from studies.asked import Asked
 from studies.claims import Metric
 from studies.file import StudyFile
 from studies.halving import HALVING, Halving
 from studies.pruner import CurvePruner
-from studies.sampler import CurveSampler
+from studies.sampler import CurveSampler, FrontSampler
 from studies.space import Space
 from studies.spec import StudySpec, report_epochs
 from studies.study import Study
@@ -25,6 +26,10 @@ from studies.study import Study
 CURVES = ("accuracy", "f1", "auroc")  # metrics whose errors, 1 less the value, shrink as a learning curve's do
 BY_CURVES = "a Gaussian process on learning curves proposes, and stops what it expects little of"
 BY_OPTUNA = "Optuna's TPE proposes, and its successive halving stops trials"
+BY_FRONT = (
+    "Optuna's multi-objective TPE proposes, for {metric} against {aim}, and every trial trains to its end, since "
+    "Optuna stops none where there are two aims{measured}"
+)
 
 
 def family_of(file: StudyFile, data: Described) -> Family:
@@ -38,7 +43,9 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
     """State the search of a study on its data; `epochs` is a full trial's length, None for the study's."""
     study, family = file.study, family_of(file, data)
     length, metric = epochs or study.epochs, metric_of(family)
-    halving = _halving(study, data, length) if uses_curve_model(family.measure.name, study.searched) else None
+    against = AIMS[study.against] if study.against else None
+    by_curves = against is None and uses_curve_model(family.measure.name, study.searched)
+    halving = _halving(study, data, length) if by_curves else None
     text = {"name": file.path.name, "sha256": file.sha256, "text": file.text}
     return StudySpec(
         name=name,
@@ -48,8 +55,8 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
         space=study.searched,
         baseline=study.baseline,
         fixed=study.fixed,
-        sampler=_Sampler(study.searched, halving),
-        pruner=_pruner(halving),
+        sampler=_Sampler(study.searched, halving, against),
+        pruner=_pruner(halving, against),
         epochs=length,
         report_epochs=halving.reports(length) if halving else report_epochs(length),
         batch=study.batch,
@@ -57,10 +64,11 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
         family=family,
         rungs=halving.before(length) if halving else (),
         rung_size=halving.size if halving else 1,
+        against=against,
         built_in=file.name if file.built_in else None,
         file=None if file.built_in else text,
         measure=metric.short,
-        method=BY_CURVES if halving else BY_OPTUNA,
+        method=_method(metric, halving, against),
         asked=Asked.of_study(
             study.claims, study.baseline, metric, tuple(study.tuned), space=study.searched, layout=study.layout
         ),
@@ -69,6 +77,12 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
 
 def _halving(study: Study, data: Described, epochs: int) -> Halving:
     return study.halving or HALVING.stretched(epochs, data.fingerprint()["train"], study.batch)
+
+
+def _method(metric: Metric, halving: Halving | None, against: Aim | None) -> str:
+    if against is not None:
+        return BY_FRONT.format(metric=metric.name, aim=against.value, measured=against.method)
+    return BY_CURVES if halving else BY_OPTUNA
 
 
 def metric_of(family: Family) -> Metric:
@@ -89,16 +103,21 @@ class _Sampler:
 
     space: Space
     halving: Halving | None
+    against: Aim | None
 
     def __call__(self, seed: int) -> BaseSampler:
         if self.halving:
             return CurveSampler(seed, self.halving.horizon, self.space, self.halving.model)
         with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # of `group`
             group = bool(self.space.sometimes)
+            if self.against is not None:
+                return FrontSampler(seed, self.space, self.against)
             return TPESampler(seed=seed, multivariate=True, group=group, constant_liar=True)
 
 
-def _pruner(halving: Halving | None) -> BasePruner:
+def _pruner(halving: Halving | None, against: Aim | None) -> BasePruner:
+    if against is not None:
+        return NopPruner()
     if halving is None:
         return SuccessiveHalvingPruner(3, 3)
     return CurvePruner(halving.rungs, halving.size, halving.horizon, halving.model)

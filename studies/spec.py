@@ -11,6 +11,8 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from model.fleet.family import Family
+from model.general.choices import Direction
+from studies.aims import Aim
 from studies.asked import Asked
 from studies.space import Space
 
@@ -30,7 +32,7 @@ class StudySpec:
     name: str  # as stored, and as the dashboard lists it
     question: str  # what it is to answer
     metric: str  # name of the value, as the dashboard shows it
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
     space: Space  # what is sampled
     baseline: Params | None  # enqueued once, as trial 0, and never pruned; None where trials are a list of their own
     sampler: Callable[[int], BaseSampler]  # from a seed; a fresh one for each trial, so that a resume repeats no draw
@@ -50,11 +52,26 @@ class StudySpec:
     file: Mapping[str, str] | None = None  # name, hash and text of the file that states it; None for a built-in study
     rungs: Sequence[int] = ()  # epochs where trials wait for each other and are judged; if none, at each report
     rung_size: int = 1  # trials that are judged together at a rung
+    against: Aim | None = None  # a second aim; Optuna then stops no trial
 
     @cached_property
     def searched(self) -> Space:
         """The space, which also knows which parameters occur together."""
         return Space.of(self.space)
+
+    @property
+    def directions(self) -> list[Direction]:
+        """The direction of each of a trial's values."""
+        return [self.direction] if self.against is None else [self.direction, "minimize"]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The name of each of a trial's values."""
+        return [self.metric] if self.against is None else [self.metric, self.against.value]
+
+    def values(self, value: float, figures: Mapping[str, Any]) -> list[float]:
+        """Return what a completed trial of this metric and these figures is told with."""
+        return [value] if self.against is None else [value, self.against.of(figures)]
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a stored study must agree with to be continued, as JSON types."""
@@ -68,5 +85,6 @@ class StudySpec:
             "train_on": self.train_on,
             "score_on": self.score_on,
             **({"conditional": sorted(self.searched.sometimes)} if self.searched.sometimes else {}),
+            **({} if self.against is None else {"against": self.against.name}),
             **({} if self.file is None else {"file": {name: self.file[name] for name in ("name", "sha256")}}),
         }

@@ -27,6 +27,7 @@ from model.data.dataset import DataSource
 from model.errors import SweetspotError
 from model.general.augment import Augment
 from model.general.choices import Loss, Metric, Optimizer
+from studies.aims import AIMS
 from studies.asked import Layout
 from studies.asking import SpaceError
 from studies.claims import Claim, Pair, SweetSpot
@@ -72,6 +73,7 @@ class Study:
     optimizer: Optimizer = field(default_factory=Optimizer)  # Adam, whose lr is the parameter `lr`
     loss: Loss | None = None  # cross_entropy for classes, mse for numbers
     metric: Metric | None = None  # accuracy for classes, mean_squared_error for numbers; its name says which is better
+    against: str | None = None  # a second aim: "parameters" or "seconds", the less the better; then no trial is stopped
     augment: Augment | None = None  # of training pictures; a strength is a number or the name of a parameter
     batch: int = 128
     epochs: int = 30  # of a trial that is not stopped
@@ -86,6 +88,10 @@ class Study:
         for name, value in (("batch", self.batch), ("epochs", self.epochs)):
             if type(value) is not int or value < 1:
                 raise StudyError(f"{name} is a whole number of 1 or more, not {value!r}")
+        if self.against not in (None, *AIMS):
+            raise StudyError(f"against is {' or '.join(map(repr, AIMS))}, not {self.against!r}")
+        if self.against is not None and self.halving is not None:
+            raise StudyError("halving stops trials, which Optuna cannot do with two aims: leave out halving or against")
         if not self.searched:
             raise StudyError("the space is empty: name at least one parameter, such as lr=Float(1e-4, 1e-1, log=True)")
         self._check("baseline", self.searched.wrong(self.baseline))

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from optuna.distributions import BaseDistribution, json_to_distribution
 
+from studies.aims import AIMS, Aim
 from studies.asked import Asked
 from studies.built_in import built_in_of
 from studies.claims import Called
@@ -26,6 +27,7 @@ class Terms:
     space: Mapping[str, BaseDistribution]
     words: Prose
     sometimes: frozenset[str] = frozenset()  # parameters that some trials do not have
+    against: Aim | None = None  # its second aim
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Self:
@@ -36,13 +38,15 @@ class Terms:
         asked, known, stated = asked_of(attributes), built_in_of(attributes), attributes["fingerprint"]
         space = {name: json_to_distribution(json.dumps(each)) for name, each in stated["space"].items()}
         words = known.study.prose if known else None
-        return cls(asked, space, words or prose_of(asked, space), frozenset(stated.get("conditional", ())))
+        sometimes, against = frozenset(stated.get("conditional", ())), AIMS.get(stated.get("against"))
+        return cls(asked, space, words or prose_of(asked, space), sometimes, against)
 
     @classmethod
     def of_search(cls, spec: StudySpec, study: Study) -> Self:
         """Return the terms of a search that may not be stored yet."""
         assert spec.asked is not None
-        return cls(spec.asked, spec.space, study.prose or prose_of(spec.asked, spec.space), spec.space.sometimes)
+        words = study.prose or prose_of(spec.asked, spec.space)
+        return cls(spec.asked, spec.space, words, spec.space.sometimes, spec.against)
 
     @property
     def metric(self) -> str:

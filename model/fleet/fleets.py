@@ -11,7 +11,8 @@ served next is not the one that happens to end its epoch first, but the one that
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -111,6 +112,13 @@ class Fleets:
         assert task.epoch is not None
         self._now, epoch, task.epoch = task.due, task.epoch, None
         return task.fleet, epoch.result() * task.threads / self._threads
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Give the device and all its threads to who calls, when the epochs under way have ended."""
+        wait([task.epoch for task in self._tasks if task.epoch is not None])
+        with using(self._threads):
+            yield
 
     def renew(self) -> None:
         """Drop all networks, when training has come to an end; clocks go on."""

@@ -80,6 +80,13 @@ def means(plot: go.Figure, i: int, label: str, points: Sequence[Point], *, names
     )
 
 
+def front_line(plot: go.Figure, i: int, points: Sequence[tuple[float, float]]) -> None:
+    """Draw the edge of a Pareto front, given as costs and values from the cheapest on; `i` picks the colour."""
+    line = {"color": PAIR[i], "shape": "hv", "width": 1.2}
+    x, y = [cost for cost, _ in points], [value for _, value in points]
+    plot.add_scatter(x=x, y=y, mode="lines", line=line, showlegend=False, hoverinfo="skip")
+
+
 def curves(curves: Mapping[str, Curve], y: str, y_format: str) -> go.Figure:
     """Draw a curve for each setting, by its name."""
     plot = empty("epoch", y, y_format)

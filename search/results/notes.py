@@ -24,6 +24,7 @@ from model.fleet.family import Family
 from search.errors import NotFoundError
 from search.results.display import Display
 from search.results.drawing import Picture
+from search.results.front import CAPTION, front_figures, front_table
 from search.results.predictions import Part, filters_grid, has_pictures, mistakes_grid, prediction_grid
 from search.results.search_figures import search_figures
 from search.results.summary import curve_text, width_curve
@@ -63,7 +64,7 @@ def publish_all(storage: Storage, study: Study, found: Findings | None = None) -
         _note(study, None, _summary(search, _verdict(found) if found else ""))
         for trial, text in _marks(search):
             _note(study, trial_key(trial), text)
-        for picture in (*search_figures(search), *(verdict_figures(found) if found else ())):
+        for picture in (*search_figures(search), *front_figures(search), *(verdict_figures(found) if found else ())):
             save_plotly_graph_object(study, _titled(picture), graph_object_id=picture.name)
         if found:
             _note(load_study(storage, found.confirmation.name), None, _verdict(found))
@@ -159,10 +160,18 @@ def _summary(search: StudyState, verdict: str) -> str:
         or "No verdict yet: it needs runs from fresh seeds, which `python -m search.run` adds after the search.",
         "## The search",
         _table(display, search.best, search.baseline),
+        *_front(search, display),
         f"Best {metric} by {display.axis(display.main)}:\n\n```text\n{curve}\n```",
         f"Test {data} choose nothing here: trials are compared on validation {data}.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _front(search: StudyState, display: Display) -> list[str]:
+    """Return the Pareto front as a section of its own, nothing where there is none."""
+    head, rows = front_table(search, display)
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+    return [f"The Pareto front. {CAPTION}", "\n".join(lines)] if rows else []
 
 
 def _table(display: Display, best: FrozenTrial | None, baseline: FrozenTrial | None) -> str:

@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from search.results.display import Display, Names
 from search.results.drawing import Picture
+from search.results.front import front_figures
 from search.results.verdict_figures import verdict_figures
 from search.results.verdict_text import judged_by, outlook
 from search.verdict.boundary import FIRST
@@ -37,7 +38,7 @@ def page(found: Findings) -> str:
     return template.render(
         **_words(found, display),
         plotly=get_plotlyjs(),
-        pictures=[(picture, _inline(picture)) for picture in verdict_figures(found)],
+        pictures=[(picture, _inline(picture)) for picture in (*verdict_figures(found), *front_figures(found.search))],
         claims=_cards(found),
         signs=SIGNS,
         effect=_effect,

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from search.results.display import Display
+from search.results.front import front_table
 from search.store.state import StudyState
 from search.store.trials import trial_json, value
 from studies.built_in import DEFAULT
@@ -85,6 +86,17 @@ def table(best: FrozenTrial | None, baseline: FrozenTrial | None, display: Displ
     return result
 
 
+def front_as_table(state: StudyState, display: Display) -> Table | None:
+    """Return the Pareto front as a table, None where there is one aim or nothing on it."""
+    head, rows = front_table(state, display)
+    result = Table(*head, box=None, pad_edge=False)
+    for column in result.columns:
+        column.justify = "right"
+    for row in rows:
+        result.add_row(*row)
+    return result if rows else None
+
+
 def _cells(trial: FrozenTrial, display: Display) -> list[str]:
     parameters = trial.user_attrs.get("parameters")
     return [
@@ -107,6 +119,7 @@ def summary(state: StudyState) -> dict[str, Any]:
         "best": trial_json(best, ends) if best else None,
         "baseline": trial_json(baseline, ends) if baseline else None,
         "difference": value(best) - value(baseline) if best and baseline else None,
+        **({"front": [trial_json(trial, ends) for trial in state.front]} if display.against else {}),
         display.curve_key: [
             {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best, ends) if b.best else None}
             for b in width_curve(state.finished, display)

@@ -22,10 +22,12 @@ from search.results.drawing import (
     curves,
     dots,
     empty,
+    front_line,
     label_x,
     mean_curve,
     means,
 )
+from search.store.trials import value
 from search.verdict.findings import Findings
 from search.verdict.judge import ArmSummary
 from studies.claims import SweetSpot
@@ -248,9 +250,7 @@ class View:
 
     def _front(self, plot: go.Figure, i: int, label: str, points: Sequence[tuple[float, ArmSummary]]) -> None:
         colour = PAIR[i]
-        front = sorted((cost, arm.mean) for cost, arm in points if arm.pareto)
-        x, y = [cost for cost, _ in front], [mean for _, mean in front]
-        plot.add_scatter(x=x, y=y, mode="lines", line={"color": colour, "shape": "hv", "width": 1.2}, showlegend=False)
+        front_line(plot, i, sorted((cost, arm.mean) for cost, arm in points if arm.pareto))
         symbols = [SYMBOLS[i] + ("" if arm.pareto else "-open") for _, arm in points]
         plot.add_scatter(
             x=[cost for cost, _ in points],
@@ -290,7 +290,7 @@ def search_trials(found: Findings, display: Display) -> Picture:
         plot.update_yaxes(tickformat="", **({"type": "log"} if display.logarithmic(other) else {}))
         if ticks:
             plot.update_yaxes(tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
-    ends = colour_ends([trial.value for trial in trials if trial.value is not None], found.asked.metric.sign)
+    ends = colour_ends([value(trial) for trial in trials], found.asked.metric.sign)
     for state, symbol in ((TrialState.PRUNED, "circle"), (TrialState.COMPLETE, "diamond")):
         chosen = [trial for trial in trials if trial.state == state]
         plot.add_scatter(**_tried(display, chosen, state.name.lower(), symbol, ends))
@@ -302,7 +302,7 @@ def search_trials(found: Findings, display: Display) -> Picture:
         "What the search tried",
         f"Each mark is a trial, coloured by its last {found.asked.metric.name}; pruned ones trained for fewer epochs.",
         f"{len(trials)} trials over {display.words.space}. The best is trial {best.number}: "
-        f"{display.setting(best.params)}, {display.value(best.value or 0)}.",
+        f"{display.setting(best.params)}, {display.value(value(best))}.",
         label_x(plot, ticks, [str(tick) for tick in ticks or []], display.logarithmic(main)),
         ("trial", *display.heads(), "state", "epochs", found.asked.metric.name),
         [_trial_cells(display, trial) for trial in trials],
@@ -319,7 +319,7 @@ def colour_ends(values: Sequence[float], sign: int) -> tuple[float, float]:
 
 def second(display: Display, trial: FrozenTrial) -> Any:
     """Return where a trial stands on the y axis: at its second parameter or, where there is none, at its value."""
-    return trial.params.get(display.other) if display.other else trial.value
+    return trial.params.get(display.other) if display.other else value(trial)
 
 
 def hover_value(display: Display) -> str:
@@ -330,7 +330,7 @@ def hover_value(display: Display) -> str:
 def _tried(
     display: Display, trials: Sequence[FrozenTrial], name: str, symbol: str, ends: tuple[float, float]
 ) -> dict[str, Any]:
-    values = [trial.value for trial in trials]
+    values = [value(trial) for trial in trials]
     marker = {"color": values, "symbol": symbol, "size": 11, "colorscale": "Cividis", "cmin": ends[0], "cmax": ends[1]}
     marker |= {"line": {"width": 1, "color": "#888"}, "showscale": symbol == "diamond"}
     return {
@@ -339,7 +339,9 @@ def _tried(
         "mode": "markers",
         "name": name,
         "marker": marker | {"colorbar": {"tickformat": display.tick_format, "thickness": 12, "outlinewidth": 0}},
-        "customdata": [[trial.number, trial.value, trial.last_step, display.setting(trial.params)] for trial in trials],
+        "customdata": [
+            [trial.number, value(trial), trial.last_step, display.setting(trial.params)] for trial in trials
+        ],
         "hovertemplate": f"trial %{{customdata[0]}}: %{{customdata[3]}}<br>%{{customdata[1]{hover_value(display)}}} "
         "at epoch %{customdata[2]}<extra></extra>",
     }
@@ -369,4 +371,4 @@ def _is_numbered(number: int) -> Any:
 
 def _trial_cells(display: Display, trial: FrozenTrial) -> list[str]:
     cells = [str(trial.number), *display.cells(trial.params), trial.state.name.lower()]
-    return [*cells, str(trial.last_step), display.value(trial.value or 0)]
+    return [*cells, str(trial.last_step), display.value(value(trial))]

@@ -12,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.errors import StoredError
+from studies.aims import AIMS
 
 Check = Callable[[Any], bool]
 
@@ -59,7 +60,8 @@ def _by_epoch(value: Any) -> bool:
 
 
 def _stated(value: Any) -> bool:
-    return _record(space=_record(), epochs=_whole)(value) and _list(_text)(value.get("conditional", []))
+    known = _record(space=_record(), epochs=_whole)(value) and _list(_text)(value.get("conditional", []))
+    return known and value.get("against") in (None, *AIMS)
 
 
 _arm = _either(
@@ -100,6 +102,7 @@ TRIAL: Mapping[str, Check] = {
     **dict.fromkeys(("seed_index", "retry", "retry_of", "lr_from", "fixed"), _whole),
     **dict.fromkeys(("train_accuracy", "train_loss", "val_accuracy", "val_loss"), _number),
     **dict.fromkeys(("test_accuracy", "test_loss", "before_accuracy", "before_loss", "gap", "seconds"), _number),
+    "seconds_per_epoch": _number,
     "gap_by_epoch": _by_epoch,
     "stints": _list(lambda segment: _list(_whole)(segment) and len(segment) in (3, 4)),
 }

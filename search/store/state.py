@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.errors import NotFoundError
 from search.store.counts import Counts, count
 from search.store.storage import Storage
-from search.store.trials import baseline_of, ranked, usable
+from search.store.trials import baseline_of, front, ranked, usable
 from search.store.url import redacted
 from studies.optuna_private import study_key
 from studies.terms import Terms
@@ -60,6 +60,11 @@ class StudyState:
     def best(self) -> FrozenTrial | None:
         """The best completed trial."""
         return self.ranked[0] if self.ranked else None
+
+    @cached_property
+    def front(self) -> list[FrozenTrial]:
+        """Completed trials that none beats in one aim without losing in the other, best first; none with one aim."""
+        return front(self.ranked) if self.terms.against else []
 
     @property
     def baseline(self) -> FrozenTrial | None:

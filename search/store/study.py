@@ -178,17 +178,20 @@ class StudyStore:
         Raises `TrialLostError`, as `complete`, `prune` and `fail` do, if somebody else has ended the trial meanwhile.
         """
         with _ours(trial), warnings.catch_warnings(action="ignore", category=UserWarning):  # of reporting it again
-            trial.report(value, epoch)
+            if self.spec.against is None:
+                trial.report(value, epoch)
+            else:  # Optuna's report refuses a study of two aims, where nothing is pruned by it
+                self.storage.optuna.set_trial_intermediate_value(trial_key(trial), epoch, value)
 
     @_retried
     def should_prune(self, trial: optuna.Trial) -> bool:
-        """Return whether the pruner would stop a trial at its last report, by what all have reported."""
+        """Return whether the pruner would stop a trial at its last report; none with two aims."""
         with _ours(trial):
-            return trial.should_prune()
+            return self.spec.against is None and trial.should_prune()
 
     def complete(self, trial: optuna.Trial, value: float, attrs: Mapping[str, Any]) -> None:
         """Tell a trial that trained to its end, with what is known of it."""
-        self._tell(trial, TrialState.COMPLETE, value, attrs)
+        self._tell(trial, TrialState.COMPLETE, self.spec.values(value, attrs), attrs)
 
     def prune(self, trial: optuna.Trial, attrs: Mapping[str, Any]) -> None:
         """Tell a trial that the pruner stopped, with what is known of it."""
@@ -200,13 +203,15 @@ class StudyStore:
         self._tell(trial, TrialState.FAIL, None, {"reason": why})
 
     @_retried
-    def _tell(self, trial: optuna.Trial, state: TrialState, value: float | None, attrs: Mapping[str, Any]) -> None:
+    def _tell(
+        self, trial: optuna.Trial, state: TrialState, values: list[float] | None, attrs: Mapping[str, Any]
+    ) -> None:
         stored = self.storage.optuna.get_trial(trial_key(trial))
         if stored.state == state and stored.user_attrs.get("worker") == self.worker:
             return  # the connection broke after it was told
         with _ours(trial):
             self.storage.set_attrs(trial_key(trial), attrs)
-            self.study.tell(trial, value, state)
+            self.study.tell(trial, values, state)
 
     def give_back(self, trials: Iterable[optuna.Trial]) -> None:
         """Let a later run take these trials up again, with the same numbers and parameters.
@@ -249,7 +254,7 @@ def _open(storage: Storage, spec: StudySpec, seed: int | None) -> StudyStore:
         study = optuna.create_study(
             study_name=spec.name,
             storage=storage.optuna,
-            direction=spec.direction,
+            directions=spec.directions,
             pruner=spec.pruner,
             load_if_exists=True,
         )
@@ -312,9 +317,10 @@ def _ours(trial: optuna.Trial | FrozenTrial) -> Iterator[None]:
 
 def _state(study: optuna.Study, spec: StudySpec, seed: int) -> None:
     """Write into a new study what it is; refuse a study of the same name that somebody else made."""
-    if study.get_trials(deepcopy=False):
+    directions = [direction.name.lower() for direction in study.directions]
+    if study.get_trials(deepcopy=False) or directions != spec.directions:
         raise StudyMismatchError(f"study {spec.name!r} was not made by sweetspot; choose another --study name")
-    study.set_metric_names([spec.metric])
+    study.set_metric_names(spec.metrics)
     study.set_user_attr("question", spec.question)
     stated = {"study_file": spec.file and dict(spec.file), "built_in": spec.built_in, "method": spec.method}
     for name, value in {**stated, CLAIMS: spec.asked and spec.asked.as_dict()}.items():

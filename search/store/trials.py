@@ -10,15 +10,21 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from search.store.attributes import nonsense
+from studies.aims import no_values, rank
 from studies.foreign import excluded
 from studies.optuna_private import trial_key
 from studies.terms import Terms
 
 
 def value(trial: FrozenTrial) -> float:
-    """Return the value of a trial that has one, as every completed trial does."""
-    assert trial.value is not None
-    return trial.value
+    """Return the metric's value of a trial that has one, as every completed trial does."""
+    assert trial.values
+    return float(trial.values[0])
+
+
+def value_if_any(trial: FrozenTrial | None) -> float | None:
+    """Return the metric's value of a trial, None where there is none."""
+    return value(trial) if trial is not None and trial.values else None
 
 
 def trial_json(trial: FrozenTrial, ends: Mapping[int, datetime]) -> dict[str, Any]:
@@ -26,7 +32,8 @@ def trial_json(trial: FrozenTrial, ends: Mapping[int, datetime]) -> dict[str, An
     end = ends.get(trial_key(trial))
     return {
         "number": trial.number,
-        "value": trial.value,
+        "value": value_if_any(trial),
+        **({"values": trial.values} if trial.values and len(trial.values) > 1 else {}),
         "params": trial.params,
         "baseline": bool(trial.user_attrs.get("baseline")),
         "user_attrs": trial.user_attrs,
@@ -46,8 +53,8 @@ def usable(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
 
 def unusable(trial: FrozenTrial, terms: Terms) -> str | None:
     """Return why a trial cannot be compared with others, None if it can."""
-    if trial.value is None or not math.isfinite(trial.value):
-        return f"its value is {trial.value}"
+    if wrong := no_values(trial, terms.against):
+        return wrong
     for name, distribution in terms.space.items():
         found = trial.params.get(name)
         if name in terms.sometimes and name not in trial.params:
@@ -74,7 +81,17 @@ def ranking(study: optuna.Study) -> list[FrozenTrial]:
 def ranked(trials: Sequence[FrozenTrial], terms: Terms) -> list[FrozenTrial]:
     """Return the completed ones of usable trials in the order of a ranking."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    return sorted(complete, key=lambda trial: (-terms.sign * value(trial), trial.number))
+    return sorted(complete, key=lambda trial: rank(trial, terms.sign))
+
+
+def front(best_first: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the Pareto front of trials with two values, in the same order: no other is better in one and as good in
+    the other."""
+    found: list[FrozenTrial] = []
+    for trial in best_first:
+        if not found or trial.values[1] < found[-1].values[1] or trial.values == found[-1].values:
+            found.append(trial)
+    return found
 
 
 def baseline_of(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:

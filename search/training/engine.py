@@ -17,6 +17,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
+from statistics import median
 from typing import Any, Protocol
 
 import optuna
@@ -33,6 +34,7 @@ from model.seeds import derive
 from search import __version__
 from search.errors import SearchError
 from search.store.study import StudyStore, TrialLostError
+from studies.aims import SECONDS, TIMES
 
 CAPACITY = {
     "cpu": 512,
@@ -241,7 +243,7 @@ class Engine:
         assert run.last is not None
         store.report(trial, run.last.value, member.epochs_trained)
         if member.epochs_trained == store.spec.epochs:
-            figures = self._figures(run)
+            figures = self._figures(run) | self._timed(run)
             if self.keep is not None:
                 self.keep(run, figures)
             store.complete(trial, run.last.value, figures)
@@ -284,6 +286,17 @@ class Engine:
     def _score(self, run: Run) -> Scored:
         """Scored a trial that has reached a rung."""
         return self.family.score(run.member.network(), self.score_set)
+
+    def _timed(self, run: Run) -> dict[str, float]:
+        """Return the time of an epoch of a network alone, where that is an aim; all fleets rest meanwhile."""
+        if self.store.spec.against != SECONDS:
+            return {}
+        taken = []
+        with self.fleets.at_rest():
+            for _ in range(1 + TIMES):
+                taken.append(self.family.epoch_seconds(run.trial.params, self.train_set, run.fleet.batch))
+                self.store.heartbeat(other.trial for other in self.runs)
+        return {SECONDS.figure: median(taken[1:])}  # the first one pays for page faults and for choosing kernels
 
     def _figures(self, run: Run) -> dict[str, Any]:
         """Return what a trial that ends leaves behind: its figures, and all that a replay needs."""

@@ -27,6 +27,7 @@ from search.training.display import Lines, watch
 from search.training.engine import POLL_SECONDS, Engine, Listener, Run
 from search.verdict.rounds import NONE, ROUNDS, Limits, open_round
 from search.verdict.runs import SEED, params_of
+from studies.aims import SECONDS, Aim
 from studies.asked import Asked
 from studies.claims import SweetSpot
 from studies.confirmation import EPOCHS, RULE, Plan, asked_of, confirmation_of, plan, timed
@@ -42,11 +43,14 @@ PLAN, TIMING = "plan", "timing"  # study attributes
 class ConfirmationStore(StudyStore):
     """The store of a confirmation; hands out the trials of one seed at a time."""
 
-    def __init__(self, opened: StudyStore, asked: Asked, drawn: Plan, limits: Limits) -> None:
+    def __init__(
+        self, opened: StudyStore, asked: Asked, drawn: Plan, limits: Limits, against: Aim | None = None
+    ) -> None:
         super().__init__(opened.storage, opened.study, opened.spec, opened.seed)
         self.asked = asked
         self.drawn = drawn
         self.limits = limits
+        self.against = against  # the search's second aim
         self.seed_index = -1
 
     def total(self) -> int:
@@ -156,7 +160,7 @@ def open_confirmation(search: StudyStore, seeds: int, epochs: int, minutes: floa
     stored = opened.study.user_attrs.get(PLAN)
     rule = RULE if stored is None else stored.get("rule")
     drawn = plan(search.study.study_name, trials, asked, search.spec.space, rule)
-    store = ConfirmationStore(opened, asked, drawn, Limits(seeds, minutes))
+    store = ConfirmationStore(opened, asked, drawn, Limits(seeds, minutes), search.spec.against)
     search.storage.retry(lambda: _state(search, store))
     return store
 
@@ -198,7 +202,7 @@ def confirm(store: ConfirmationStore, data: Any, capacity: int, console: Console
             _train_all(store, data, capacity, listener, stop)
     if stop():
         return False
-    _time(store, data.train, console, store.asked)
+    _time(store, data.train, console)
     return True
 
 
@@ -219,12 +223,12 @@ def _train_all(store: ConfirmationStore, data: Any, capacity: int, listener: Lin
             listener.budget = store.total()
 
 
-def _time(store: StudyStore, train: Any, console: Console, asked: Asked) -> None:
+def _time(store: ConfirmationStore, train: Any, console: Console) -> None:
     """Time every setting whose time is to be known alone, unless that was done.
 
     The lock keeps other processes of the study from competing.
     """
-    wanted = _to_time(asked, Plan.of(store.study.user_attrs[PLAN]))
+    wanted = _to_time(store.asked, Plan.of(store.study.user_attrs[PLAN]), store.against)
     if not wanted:
         return
     with store.storage.lock(store.study.study_name):
@@ -235,9 +239,11 @@ def _time(store: StudyStore, train: Any, console: Console, asked: Asked) -> None
         store.study.set_user_attr(TIMING, measure(wanted, train, store.spec.batch, store.spec.family))
 
 
-def _to_time(asked: Asked, drawn: Plan) -> list[Setting]:
+def _to_time(asked: Asked, drawn: Plan, against: Aim | None) -> list[Setting]:
     """Return what is to be timed where a claim is about time: its settings, and what a sweet spot is looked for among,
-    since a page shows what that costs."""
+    since a page shows what that costs. Where the search's second aim is time, that is every setting."""
+    if against == SECONDS:
+        return sorted({arm.setting for arm in drawn.arms}, key=Setting.order)
     about = [setting for claim in asked.claims if claim.timed for setting in claim.settings()]
     stated = {arm.setting for arm in drawn.arms if arm.protocol == asked.protocols.stated}
     lines = [claim.line(stated) for claim in asked.claims if isinstance(claim, SweetSpot)]

@@ -14,6 +14,7 @@ from search.errors import NotFoundError, StoredError
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.study import load_study
+from search.store.trials import value_if_any
 from search.verdict.boundary import boundary_of
 from search.verdict.confirmation import OPEN, PLAN, TIMING
 from search.verdict.evidence import Timing
@@ -195,7 +196,7 @@ def arm_summary(found: Findings, role: str) -> dict[str, Any]:
         "number": original.number if original else None,  # trial of the search
         "params": dict(arm.params),
         "protocol": arm.protocol,
-        f"search_{short}": original.value if original else None,  # optimistic for a winner, which luck helped to win
+        f"search_{short}": value_if_any(original),  # optimistic for a winner, which luck helped to win
         "search_epochs": original.last_step if original else None,
         "epochs": found.epochs,  # of the confirming runs
         f"validation_{short}": spread([trial.user_attrs[f"val_{short}"] for trial in runs]),

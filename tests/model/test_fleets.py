@@ -135,6 +135,27 @@ def test_after_an_epoch_a_fleet_is_shown_in_its_thread_while_the_other_trains(ti
 
 
 @two_threads
+def test_who_asks_for_the_device_has_it_alone_and_the_order_stays(tiny: Parts, threads: int) -> None:
+    orders = []
+    for resting in (False, True):
+        with fleets_of(tiny, 4, 200) as fleets:
+            orders.append([_served(fleets, threads, resting) for _ in range(6)])
+    assert orders[0] == orders[1]
+    assert set(orders[0]) == {0, 1}
+
+
+def _served(fleets: Fleets, threads: int, resting: bool) -> int:
+    """Return the number of the fleet that is served next, with or without a rest of all before."""
+    fleets.start()
+    if resting:
+        with fleets.at_rest():
+            assert all(task.epoch is not None and task.epoch.done() for task in fleets._tasks)
+            assert torch.get_num_threads() == threads
+        assert torch.get_num_threads() == 1
+    return fleets.train_next()[0].number
+
+
+@two_threads
 def test_what_went_wrong_after_an_epoch_is_raised_too(tiny: Parts, threads: int) -> None:
     def after(fleet: Fleet) -> None:
         raise torch.OutOfMemoryError("no memory to score")

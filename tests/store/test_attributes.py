@@ -70,7 +70,7 @@ def read_all(storage: Storage) -> None:
     study = load_study(storage, "sweet-spot")
     found = read_state(storage, study)
     json.dumps([trial_json(trial, found.ends) for trial in study.get_trials()])
-    _table(found.ranked, found.terms)
+    _table(found.ranked, found)
     shown = Display.of(study.user_attrs)
     table(*found.ranked[:2], shown)
     curve_text(width_curve(found.finished, shown), shown)

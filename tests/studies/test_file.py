@@ -39,6 +39,17 @@ MISTAKES = {
         'epochs=6, augment=__import__("studies").Augment(shift="far")',
         "the augmentation needs the parameter 'far'",
     ),
+    "against": ("epochs=6", "epochs=6, against='size'", "against is 'parameters' or 'seconds', not 'size'"),
+    "against a list": (
+        "epochs=6",
+        "epochs=6, against=['seconds']",
+        "against is 'parameters' or 'seconds', not ['seconds']",
+    ),
+    "halving against": (
+        "epochs=6",
+        "epochs=6, against='seconds', halving=__import__('studies.halving').halving.HALVING",
+        "halving stops trials, which Optuna cannot do with two aims",
+    ),
     "loss": ("epochs=6", 'epochs=6, loss=__import__("studies").Loss("mse")', "mse"),
 }
 
