@@ -48,7 +48,7 @@ def own_study_at(path: Path, own: Asked) -> Storage:
     search["trials"] = [trial for trial in search["trials"] if trial["params"]["hidden_units"] != 169]  # no arm stored
     trials = [trial_of(number, trial) for number, trial in enumerate(search["trials"])]
     drawn = plan("sweet-spot", trials, own, SPACE)
-    search["attrs"][CLAIMS] = own.as_dict()
+    search["attrs"] |= {CLAIMS: own.as_dict(), "study_file": {"name": "own.py", "sha256": "0", "text": ""}}
     confirmation["attrs"]["plan"] = drawn.as_dict()
     arms = {arm.params: arm for arm in map(drawn.trained, drawn.arms)}
     runs = [trial for trial in confirmation["trials"] if Setting.of(trial["params"]) in arms]
