@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 from search.results.display import Display, Names
 from search.results.drawing import Picture
 from search.results.front import front_figures
+from search.results.summary import question_of
 from search.results.verdict_figures import verdict_figures
 from search.results.verdict_text import judged_by, outlook
 from search.verdict.boundary import FIRST
@@ -181,7 +182,8 @@ def _machine(found: Findings, data: str) -> Iterator[tuple[str, str]]:
 
 def command(found: Findings) -> str:
     """Return the command that makes a study like this one, down to its seeds."""
+    question = question_of(found.search.attributes)
     return (
-        f"python -m search.run --trials {found.plan.finished} --epochs {found.search.epochs} "
+        f"python -m search.run{question} --trials {found.plan.finished} --epochs {found.search.epochs} "
         f"--seed {found.search.attributes['seed']} --confirm-seeds {found.seeds} --confirm-epochs {found.epochs}"
     )

@@ -1,7 +1,7 @@
 """What a search has found so far, as JSON and as text, made of its state."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,16 +134,16 @@ def next_commands(state: StudyState) -> list[str]:
     rerun = [f"python -m search.rerun {state.best.number}{options}"] if state.best else []
     return [
         f"python -m search.best{options}",
-        f"python -m search.baseline{_question(state)}{options}",
+        f"python -m search.baseline{question_of(state.attributes)}{options}",
         *rerun,
         f"python -m search.report --html report.html{options}",
         f"python -m search.dashboard{options}",
     ]
 
 
-def _question(state: StudyState) -> str:
+def question_of(attributes: Mapping[str, Any]) -> str:
     """Return what a command is told of which question a study asks: nothing for the first one, else name or file."""
-    question = state.attributes.get("study_file", {}).get("name") or state.attributes.get("built_in", DEFAULT)
+    question = attributes.get("study_file", {}).get("name") or attributes.get("built_in", DEFAULT)
     return "" if question == DEFAULT else f" {shlex.quote(question)}"
 
 

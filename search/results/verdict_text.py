@@ -1,6 +1,5 @@
 """The verdict as text for a terminal."""
 
-import shlex
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from search.results.display import Display, Names
-from search.results.summary import study_options
+from search.results.summary import question_of, study_options
 from search.verdict.boundary import FIRST
 from search.verdict.claims import Judgement
 from search.verdict.findings import Findings, arm_summary
@@ -102,8 +101,7 @@ def _outlook(forecast: Forecast, found: Findings) -> str:
 
 def more_command(found: Findings, seeds: int) -> str:
     """Return the command that goes on with the confirmation, up to so many seeds."""
-    file = found.search.attributes.get("study_file")
-    question = f" {shlex.quote(file['name'])}" if file else ""
+    question = question_of(found.search.attributes)
     options = study_options(found.search.name, found.search.storage)
     return f"python -m search.run{question} --trials {found.plan.finished}{options} --confirm-seeds {seeds}"
 
@@ -181,7 +179,7 @@ def caveats(found: Findings, display: Display) -> list[str]:
 
 def published_command(found: Findings) -> str:
     """Return the command behind a verdict to quote."""
-    file = found.search.attributes.get("study_file")
-    question, name = (f" {file['name']}", f"{found.search.name}-published") if file else ("", "published")
+    question = question_of(found.search.attributes)
+    name = f"{found.search.name}-published" if question else "published"
     seeds, epochs = found.quotable
     return f"python -m search.run{question} --study {name} --confirm-seeds {seeds} --confirm-epochs {epochs}"

@@ -3,17 +3,19 @@
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from search.results.notes import publish_all
-from search.results.page import page
+from search.results.page import command, page
 from search.results.search_figures import search_figures
 from search.results.summary import summary
 from search.results.verdict_figures import verdict_figures
-from search.results.verdict_text import show
+from search.results.verdict_text import more_command, published_command, show
 from search.store.study import load_study
 from search.verdict.findings import Findings, document, findings
 from studies.asked import Asked
@@ -120,3 +122,18 @@ def test_the_page_is_drawn(found, tmp_path):
         assert trouble == []
         assert tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
         screenshot(tab, "report-own-claims")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "question"),
+    [({}, ""), ({"built_in": "dropout"}, " dropout"), ({"study_file": {"name": "my own.py"}}, " 'my own.py'")],
+)
+def test_every_command_that_goes_on_with_a_study_names_its_question(
+    attributes: dict[str, Any], question: str, tmp_path: Path
+) -> None:
+    """Without it the command would ask the default question under the name of another."""
+    found = findings(own_study_at(tmp_path / "s.db", asked((), ACCURACY)), "sweet-spot")
+    kept = {name: value for name, value in found.search.attributes.items() if name not in {"built_in", "study_file"}}
+    found = replace(found, search=replace(found.search, attributes={**kept, **attributes}))
+    for told in (command(found), more_command(found, 30), published_command(found)):
+        assert told.startswith(f"python -m search.run{question} --")
