@@ -42,7 +42,7 @@ is judged once, by Student's t, so it holds in 95 %; it is left out of that colu
 
 def kinds(noise: str, repetitions: int) -> Counted:
     """Play claims of each kind on their margins."""
-    known = known_kinds.on_margins()
+    known = known_kinds.on_margins(ACCURACY)
     asked = Asked(tuple(each.claim for each in known), Setting.of({}), ACCURACY)
     rng = np.random.default_rng([SEED, *f"rounds kinds {noise}".encode()])
     effects = {each.claim.id: each.effect for each in known}

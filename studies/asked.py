@@ -72,11 +72,11 @@ class Asked:
         and for parameters that are none.
         """
         complete = kinds.completed(claims, baseline, space.belonging if space else dict)
-        return cls(complete, Setting.of(baseline), metric, Protocols(free, *layout.protocols), layout)._checked(
+        return cls(complete, Setting.of(baseline), metric, Protocols(free, *layout.protocols), layout).checked(
             space or ()
         )
 
-    def _checked(self, names: Iterable[str]) -> Self:
+    def checked(self, names: Iterable[str]) -> Self:
         """Return itself. Raises ValueError for parameters that neither the baseline nor a space of these names has."""
         known = {*self.baseline, *names}
         for claim in self.claims:
@@ -129,7 +129,7 @@ class Asked:
             metric, free = Metric(**stored["metric"]), tuple(stored["free"])
             layout = Layout.of(stored["layout"]) if "layout" in stored else Layout()
             protocols = Protocols(free, *layout.protocols)
-            return cls(claims, Setting.of(stored["baseline"]), metric, protocols, layout)._checked(names)
+            return cls(claims, Setting.of(stored["baseline"]), metric, protocols, layout).checked(names)
         except (KeyError, TypeError) as error:
             raise ValueError(f"the claims make no sense: {error}") from None
 

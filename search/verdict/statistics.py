@@ -130,7 +130,7 @@ class Rivals:
             return Interval(math.nan, -math.inf, math.inf, 0)
         grown = replace(self, sizes=self.sizes + more)
         highest = np.max(self.means + grown.away(upper_tail))
-        figures = (np.max(self.means), grown._simes_bound(lower_tail), highest)
+        figures = (np.max(self.means), grown.simes_bound(lower_tail), highest)
         estimate, lower, upper = (max(0.0, float(figure)) for figure in figures)
         return Interval(estimate, lower, upper, int(grown.sizes.min()))
 
@@ -142,7 +142,8 @@ class Rivals:
             known, _away(self.boundary.critical(tail, self.sizes), spreads, np.maximum(self.sizes, 1)), np.inf
         )
 
-    def _simes_bound(self, tail: float) -> float:
+    def simes_bound(self, tail: float) -> float:
+        """Return the lower bound by Simes' test, as `shortfall` says."""
         count = len(self.means)
         shares = tail * np.arange(1, count + 1)[:, None] / count
         bounds = self.means - self.away(shares)  # a row per share, a column per rival

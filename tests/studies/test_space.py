@@ -230,7 +230,7 @@ def test_conditions_are_searched_by_optunas_own_and_the_study_says_so() -> None:
 
 def test_the_settings_of_claims_leave_out_what_does_not_occur_and_are_read_back_so() -> None:
     spec = search_spec(read_study(EXAMPLE), open_dataset("digits"), "study")
-    assert spec.claims is not None
-    pair = spec.claims["claims"][0]
+    assert spec.asked is not None
+    pair = spec.asked.as_dict()["claims"][0]
     assert pair["a"] == {"layers": 2, "lr": 0.02, "units0": 25, "units1": 25}
     assert pair["b"] == {"layers": 1, "lr": 0.02, "units0": 25}

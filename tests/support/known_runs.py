@@ -40,7 +40,7 @@ OWN = Asked.of_study(
 def searched(url: str, asked: Asked = OWN) -> StudyStore:
     """Return a search whose two trials have ended, with these claims; opened again where it is there."""
     store = store_at(url, EPOCHS, seed=7)
-    if CLAIMS not in store.study.user_attrs:
+    if not store.counts().finished:
         store.study.set_user_attr(CLAIMS, asked.as_dict())
         store.set_budget(2)
         while (trial := store.acquire()) is not None:

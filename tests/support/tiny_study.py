@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from benchmarks.faults import as_mnist
 from model.data.samples import Parts, Samples
 from search.store.storage import Storage, open_storage
 from search.store.study import StudyStore, open_study
@@ -38,10 +39,7 @@ def images(n: int, seed: int) -> Samples:
 
 def tiny_mnist() -> Parts:
     """MNIST's parts in miniature; the test images are read when asked for, as the real ones are."""
-    made = Parts(images(120, 1), images(60, 2), lambda: images(180, 3), lambda: images(60, 4))
-    for name, value in {"name": "mnist", "shape": (28, 28), "classes": 10, "class_names": tuple("0123456789")}.items():
-        setattr(made, name, value)
-    return made
+    return as_mnist(Parts(images(120, 1), images(60, 2), lambda: images(180, 3), lambda: images(60, 4)))
 
 
 def url_of(path: Path) -> str:

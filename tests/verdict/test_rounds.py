@@ -41,7 +41,7 @@ def seeds_of(store) -> list[int]:
 
 def rows(store):
     trials = planned(store.study, store.study.get_trials(), store.drawn)
-    return rows_of(OWN, store.drawn, evident(store.study, trials, OWN.metric))
+    return rows_of(OWN, store.drawn, evident(store.study, trials, OWN))
 
 
 # --- what is decided
