@@ -10,7 +10,7 @@ from model.device import choose_device, describe
 from search import cli
 from search.errors import UsageError
 from search.results.display import Display
-from search.results.summary import curve_text, next_commands, study_options, summary, table, width_curve
+from search.results.summary import best_edges, curve_text, next_commands, study_options, summary, table, width_curve
 from search.results.verdict_text import show
 from search.signals import Stop, is_worker
 from search.store.request import Request, submit
@@ -201,6 +201,8 @@ def _report(state: StudyState, why: str | None) -> None:
         cli.out.print(f"{why}: {counts.waiting} open trials given back; run the same command to go on")
     display = Display.of(state.attributes)
     cli.out.print(table(state.best, state.baseline, display))
+    for edge in best_edges(state):
+        cli.out.print(edge.sentence, markup=False)
     cli.out.print(f"\nbest {display.metric} by {display.axis(display.main)}", markup=False)
     for line in curve_text(width_curve(state.finished, display), display):
         cli.out.print(line, markup=False)

@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from search.results.display import Display, Names
 from search.results.drawing import Picture
+from search.results.summary import best_edges
 from search.results.verdict_figures import verdict_figures
 from search.results.verdict_text import judged_by, outlook
 from search.verdict.boundary import FIRST
@@ -72,6 +73,7 @@ def _words(found: Findings, display: Display) -> dict[str, Any]:
         "first": min(FIRST, found.seeds),
         "judged_by": judged_by(found),
         "outlook": outlook(found),
+        "edges": best_edges(found.search),
         "published": found.quotable,
         "margins": _margins(found),
         "spots": [_spot(found, display, spot) for spot in found.verdict.sweet_spot],

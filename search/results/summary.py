@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from search.results.display import Display
+from search.results.edge import Edge, edges
 from search.store.state import StudyState
 from search.store.trials import trial_json, value
 from studies.built_in import DEFAULT
@@ -96,7 +97,7 @@ def _cells(trial: FrozenTrial, display: Display) -> list[str]:
 
 
 def summary(state: StudyState) -> dict[str, Any]:
-    """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve."""
+    """Return the study's state as JSON types: counts, best, baseline, their difference, edges, and the curve."""
     best, baseline, ends = state.best, state.baseline, state.ends
     display = Display.of(state.attributes)
     return {
@@ -107,12 +108,18 @@ def summary(state: StudyState) -> dict[str, Any]:
         "best": trial_json(best, ends) if best else None,
         "baseline": trial_json(baseline, ends) if baseline else None,
         "difference": value(best) - value(baseline) if best and baseline else None,
+        "edges": [{**vars(edge), "sentence": edge.sentence} for edge in best_edges(state)],
         display.curve_key: [
             {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best, ends) if b.best else None}
             for b in width_curve(state.finished, display)
         ],
         "torch": torch.__version__,
     }
+
+
+def best_edges(state: StudyState) -> list[Edge]:
+    """Return where the best trial lies at the edge of what was searched."""
+    return edges(state.terms.space, state.best.params) if state.best else []
 
 
 def next_commands(state: StudyState) -> list[str]:
