@@ -151,6 +151,7 @@ def confirmation_of(spec: StudySpec, epochs: int = EPOCHS) -> StudySpec:
         report_epochs=report_epochs(epochs),
         rungs=(),
         rung_size=1,
+        wider=None,  # it begins with no trials, though its space is the wider one
     )
 
 

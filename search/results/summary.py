@@ -15,6 +15,7 @@ from search.store.state import StudyState
 from search.store.trials import trial_json, value
 from studies.built_in import DEFAULT
 from studies.settings import is_number, short
+from studies.wider import suggested
 
 BAR = 40  # characters
 
@@ -87,9 +88,9 @@ def table(best: FrozenTrial | None, baseline: FrozenTrial | None, display: Displ
 
 
 def _cells(trial: FrozenTrial, display: Display) -> list[str]:
-    parameters = trial.user_attrs.get("parameters")
+    parameters, origin = trial.user_attrs.get("parameters"), trial.user_attrs.get("from")
     return [
-        str(trial.number),
+        f"{trial.number} (of {origin['study']}: {origin['number']})" if origin else str(trial.number),
         *display.cells(trial.params),
         display.value(value(trial)),
         f"{parameters:,}" if parameters is not None else "-",
@@ -113,6 +114,7 @@ def summary(state: StudyState) -> dict[str, Any]:
             {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best, ends) if b.best else None}
             for b in width_curve(state.finished, display)
         ],
+        "wider": state.attributes.get("fingerprint", {}).get("wider"),
         "torch": torch.__version__,
     }
 
@@ -130,9 +132,21 @@ def next_commands(state: StudyState) -> list[str]:
         f"python -m search.best{options}",
         f"python -m search.baseline{_question(state)}{options}",
         *rerun,
+        *([wider] if (wider := wider_command(state)) else []),
         f"python -m search.report --html report.html{options}",
         f"python -m search.dashboard{options}",
     ]
+
+
+def wider_command(state: StudyState) -> str | None:
+    """Return the command that searches on beyond the best trial's edges as a new study, None if there is none."""
+    space = state.terms.space
+    found = [(edge.parameter, suggested(space[edge.parameter], edge.side)) for edge in best_edges(state)]
+    widen = [f"--widen {shlex.quote(f'{name}={ends[0]!r}:{ends[1]!r}')}" for name, ends in found if ends]
+    if not widen or "fingerprint" not in state.attributes:
+        return None
+    new, old = study_options(f"{state.name}-wider", state.storage), shlex.quote(state.name)
+    return f"python -m search.run{_question(state)}{new} {' '.join(widen)} --from {old}"
 
 
 def _question(state: StudyState) -> str:

@@ -105,7 +105,8 @@ def more_command(found: Findings, seeds: int) -> str:
     file = found.search.attributes.get("study_file")
     question = f" {shlex.quote(file['name'])}" if file else ""
     options = study_options(found.search.name, found.search.storage)
-    return f"python -m search.run{question} --trials {found.plan.finished}{options} --confirm-seeds {seeds}"
+    trials = found.plan.finished - found.search.counts.copied
+    return f"python -m search.run{question} --trials {trials}{options} --confirm-seeds {seeds}"
 
 
 def curve(arms: Sequence[ArmSummary], display: Display, names: Names) -> list[str]:
