@@ -10,7 +10,16 @@ from model.device import choose_device, describe
 from search import cli
 from search.errors import UsageError
 from search.results.display import Display
-from search.results.summary import curve_text, front_as_table, next_commands, study_options, summary, table, width_curve
+from search.results.summary import (
+    best_edges,
+    curve_text,
+    front_as_table,
+    next_commands,
+    study_options,
+    summary,
+    table,
+    width_curve,
+)
 from search.results.verdict_text import show
 from search.signals import Stop, is_worker
 from search.store.request import Request, submit
@@ -28,6 +37,7 @@ from search.workers.ray_cluster import RayCluster
 from studies.built_in import DEFAULT
 from studies.confirmation import EPOCHS, SEEDS
 from studies.file import StudyFile
+from studies.wider import Wider, ranges_of
 
 TrialsOption = Annotated[
     int, typer.Option(min=1, max=1_000_000, help="Finished trials the study is to have, at least.")
@@ -63,6 +73,16 @@ RayOption = Annotated[
 ]
 RayCpusOption = Annotated[float, typer.Option(min=0.01, max=1024, help="Cores of a worker on Ray.")]
 RayGpusOption = Annotated[float, typer.Option(min=0, max=64, help="GPUs of a worker on Ray, or a share of one.")]
+WidenOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A wider range of a new study, with --from; once for each parameter.", metavar="NAME=LOW:HIGH"),
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help="With --widen: the study whose finished trials the new one begins with.", metavar="OLD"
+    ),
+]
 DetachOption = Annotated[bool, typer.Option("--detach", help="Only ask for it: search.worker does the work.")]
 
 
@@ -85,6 +105,8 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     ray: RayOption = None,
     ray_cpus: RayCpusOption = 1.0,
     ray_gpus: RayGpusOption = 0.0,
+    widen: WidenOption = None,
+    source: FromOption = None,
     timeout: cli.TimeoutOption = None,
     detach: DetachOption = False,
     as_json: cli.JsonOption = False,
@@ -93,11 +115,12 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     """Search until the study has so many finished trials, then confirm on fresh seeds what was found, and judge it."""
     cli.set_up_logging(verbose)
     name, url = cli.check_study_name(name_of(question) if study is None else study), parse_url(storage)
+    wider = _wider(widen or [], source, name)
     torch_device = choose_device(device)
     catalogue = Catalogue(torch_device, data_dir, studies, cli.err.print)
     if detach:
         _check_detached(workers, timeout, fleet_size, device, ray)
-        store = _opened(storage, catalogue, catalogue.read(question), name, epochs, seed)
+        store = _opened(storage, catalogue, catalogue.read(question), name, epochs, seed, wider)
         _tell(store, submit(store, trials, confirm_seeds, confirm_epochs, confirm_minutes), as_json)
         return 0
     cli.warn_of_rounding()
@@ -107,7 +130,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         console.print(f"device {describe(torch_device)} · storage {redacted(url)}", markup=False)
     file = catalogue.read(question, check=not is_worker())
     data = catalogue.data_of(file)
-    store = _opened(storage, catalogue, file, name, epochs, seed)
+    store = _opened(storage, catalogue, file, name, epochs, seed, wider)
     if not as_json:
         console.print(f"study {name!r} on {data_name(file)}: {store.spec.question} {store.spec.method}", markup=False)
     if not is_worker():
@@ -167,14 +190,33 @@ def _tell(store: StudyStore, request: Request, as_json: bool) -> None:
 
 
 def _opened(  # noqa: PLR0917
-    storage: str, catalogue: Catalogue, file: StudyFile, name: str, epochs: int | None, seed: int | None
+    storage: str,
+    catalogue: Catalogue,
+    file: StudyFile,
+    name: str,
+    epochs: int | None,
+    seed: int | None,
+    wider: Wider | None,
 ) -> StudyStore:
-    database = open_storage(storage, create=True)
-    return open_study(database, catalogue.spec(file, database, name, epochs), seed)
+    database = open_storage(storage, create=wider is None)
+    return open_study(database, catalogue.spec(file, database, name, epochs, wider), seed)
+
+
+def _wider(texts: list[str], source: str | None, name: str) -> Wider | None:
+    """Return what --widen and --from ask for. Raises `UsageError` and `SpaceError`."""
+    if bool(texts) != (source is not None):
+        raise UsageError("--widen and --from go together: wider ranges, and the study whose trials are begun with")
+    if source == name:
+        raise UsageError(f"--from {source}: wider ranges are searched as a new study; name it by --study")
+    return Wider(source, ranges_of(texts)) if source is not None else None
 
 
 def _something_to_do(store: StudyStore, trials: int, console: Console) -> bool:
-    counts, budget = store.counts(), store.budget()
+    counts, budget, wider = store.counts(), store.budget(), store.spec.wider
+    if wider:
+        ranges = ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in wider.ranges.items())
+        told = f"{counts.copied} trials of {wider.source!r} are known, and do not count"
+        console.print(f"wider: {ranges}; {told}", markup=False)
     if counts.finished >= trials:
         console.print(f"the study already has {counts.finished} finished trials, --trials {trials} asks for no more")
     elif counts.finished or counts.waiting > 1:
@@ -204,6 +246,8 @@ def _report(state: StudyState, why: str | None) -> None:
     if (front := front_as_table(state, display)) is not None:
         cli.out.print("\nthe Pareto front")
         cli.out.print(front)
+    for edge in best_edges(state):
+        cli.out.print(edge.sentence, markup=False)
     cli.out.print(f"\nbest {display.metric} by {display.axis(display.main)}", markup=False)
     for line in curve_text(width_curve(state.finished, display), display):
         cli.out.print(line, markup=False)

@@ -153,6 +153,7 @@ def confirmation_of(spec: StudySpec, epochs: int = EPOCHS) -> StudySpec:
         rungs=(),
         rung_size=1,
         against=None,
+        wider=None,  # it begins with no trials, though its space is the wider one
     )
 
 

@@ -22,6 +22,7 @@ from studies.sampler import CurveSampler, FrontSampler
 from studies.space import Space
 from studies.spec import StudySpec, report_epochs
 from studies.study import Study
+from studies.wider import Wider
 
 CURVES = ("accuracy", "f1", "auroc")  # metrics whose errors, 1 less the value, shrink as a learning curve's do
 BY_CURVES = "a Gaussian process on learning curves proposes, and stops what it expects little of"
@@ -39,8 +40,13 @@ def family_of(file: StudyFile, data: Described) -> Family:
     return Family(study.network, prod(data.shape), data.classes, *choices, data.shape)
 
 
-def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None = None) -> StudySpec:
-    """State the search of a study on its data; `epochs` is a full trial's length, None for the study's."""
+def search_spec(
+    file: StudyFile, data: Described, name: str, epochs: int | None = None, wider: Wider | None = None
+) -> StudySpec:
+    """State the search of a study on its data; `epochs` is a full trial's length, None for the study's.
+
+    `wider` is noted: the file's study must have its ranges already (`studies.wider`).
+    """
     study, family = file.study, family_of(file, data)
     length, metric = epochs or study.epochs, metric_of(family)
     against = AIMS[study.against] if study.against else None
@@ -62,6 +68,7 @@ def search_spec(file: StudyFile, data: Described, name: str, epochs: int | None 
         batch=study.batch,
         split=data.fingerprint(),
         family=family,
+        wider=wider,
         rungs=halving.before(length) if halving else (),
         rung_size=halving.size if halving else 1,
         against=against,

@@ -15,6 +15,7 @@ from model.general.choices import Direction
 from studies.aims import Aim
 from studies.asked import Asked
 from studies.space import Space
+from studies.wider import Wider
 
 Params = Mapping[str, Any]
 CLAIMS = "claims"  # attribute of a study; one without has those of the first built-in study
@@ -50,6 +51,7 @@ class StudySpec:
     asked: Asked | None = None  # what its confirmation is to answer; None for the rerun of a baseline
     built_in: str | None = None  # name of the built-in study that it is
     file: Mapping[str, str] | None = None  # name, hash and text of the file that states it; None for a built-in study
+    wider: Wider | None = None  # where its space is wider than its file's, and it begins with trials of another study
     rungs: Sequence[int] = ()  # epochs where trials wait for each other and are judged; if none, at each report
     rung_size: int = 1  # trials that are judged together at a rung
     against: Aim | None = None  # a second aim; Optuna then stops no trial
@@ -86,5 +88,6 @@ class StudySpec:
             "score_on": self.score_on,
             **({"conditional": sorted(self.searched.sometimes)} if self.searched.sometimes else {}),
             **({} if self.against is None else {"against": self.against.name}),
+            **({} if self.wider is None else {"wider": self.wider.as_dict()}),
             **({} if self.file is None else {"file": {name: self.file[name] for name in ("name", "sha256")}}),
         }

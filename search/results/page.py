@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 from search.results.display import Display, Names
 from search.results.drawing import Picture
 from search.results.front import front_figures
-from search.results.summary import question_of
+from search.results.summary import best_edges, question_of
 from search.results.verdict_figures import verdict_figures
 from search.results.verdict_text import judged_by, outlook
 from search.verdict.boundary import FIRST
@@ -74,6 +74,7 @@ def _words(found: Findings, display: Display) -> dict[str, Any]:
         "first": min(FIRST, found.seeds),
         "judged_by": judged_by(found),
         "outlook": outlook(found),
+        "edges": best_edges(found.search),
         "published": found.quotable,
         "margins": _margins(found),
         "spots": [_spot(found, display, spot) for spot in found.verdict.sweet_spot],

@@ -10,11 +10,13 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from search.results.display import Display
+from search.results.edge import Edge, edges
 from search.results.front import front_table
 from search.store.state import StudyState
 from search.store.trials import trial_json, value
 from studies.built_in import DEFAULT
 from studies.settings import is_number, short
+from studies.wider import suggested
 
 BAR = 40  # characters
 
@@ -98,9 +100,9 @@ def front_as_table(state: StudyState, display: Display) -> Table | None:
 
 
 def _cells(trial: FrozenTrial, display: Display) -> list[str]:
-    parameters = trial.user_attrs.get("parameters")
+    parameters, origin = trial.user_attrs.get("parameters"), trial.user_attrs.get("from")
     return [
-        str(trial.number),
+        f"{trial.number} (of {origin['study']}: {origin['number']})" if origin else str(trial.number),
         *display.cells(trial.params),
         display.value(value(trial)),
         f"{parameters:,}" if parameters is not None else "-",
@@ -108,7 +110,7 @@ def _cells(trial: FrozenTrial, display: Display) -> list[str]:
 
 
 def summary(state: StudyState) -> dict[str, Any]:
-    """Return the study's state as JSON types: counts, best, baseline, their difference, and the curve."""
+    """Return the study's state as JSON types: counts, best, baseline, their difference, edges, and the curve."""
     best, baseline, ends = state.best, state.baseline, state.ends
     display = Display.of(state.attributes)
     return {
@@ -120,12 +122,19 @@ def summary(state: StudyState) -> dict[str, Any]:
         "baseline": trial_json(baseline, ends) if baseline else None,
         "difference": value(best) - value(baseline) if best and baseline else None,
         **({"front": [trial_json(trial, ends) for trial in state.front]} if display.against else {}),
+        "edges": [{**vars(edge), "sentence": edge.sentence} for edge in best_edges(state)],
         display.curve_key: [
             {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best, ends) if b.best else None}
             for b in width_curve(state.finished, display)
         ],
+        "wider": state.attributes.get("fingerprint", {}).get("wider"),
         "torch": torch.__version__,
     }
+
+
+def best_edges(state: StudyState) -> list[Edge]:
+    """Return where the best trial lies at the edge of what was searched."""
+    return edges(state.terms.space, state.best.params) if state.best else []
 
 
 def next_commands(state: StudyState) -> list[str]:
@@ -136,9 +145,21 @@ def next_commands(state: StudyState) -> list[str]:
         f"python -m search.best{options}",
         f"python -m search.baseline{question_of(state.attributes)}{options}",
         *rerun,
+        *([wider] if (wider := wider_command(state)) else []),
         f"python -m search.report --html report.html{options}",
         f"python -m search.dashboard{options}",
     ]
+
+
+def wider_command(state: StudyState) -> str | None:
+    """Return the command that searches on beyond the best trial's edges as a new study, None if there is none."""
+    space = state.terms.space
+    found = [(edge.parameter, suggested(space[edge.parameter], edge.side)) for edge in best_edges(state)]
+    widen = [f"--widen {shlex.quote(f'{name}={ends[0]!r}:{ends[1]!r}')}" for name, ends in found if ends]
+    if not widen or "fingerprint" not in state.attributes:
+        return None
+    new, old = study_options(f"{state.name}-wider", state.storage), shlex.quote(state.name)
+    return f"python -m search.run{question_of(state.attributes)}{new} {' '.join(widen)} --from {old}"
 
 
 def question_of(attributes: Mapping[str, Any]) -> str:

@@ -103,7 +103,8 @@ def more_command(found: Findings, seeds: int) -> str:
     """Return the command that goes on with the confirmation, up to so many seeds."""
     question = question_of(found.search.attributes)
     options = study_options(found.search.name, found.search.storage)
-    return f"python -m search.run{question} --trials {found.plan.finished}{options} --confirm-seeds {seeds}"
+    trials = found.plan.finished - found.search.counts.copied
+    return f"python -m search.run{question} --trials {trials}{options} --confirm-seeds {seeds}"
 
 
 def curve(arms: Sequence[ArmSummary], display: Display, names: Names) -> list[str]:

@@ -61,7 +61,13 @@ def _by_epoch(value: Any) -> bool:
 
 def _stated(value: Any) -> bool:
     known = _record(space=_record(), epochs=_whole)(value) and _list(_text)(value.get("conditional", []))
-    return known and value.get("against") in (None, *AIMS)
+    known = known and value.get("against") in (None, *AIMS)
+    return known and (value.get("wider") is None or _wider(value["wider"]))
+
+
+def _wider(value: Any) -> bool:
+    whole = isinstance(value, dict) and _text(value.get("from")) and isinstance(value.get("ranges"), dict)
+    return whole and all(_list(_number)(ends) and len(ends) == 2 for ends in value["ranges"].values())
 
 
 _arm = _either(
@@ -83,6 +89,7 @@ STUDY: Mapping[str, Check] = {
     "study_file": _record(name=_text, sha256=_text, text=_text),
     "built_in": _text,
     "budget": _whole,
+    "copied": _list(_whole),
     "confirm": _record(seeds=_whole, epochs=_optional(_whole)),
     "asked": _text,
     "stopped": _truth,
@@ -104,6 +111,7 @@ TRIAL: Mapping[str, Check] = {
     **dict.fromkeys(("test_accuracy", "test_loss", "before_accuracy", "before_loss", "gap", "seconds"), _number),
     "seconds_per_epoch": _number,
     "gap_by_epoch": _by_epoch,
+    "from": _record(study=_text, number=_whole),
     "stints": _list(lambda segment: _list(_whole)(segment) and len(segment) in (3, 4)),
 }
 

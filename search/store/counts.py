@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
+COPIED = "copied"  # attribute of a study: numbers, in another one, of the finished trials that it begins with
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # what counts towards the budget
 
 
@@ -18,6 +19,7 @@ class Counts:
     failed: int
     running: int
     waiting: int
+    copied: int = 0  # finished trials of another study, which count nowhere else
 
     @property
     def finished(self) -> int:
@@ -33,6 +35,9 @@ class Counts:
 
 
 def count(study: optuna.Study) -> Counts:
-    """Count a study's trials by state."""
-    by_state = Counter(trial.state for trial in study.get_trials(deepcopy=False))
-    return Counts(*(by_state[state] for state in (*FINISHED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)))
+    """Count a study's own trials by state."""
+    copied = len(study.user_attrs.get(COPIED, ()))
+    by_state = Counter(trial.state for trial in study.get_trials(deepcopy=False)[copied:])
+    states = (*FINISHED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
+    complete, pruned, failed, running, waiting = (by_state[state] for state in states)
+    return Counts(complete, pruned, failed, running, waiting, copied)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from search.store.counts import COPIED
 from studies.optuna_private import tables
 
 
@@ -58,14 +59,24 @@ def running_of(connection: sa.Connection, study_id: int, worker: str) -> Iterabl
 
 
 def finished(connection: sa.Connection, study_id: int, *also: str) -> int:
-    """Count the trials that are finished, or in one of these states as well."""
-    return connection.scalar(sa.select(sa.func.count()).where(in_state(study_id, "COMPLETE", "PRUNED", *also))) or 0
+    """Count a study's own trials that are finished, or in one of these states as well."""
+    own = sa.and_(in_state(study_id, "COMPLETE", "PRUNED", *also), TRIALS.c.number >= copied(connection, study_id))
+    return connection.scalar(sa.select(sa.func.count()).where(own)) or 0
+
+
+def copied(connection: sa.Connection, study_id: int) -> int:
+    """Return how many trials of another study a study begins with; they have the first numbers."""
+    asked = sa.select(STUDY_USER.c.value_json).where(STUDY_USER.c.study_id == study_id, STUDY_USER.c.key == COPIED)
+    stored = connection.scalar(asked)
+    return 0 if stored is None else len(json.loads(stored))
 
 
 def times(connection: sa.Connection, study_id: int) -> list[tuple[datetime, datetime | None]]:
-    """Return when each trial of a study began and, if it is finished, ended."""
+    """Return when each of a study's own trials began and, if it is finished, ended."""
     asked = sa.select(TRIALS.c.datetime_start, TRIALS.c.datetime_complete, TRIALS.c.state).where(
-        TRIALS.c.study_id == study_id, TRIALS.c.datetime_start.is_not(None)
+        TRIALS.c.study_id == study_id,
+        TRIALS.c.datetime_start.is_not(None),
+        TRIALS.c.number >= copied(connection, study_id),
     )
     finished = ("COMPLETE", "PRUNED")
     return [(start, end if state.name in finished else None) for start, end, state in connection.execute(asked)]

@@ -22,7 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 from model.seeds import derive
 from search.errors import NotFoundError, SearchError, StorageError, StudyMismatchError
 from search.store.attributes import check_study
-from search.store.counts import Counts, count
+from search.store.copies import complete_copies, to_copy
+from search.store.counts import COPIED, Counts, count
 from search.store.queue import GRACE_SECONDS, enqueue, fail_stale, invalid_params
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage
@@ -251,6 +252,7 @@ def open_study(storage: Storage, spec: StudySpec, seed: int | None = None) -> St
 
 def _open(storage: Storage, spec: StudySpec, seed: int | None) -> StudyStore:
     with storage.lock(spec.name), quiet_experiments():
+        copied = _to_copy(storage, spec)
         study = optuna.create_study(
             study_name=spec.name,
             storage=storage.optuna,
@@ -260,12 +262,21 @@ def _open(storage: Storage, spec: StudySpec, seed: int | None) -> StudyStore:
         )
         check_study(study)
         if "fingerprint" not in study.user_attrs:
-            _state(study, spec, seed or 0)
+            _state(study, spec, seed or 0, copied)
         stored = study.user_attrs
         asked = {**spec.fingerprint(), "seed": stored["seed"] if seed is None else seed}
         _check(spec.name, {**stored["fingerprint"], "seed": stored["seed"]}, asked)
+        if spec.wider and len(study.get_trials(deepcopy=False)) < len(stored[COPIED]):
+            complete_copies(study, load_study(storage, spec.wider.source), spec.space)
         _enqueue_fixed(study, spec)
     return StudyStore(storage, study, spec, stored["seed"])
+
+
+def _to_copy(storage: Storage, spec: StudySpec) -> list[int] | None:
+    """Return the trials of another study that a new one is to begin with, None if with none."""
+    if spec.wider is None or stored_fingerprint(storage, spec.name):
+        return None
+    return to_copy(load_study(storage, spec.wider.source), spec.space, spec.fingerprint())
 
 
 def load_study(storage: Storage, name: str) -> optuna.Study:
@@ -281,12 +292,17 @@ def load_study(storage: Storage, name: str) -> optuna.Study:
 
 def stored_epochs(storage: Storage, name: str) -> int | None:
     """Return the epochs that a stored study was begun with, None for a new study."""
+    return stored_fingerprint(storage, name).get("epochs")
+
+
+def stored_fingerprint(storage: Storage, name: str) -> Mapping[str, Any]:
+    """Return what a stored study states, nothing for a new one."""
     try:  # not by the list of all studies: one with a broken attribute would spoil it
         study = optuna.load_study(study_name=name, storage=storage.optuna)
     except KeyError:
-        return None
+        return {}
     check_study(study)
-    return study.user_attrs.get("fingerprint", {}).get("epochs")  # type: ignore[no-any-return]  # attributes are untyped JSON
+    return study.user_attrs.get("fingerprint", {})  # type: ignore[no-any-return]  # attributes are untyped JSON
 
 
 def _check_failures(study: optuna.Study) -> None:
@@ -315,7 +331,7 @@ def _ours(trial: optuna.Trial | FrozenTrial) -> Iterator[None]:
         raise TrialLostError(f"trial {trial.number} was ended elsewhere") from error
 
 
-def _state(study: optuna.Study, spec: StudySpec, seed: int) -> None:
+def _state(study: optuna.Study, spec: StudySpec, seed: int, copied: list[int] | None) -> None:
     """Write into a new study what it is; refuse a study of the same name that somebody else made."""
     directions = [direction.name.lower() for direction in study.directions]
     if study.get_trials(deepcopy=False) or directions != spec.directions:
@@ -323,7 +339,7 @@ def _state(study: optuna.Study, spec: StudySpec, seed: int) -> None:
     study.set_metric_names(spec.metrics)
     study.set_user_attr("question", spec.question)
     stated = {"study_file": spec.file and dict(spec.file), "built_in": spec.built_in, "method": spec.method}
-    for name, value in {**stated, CLAIMS: spec.asked and spec.asked.as_dict()}.items():
+    for name, value in {**stated, CLAIMS: spec.asked and spec.asked.as_dict(), COPIED: copied}.items():
         if value is not None:
             study.set_user_attr(name, value)
     study.set_user_attr("seed", seed)

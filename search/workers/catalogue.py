@@ -18,13 +18,16 @@ from model.data.known import KNOWN, Described
 from model.fleet.family import Family, Trainer
 from search.errors import NotFoundError, StudyMismatchError
 from search.store.storage import Storage
-from search.store.study import load_study, stored_epochs
+from search.store.study import load_study, stored_epochs, stored_fingerprint
 from search.training.replay import Recipe
 from studies.built_in import built_in, built_in_of, names
 from studies.check import check_study_file
 from studies.file import StudyFile, hash_of, read_study, study_name
 from studies.search_spec import search_spec
+from studies.space import Space
 from studies.spec import StudySpec
+from studies.terms import Terms
+from studies.wider import Wider
 
 DIRECTORY = "SWEETSPOT_STUDIES"  # environment variable: where this machine's own study files are
 
@@ -81,15 +84,23 @@ class Catalogue:
             source = replace(source, path=str(file.path.parent / source.path))
         return self._once(source, lambda: open_dataset(source, self.device, self.data_dir, self.say))
 
-    def spec(self, file: StudyFile, storage: Storage, name: str, epochs: int | None) -> StudySpec:
-        """State the search of this name; `epochs` None means those of the stored study, or the question's own.
+    def spec(
+        self, file: StudyFile, storage: Storage, name: str, epochs: int | None, wider: Wider | None = None
+    ) -> StudySpec:
+        """State the search of this name; `epochs` and `wider` None mean those of the stored study, or the file's own.
 
-        Raises `StudyMismatchError`, with the difference, for a file that has changed since the stored study began.
+        Raises `StudyMismatchError`, with the difference, for a file that has changed since the stored study began, and
+        `SpaceError` for what is no wider range. Wider ranges that are asked for are checked as a file is.
         """
-        length = epochs or stored_epochs(storage, name)
+        ranges = _inherited(storage, wider) if wider else Wider.stored(stored_fingerprint(storage, name))
+        length = epochs or stored_epochs(storage, name) or (stored_epochs(storage, ranges.source) if ranges else None)
         if not file.built_in:
             _check_unchanged(storage, name, file)
-        return search_spec(file, self._described(file), name, length)
+        if ranges:
+            file = replace(file, study=replace(file.study, space=ranges.of(file.study.searched)))
+        if wider:
+            check_study_file(file, self.data_of(file), self.device)
+        return search_spec(file, self._described(file), name, length, ranges)
 
     def _described(self, file: StudyFile) -> Described:
         known = KNOWN.get(data_name(file)) if file.built_in else None
@@ -123,6 +134,17 @@ class Catalogue:
         if source not in self._data:
             self._data[source] = make()
         return self._data[source]
+
+
+def _inherited(storage: Storage, asked: Wider) -> Wider:
+    """Return the ranges that are asked for, and those that the study itself has which they begin with.
+
+    Raises `NotFoundError` where there is none, `SpaceError` for what does not contain its ranges.
+    """
+    study = load_study(storage, asked.source)
+    before = Wider.stored(study.user_attrs.get("fingerprint", {}))
+    asked.of(Space(Terms.of(study.user_attrs).space))
+    return asked if before is None else Wider(asked.source, {**before.ranges, **asked.ranges})
 
 
 def name_of(question: str) -> str:
