@@ -27,7 +27,7 @@ from search.results.drawing import Picture
 from search.results.front import CAPTION, front_figures, front_table
 from search.results.predictions import Part, filters_grid, has_pictures, mistakes_grid, prediction_grid
 from search.results.search_figures import search_figures
-from search.results.summary import best_edges, curve_text, width_curve
+from search.results.summary import best_edges, curve_text, wider_command, width_curve
 from search.results.verdict_figures import verdict_figures
 from search.results.verdict_text import judged_by, outlook
 from search.store.state import StudyState, read_state
@@ -162,6 +162,7 @@ def _summary(search: StudyState, verdict: str) -> str:
         _table(display, search.best, search.baseline),
         *_front(search, display),
         *(f"Where to look next: {edge.sentence}." for edge in best_edges(search)),
+        *([f"Go on there with `{wider}`"] if (wider := wider_command(search)) else []),
         f"Best {metric} by {display.axis(display.main)}:\n\n```text\n{curve}\n```",
         f"Test {data} choose nothing here: trials are compared on validation {data}.",
     ]

@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 from search.results.display import Display, Names
 from search.results.drawing import Picture
 from search.results.front import front_figures
-from search.results.summary import best_edges, question_of
+from search.results.summary import best_edges, question_of, wider_command
 from search.results.verdict_figures import verdict_figures
 from search.results.verdict_text import judged_by, outlook
 from search.verdict.boundary import FIRST
@@ -75,6 +75,7 @@ def _words(found: Findings, display: Display) -> dict[str, Any]:
         "judged_by": judged_by(found),
         "outlook": outlook(found),
         "edges": best_edges(found.search),
+        "wider": wider_command(found.search),
         "published": found.quotable,
         "margins": _margins(found),
         "spots": [_spot(found, display, spot) for spot in found.verdict.sweet_spot],
@@ -183,8 +184,8 @@ def _machine(found: Findings, data: str) -> Iterator[tuple[str, str]]:
 
 def command(found: Findings) -> str:
     """Return the command that makes a study like this one, down to its seeds."""
-    question = question_of(found.search.attributes)
+    question, trials = question_of(found.search.attributes), found.plan.finished - found.search.counts.copied
     return (
-        f"python -m search.run{question} --trials {found.plan.finished} --epochs {found.search.epochs} "
+        f"python -m search.run{question} --trials {trials} --epochs {found.search.epochs} "
         f"--seed {found.search.attributes['seed']} --confirm-seeds {found.seeds} --confirm-epochs {found.epochs}"
     )
