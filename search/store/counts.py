@@ -36,7 +36,8 @@ class Counts:
 
 def count(study: optuna.Study) -> Counts:
     """Count a study's own trials by state."""
-    copied = len(study.user_attrs.get(COPIED, ()))
+    attrs = study.user_attrs
+    copied = len(attrs.get(COPIED, ())) if "fingerprint" in attrs else 0  # what others call so is nothing of ours
     by_state = Counter(trial.state for trial in study.get_trials(deepcopy=False)[copied:])
     states = (*FINISHED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
     complete, pruned, failed, running, waiting = (by_state[state] for state in states)
