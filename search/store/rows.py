@@ -68,7 +68,8 @@ def copied(connection: sa.Connection, study_id: int) -> int:
     """Return how many trials of another study a study begins with; they have the first numbers."""
     asked = sa.select(STUDY_USER.c.value_json).where(STUDY_USER.c.study_id == study_id, STUDY_USER.c.key == COPIED)
     stored = connection.scalar(asked)
-    return 0 if stored is None else len(json.loads(stored))
+    numbers = [] if stored is None else json.loads(stored)
+    return len(numbers) if isinstance(numbers, list) else 0  # what others call so is nothing of ours
 
 
 def times(connection: sa.Connection, study_id: int) -> list[tuple[datetime, datetime | None]]:
