@@ -26,7 +26,7 @@ from search.training.replay import finished_trial
 from search.verdict.confirmation import confirm, open_confirmation
 from studies.confirmation import plan
 from studies.pruner import CurvePruner
-from studies.sweet_spot import sweet_spot
+from studies.sweet_spot import ARTICLE, SPACE, sweet_spot
 from tests.support.tiny_study import (
     CAPACITY,
     EPOCHS,
@@ -103,7 +103,7 @@ def test_a_study_with_trials_of_others_is_shown_and_goes_on(
     table(ranked[0], None, shown)
     summary(store.state())
     search_figures(store.state())
-    assert plan("study", ranked).winner == ranked[0].number
+    assert plan("study", ranked, ARTICLE, SPACE).winner == ranked[0].number
     for main in (best.main, status.main):
         with pytest.raises(SystemExit) as end:
             main(["--storage", url, "--study", "study", "--json"])
