@@ -1,10 +1,8 @@
 """A study's baseline, run to the letter: all training data, the test set after every epoch, nothing chosen."""
 
-from dataclasses import replace
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 
 from studies.prose import Prose
@@ -18,20 +16,14 @@ def baseline_of(search: StudySpec, words: Prose, epochs: int | None = None) -> S
     epochs: of each; those of the search's full trials if not given.
     """
     length, baseline = epochs or search.epochs, search.baseline or {}
-    return replace(
-        search,
+    return search.beside(
         name=f"{search.name}/baseline",
         question=f"What does {words.baseline} reach?",
         metric=search.metric.replace("validation", "test"),
         space=Space.of({name: _only(value) for name, value in baseline.items()}),
-        fixed=(),
         sampler=RandomSampler,
-        pruner=NopPruner(),
         epochs=length,
         report_epochs=range(1, length + 1),
-        rungs=(),
-        rung_size=1,
-        against=None,
         train_on="full",
         score_on="test",
         method=None,

@@ -11,12 +11,11 @@ initial weights and the order of all batches, so arms are compared in pairs. Not
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
@@ -140,20 +139,13 @@ def confirmation_name(search: str) -> str:
 
 def confirmation_of(spec: StudySpec, epochs: int = EPOCHS) -> StudySpec:
     """State the confirmation of a search: the same data, metric and space, of which nothing is sampled."""
-    return replace(
-        spec,
+    return spec.beside(
         name=confirmation_name(spec.name),
         question=f"{spec.question.rstrip('?')}, on fresh seeds?",
         baseline=None,
-        fixed=(),
         sampler=NoSampler,
-        pruner=NopPruner(),
         epochs=epochs,
         report_epochs=report_epochs(epochs),
-        rungs=(),
-        rung_size=1,
-        against=None,
-        wider=None,  # it begins with no trials, though its space is the wider one
     )
 
 

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from optuna.distributions import distribution_to_json
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler
 
 from model.fleet.family import Family
@@ -74,6 +74,21 @@ class StudySpec:
     def values(self, value: float, figures: Mapping[str, Any]) -> list[float]:
         """Return what a completed trial of this metric and these figures is told with."""
         return [value] if self.against is None else [value, self.against.of(figures)]
+
+    def beside(self, **changes: Any) -> "StudySpec":
+        """State a study beside this search: the same but for the changes, and nothing of it is searched.
+
+        No trial is stopped or known before, and each has one value.
+        """
+        alone: dict[str, Any] = {
+            "fixed": (),
+            "pruner": NopPruner(),
+            "rungs": (),
+            "rung_size": 1,
+            "against": None,
+            "wider": None,
+        }
+        return replace(self, **alone, **changes)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what a stored study must agree with to be continued, as JSON types."""

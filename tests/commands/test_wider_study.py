@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from search import rerun, run
+from search import baseline, rerun, run
 from search.store.storage import open_storage
 from search.store.study import load_study
 from tests.commands.test_own_study import call, said
@@ -45,6 +45,13 @@ def test_it_begins_with_the_finished_trials_as_they_were_and_trains_its_own_budg
 def test_a_copy_is_trained_again_identically(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = [f"--storage=sqlite:///{directory}/study.db", f"--study={NEW}", f"--studies={directory}"]
     assert said(rerun.main, capsys, 0, *options)["verdict"] == "identical"
+
+
+def test_its_baseline_is_rerun_without_the_copies(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [f"--storage=sqlite:///{directory}/study.db", f"--study={NEW}", "--seeds=1", "--epochs=2"]
+    told = said(baseline.main, capsys, directory / "digits_study.py", *options)
+    assert [trial["number"] for trial in told["trials"]] == [0]
+    assert [trial.params for trial in trials_of(directory, f"{NEW}/baseline")] == [told["trials"][0]["params"]]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
