@@ -31,7 +31,6 @@ class Samples:
 
     values: Tensor  # uint8 (n, d), the pixels of pictures, row by row; float32 (n, d), scaled, of all else
     targets: Tensor  # int64 (n,), classes from 0; float32 (n, 1), scaled, where the target is a number
-    _inputs: Tensor | None = field(default=None, init=False, repr=False)
     _lit: Lit | None = field(default=None, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -56,13 +55,8 @@ class Samples:
 
     @property
     def inputs(self) -> Tensor:
-        """What networks see, float32 (n, d); bytes as 0..1, made when first asked for, and kept."""
-        if not self.are_bytes:
-            return self.values
-        with _LOCK:
-            if self._inputs is None:
-                self._inputs = self._as_inputs(self.values)
-            return self._inputs
+        """What networks see, float32 (n, d); bytes as 0..1, four times as large and made anew, so of a few only."""
+        return self._as_inputs(self.values)
 
     @property
     def lit(self) -> Lit:

@@ -39,7 +39,7 @@ def score(network: nn.Module, samples: Samples, loss: LossSum, metric: Metric) -
         network = copy.deepcopy(network).eval()
     targets, total = samples.targets.split(CHUNK), 0.0  # type: ignore[no-untyped-call]
     found = []
-    for answers, right in zip(_outputs(network, samples), targets, strict=True):
+    for answers, right in zip(outputs_of(network, samples), targets, strict=True):
         found.append(answers)
         total += loss(answers, right).item()
     return Score(metric(torch.cat(found), samples.targets), total / len(samples))
@@ -62,8 +62,8 @@ def _summed_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     return nn.functional.cross_entropy(outputs, targets, reduction="sum")
 
 
-def _outputs(network: nn.Module, samples: Samples) -> Iterator[Tensor]:
-    """Yield what a network answers, by parts; of bytes a plain MLP's first layer as in training."""
+def outputs_of(network: nn.Module, samples: Samples) -> Iterator[Tensor]:
+    """Yield what a network answers, `CHUNK` samples at a time; of bytes a plain MLP's first layer as in training."""
     if samples.are_bytes and recognised(network) is not None:
         above = layers_above_the_first(network)
         for first in outputs(linear_layers(network)[0], samples, CHUNK):

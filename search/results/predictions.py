@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from model.data.dataset import Dataset
+from model.data.samples import Samples
+from model.network.scoring import outputs_of
 
 Part = Literal["validation", "test"]
-CHUNK = 2_000  # pictures that are looked at together
 MISTAKES = 12
 
 
@@ -31,8 +32,8 @@ def prediction_grid(network: nn.Module, data: Dataset, part: Part, path: Path, t
     Network and data may be on different devices. The format follows the suffix of `path`. Raises `OSError` where it
     cannot be written.
     """
-    rows = torch.arange(6)
-    _save_grid(data, part, rows, _answers(network, getattr(data, part).first(6).inputs), (2, 3), path, title)
+    samples = getattr(data, part).first(6)
+    _save_grid(data, samples, _answers(network, samples), (2, 3), path, title)
 
 
 def mistakes_grid(network: nn.Module, data: Dataset, part: Part, path: Path, title: str) -> bool:
@@ -41,13 +42,12 @@ def mistakes_grid(network: nn.Module, data: Dataset, part: Part, path: Path, tit
     Return whether there are any.
     """
     samples = getattr(data, part)
-    found = [_answers(network, samples.inputs[at : at + CHUNK]) for at in range(0, len(samples), CHUNK)]
-    answers = torch.cat(found)
+    answers = _answers(network, samples)
     wrong = (answers != samples.targets.cpu()).nonzero().flatten()
     if not len(wrong):
         return False
     rows, about = wrong[:MISTAKES], f"{title}: wrong on {len(wrong)} of {len(samples):,}, the first of them"
-    _save_grid(data, part, rows, answers[rows], (3, 4), path, about)
+    _save_grid(data, samples.take(rows.to(samples.device)), answers[rows], (3, 4), path, about)
     return True
 
 
@@ -68,17 +68,18 @@ def filters_grid(network: nn.Module, path: Path, title: str) -> bool:
 
 
 @torch.no_grad()
-def _answers(network: nn.Module, inputs: Tensor) -> Tensor:
-    return network(inputs.to(next(network.parameters()).device)).argmax(1).cpu()  # type: ignore[no-any-return]
+def _answers(network: nn.Module, samples: Samples) -> Tensor:
+    """Return the label that a network gives each sample, on the CPU."""
+    there = samples.to(next(network.parameters()).device)
+    return torch.cat([outputs.argmax(1).cpu() for outputs in outputs_of(network, there)])
 
 
 def _save_grid(  # noqa: PLR0917
-    data: Dataset, part: Part, rows: Tensor, answers: Tensor, shape: tuple[int, int], path: Path, title: str | None
+    data: Dataset, samples: Samples, answers: Tensor, shape: tuple[int, int], path: Path, title: str | None
 ) -> None:
-    samples = getattr(data, part)
-    names, rows = data.class_names or (), rows.to(samples.device)
+    names = data.class_names or ()
     figure, grid = _figure(shape, title)
-    shown = zip(samples.inputs[rows].cpu(), answers.tolist(), samples.targets[rows].tolist(), strict=True)
+    shown = zip(samples.inputs.cpu(), answers.tolist(), samples.targets.tolist(), strict=True)
     for axes in grid:
         axes.set_axis_off()
     for axes, (picture, guess, label) in zip(grid, shown, strict=False):
