@@ -26,6 +26,7 @@ from studies.file import StudyFile, hash_of, read_study, study_name
 from studies.search_spec import search_spec
 from studies.space import Space
 from studies.spec import StudySpec
+from studies.study import StudyError
 from studies.terms import Terms
 from studies.wider import Wider
 
@@ -72,6 +73,9 @@ class Catalogue:
         """
         if question in names():
             return built_in(question)
+        if not Path(question).exists():
+            known = ", ".join(names())
+            raise StudyError(f"cannot read {question}: No such file or directory, and the built-in studies are {known}")
         file = read_study(Path(question))
         if check:
             check_study_file(file, self.data_of(file), self.device)
@@ -92,8 +96,9 @@ class Catalogue:
         Raises `StudyMismatchError`, with the difference, for a file that has changed since the stored study began, and
         `SpaceError` for what is no wider range. Wider ranges that are asked for are checked as a file is.
         """
-        ranges = _inherited(storage, wider) if wider else Wider.stored(stored_fingerprint(storage, name))
-        length = epochs or stored_epochs(storage, name) or (stored_epochs(storage, ranges.source) if ranges else None)
+        stated = stored_fingerprint(storage, name)
+        ranges = _inherited(storage, wider) if wider else Wider.stored(stated)
+        length = epochs or stated.get("epochs") or (stored_epochs(storage, ranges.source) if ranges else None)
         if not file.built_in:
             _check_unchanged(storage, name, file)
         if ranges:

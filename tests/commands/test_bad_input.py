@@ -60,6 +60,8 @@ LINES = [  # command line, exit code, what the line on stderr must hold
     ("run --study a\nb", 2, "--study must be 1 to 200 printable characters"),
     ("run --study " + 201 * "x", 2, "--study must be 1 to 200 printable characters"),
     ("run --data-dir file.txt", 2, "file.txt"),
+    ("run nosuch", 2, "cannot read nosuch: No such file or directory, and the built-in studies are sweet-spot"),
+    ("baseline nosuch", 2, "the built-in studies are sweet-spot"),
     ("run --storage=", 2, "--storage is not a database URL; " + HINT),
     ("run --storage study.db", 2, "--storage is not a database URL; " + HINT),
     ("run --storage mysql://me@host/db", 2, "--storage: 'mysql' is not supported; " + HINT),
