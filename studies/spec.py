@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Literal
 
 from optuna.distributions import distribution_to_json
@@ -56,11 +55,6 @@ class StudySpec:
     rung_size: int = 1  # trials that are judged together at a rung
     against: Aim | None = None  # a second aim; Optuna then stops no trial
 
-    @cached_property
-    def searched(self) -> Space:
-        """The space, which also knows which parameters occur together."""
-        return Space.of(self.space)
-
     @property
     def directions(self) -> list[Direction]:
         """The direction of each of a trial's values."""
@@ -101,7 +95,7 @@ class StudySpec:
             "split": dict(self.split),
             "train_on": self.train_on,
             "score_on": self.score_on,
-            **({"conditional": sorted(self.searched.sometimes)} if self.searched.sometimes else {}),
+            **({"conditional": sorted(self.space.sometimes)} if self.space.sometimes else {}),
             **({} if self.against is None else {"against": self.against.name}),
             **({} if self.wider is None else {"wider": self.wider.as_dict()}),
             **({} if self.file is None else {"file": {name: self.file[name] for name in ("name", "sha256")}}),

@@ -93,8 +93,9 @@ class Fleet:
         with memory_errors():
             if self._programs is None:
                 self._programs = list(programs(self.members, self.images, self.batch))
+            order = self._order(self.clock)
             for program, _ in self._programs:
-                program.train(self._order(self.clock))
+                program.train(order)
         self._ahead = (self.clock + 1, self._order(self.clock + 1))  # while a GPU trains
         for program, members in self._programs:
             figures = program.figures()  # the epoch's only synchronisation

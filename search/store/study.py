@@ -144,7 +144,7 @@ class StudyStore:
     def _suggest(self, trial: optuna.Trial, fixed: Mapping[str, Any]) -> None:
         """Give a trial its parameters; those that it was queued with must occur together."""
         try:
-            params = self.spec.searched.suggest(trial)
+            params = self.spec.space.suggest(trial)
         except SpaceError as error:
             self.storage.fail(study_key(self.study), trial_key(trial), f"refused: the space {error}", None)
             raise SearchError(f"the space of {self.study.study_name!r} {error}") from error
@@ -238,7 +238,7 @@ def _enqueue_fixed(study: optuna.Study, spec: StudySpec) -> None:
         enqueue(study, spec.space, spec.baseline, baseline=True)
     for index, params in enumerate(spec.fixed):
         if not any(each.get("fixed") == index for each in attrs):
-            enqueue(study, spec.space, spec.searched.belonging({**(spec.baseline or {}), **params}), fixed=index)
+            enqueue(study, spec.space, spec.space.belonging({**(spec.baseline or {}), **params}), fixed=index)
 
 
 def open_study(storage: Storage, spec: StudySpec, seed: int | None = None) -> StudyStore:

@@ -265,9 +265,7 @@ def _better_in_time(claim: BetterInTime, evidence: Evidence, protocol: str, tail
         above=False,
         unit="times",
     )
-    measured = Mean.of(ratios)  # as in `_slower`
-    taken = question.weigh(lambda *asked: measured.interval(*asked).exp(), FIXED, tail, share=1 / 2)
-    return [*_better(claim, evidence, protocol, tail, share=1 / 2), taken]
+    return [*_better(claim, evidence, protocol, tail, share=1 / 2), _weighed_times(question, ratios, tail, share=1 / 2)]
 
 
 def _slower(claim: Slower, evidence: Evidence, tail: float) -> list[Part]:
@@ -281,8 +279,7 @@ def _slower(claim: Slower, evidence: Evidence, tail: float) -> list[Part]:
         threshold=claim.by,
         unit="times",
     )
-    measured = Mean.of(ratios)  # once, in a fixed number of rounds, whatever is decided of seeds
-    return [question.weigh(lambda *asked: measured.interval(*asked).exp(), FIXED, tail)]
+    return [_weighed_times(question, ratios, tail)]
 
 
 def _memorizes(claim: Memorizes, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
@@ -317,6 +314,11 @@ def _memorizes(claim: Memorizes, evidence: Evidence, protocol: str, tail: float)
 
 def _weighed(question: Hypothesis, values: Array, boundary: Boundary, tail: float, share: float = 1) -> Part:
     return question.weigh(Mean.of(values, boundary).interval, boundary, tail, share)
+
+
+def _weighed_times(question: Hypothesis, log_ratios: Array, tail: float, share: float = 1) -> Part:
+    measured = Mean.of(log_ratios)  # once, in a fixed number of rounds, whatever is decided of seeds
+    return question.weigh(lambda *asked: measured.interval(*asked).exp(), FIXED, tail, share)
 
 
 def spot_parts(

@@ -83,7 +83,7 @@ class ConfirmationStore(StudyStore):
     def _waiting(self) -> list[FrozenTrial]:
         """Return those that are ours: others' would be waited for, and never acquired."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return [trial for trial in trials if not excluded(self.study, trial, _unplanned(trial, self.spec.searched))]
+        return [trial for trial in trials if not excluded(self.study, trial, _unplanned(trial, self.spec.space))]
 
 
 class SeedEngine(Engine):
@@ -93,7 +93,7 @@ class SeedEngine(Engine):
         super().__init__(store, data, capacity, listener, order=("confirm", "order", store.seed_index))
         self.data = data
         self.gaps: dict[int, dict[int, float]] = {}  # by trial number, then epoch
-        self.tested = asked_of(store.study.user_attrs).tested
+        self.tested = store.asked.tested
 
     def _work(self, stop: Callable[[], bool]) -> None:
         """Fill the fleets once and train them."""

@@ -16,6 +16,7 @@ from search.errors import NotFoundError, StudyMismatchError
 from search.store.queue import enqueue
 from search.store.storage import open_storage
 from search.store.study import StudyStore, TrialLostError, load_study, open_study, process_name, stored_epochs
+from studies.space import Space
 from studies.spec import StudySpec
 from studies.sweet_spot import BASELINE, SPACE, sweet_spot
 
@@ -187,7 +188,7 @@ def changed(**fields: Any) -> StudySpec:
     [
         (changed(question="Is 10?"), r'has question "Is 25 hidden units the sweet spot\?", you ask for "Is 10\?"'),
         (
-            changed(space={**SPACE, "lr": FloatDistribution(0.001, 0.1)}),
+            changed(space=Space.of({**SPACE, "lr": FloatDistribution(0.001, 0.1)})),
             r'has space .*"low": 0\.0001,.* you ask for .*"low": 0\.001,.*',
         ),
         (changed(direction="minimize"), 'has direction "maximize", you ask for "minimize"'),

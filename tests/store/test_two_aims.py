@@ -34,7 +34,7 @@ from studies.sweet_spot import BASELINE, SPACE, sweet_spot
 
 def spec_of(against: str = "parameters") -> StudySpec:
     spec, aim = sweet_spot("study", EPOCHS), AIMS[against]
-    sampler = lambda seed: FrontSampler(seed, spec.searched, aim)  # noqa: E731
+    sampler = lambda seed: FrontSampler(seed, spec.space, aim)  # noqa: E731
     return replace(spec, against=aim, sampler=sampler, pruner=NopPruner(), rungs=(), rung_size=1)
 
 
