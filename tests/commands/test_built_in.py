@@ -13,7 +13,7 @@ from search.store.study import load_study
 from search.workers.catalogue import Opened
 from studies.built_in import DEFAULT, built_in, names
 from studies.sweet_spot import STUDY
-from tests.commands.test_own_study import call, said
+from tests.support.commands import call, said
 from tests.support.own_study import written
 
 

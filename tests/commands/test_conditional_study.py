@@ -1,9 +1,7 @@
 """A study whose parameters depend on others, from its file to its verdict, by the commands that people use."""
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
@@ -18,23 +16,11 @@ from search.store.study import StudyStore, load_study, open_study
 from search.store.trials import usable
 from studies.file import read_study
 from studies.search_spec import search_spec
+from tests.support.commands import call, said
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits_layers.py"
 FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 ALWAYS = {"layers", "lr", "units0"}
-
-
-def call(main: Any, *arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main([str(argument) for argument in arguments])
-    return int(end.value.code or 0)
-
-
-def said(main: Any, capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
-    """What a command prints as JSON."""
-    capsys.readouterr()
-    assert call(main, *arguments, "--json") == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def written(directory: Path, old: str = "    claims=[", new: str = "    epochs=4,\n    claims=[") -> Path:

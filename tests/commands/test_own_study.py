@@ -1,10 +1,8 @@
 """A study of one's own, from its file to its verdict, by the commands that people use."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,22 +12,10 @@ from search import best, predict, report, rerun, run, status, studies
 from search.store.storage import open_storage
 from search.store.study import load_study
 from studies.built_in import names
+from tests.support.commands import call, said
 from tests.support.own_study import written
 
 NAME = "digits-study"
-
-
-def call(main: Any, *arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main([str(argument) for argument in arguments])
-    return int(end.value.code or 0)
-
-
-def said(main: Any, capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
-    """What a command prints as JSON."""
-    capsys.readouterr()
-    assert call(main, *arguments, "--json") == 0
-    return json.loads(capsys.readouterr().out)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from search.store.storage import Storage, open_storage
 from search.store.study import load_study
 from search.verdict.boundary import FIRST
 from studies.optuna_private import note_of
-from tests.commands.test_own_study import call, said
+from tests.support.commands import call, said
 from tests.support.own_study import written
 
 NAME, TRIALS = "digits-study", 14

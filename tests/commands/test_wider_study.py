@@ -8,7 +8,7 @@ import pytest
 from search import baseline, rerun, run
 from search.store.storage import open_storage
 from search.store.study import load_study
-from tests.commands.test_own_study import call, said
+from tests.support.commands import call, said
 from tests.support.own_study import written
 
 OLD, NEW = "digits-study", "new"

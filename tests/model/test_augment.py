@@ -1,7 +1,7 @@
 """Augmented pictures are those that torch's own operations make, drawn from the trial's own seed, in training alone."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -20,15 +20,7 @@ SHAPES = [(8, 8), (3, 8, 8), (2, 6, 10)]
 ALL = Augment(shift="shift", rotation="rotation", scale="scale", noise="noise")
 NOTHING = {"shift": 0.0, "rotation": 0.0, "scale": 0.0, "noise": 0.0}
 SOME = {"shift": 2.0, "rotation": 15.0, "scale": 0.1, "noise": 0.1}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As in a search, where each of two fleets has one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def pictures(*shape: int, n: int = 5) -> Tensor:

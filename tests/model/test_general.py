@@ -29,15 +29,7 @@ CPU = torch.device("cpu")
 ORDER_SEED, INPUTS, CLASSES, N, BATCH, EPOCHS = 5, 64, 4, 150, 32, 3
 Params = Mapping[str, Any]
 Function = Callable[..., nn.Module]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As in a search, where each of two fleets has one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def made_up(n: int = N, inputs: int = INPUTS, *, numbers: bool = False) -> Samples:

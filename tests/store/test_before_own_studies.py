@@ -8,11 +8,11 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from search import best, report, rerun, run, status
+from tests.support.commands import said
 
 KEPT = Path(__file__).parent / "before_own_studies"
 
@@ -23,14 +23,6 @@ def option(tmp_path_factory: pytest.TempPathFactory) -> str:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(gzip.decompress((KEPT / "study.sql.gz").read_bytes()).decode())
     return f"--storage=sqlite:///{path}"
-
-
-def said(main: Any, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        main([*arguments, "--json"])
-    assert not end.value.code
-    return json.loads(capsys.readouterr().out)
 
 
 def test_its_report_is_the_same_to_the_last_digit(option: str, capsys: pytest.CaptureFixture[str]) -> None:
