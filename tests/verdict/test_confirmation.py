@@ -1,6 +1,5 @@
 """The confirmation: written down once, paired by seed, resumable, and blind to the test images until the end."""
 
-import threading
 from collections import Counter
 
 import pytest
@@ -13,6 +12,7 @@ from studies.built_in.sweet_spot import GRID
 from studies.confirmation import Plan, best_trial, plan
 from studies.settings import Setting
 from studies.sweet_spot import ARTICLE, SPACE, sweet_spot
+from tests.support.threads import at_once
 from tests.support.tiny_study import (
     CAPACITY,
     EPOCHS,
@@ -115,20 +115,8 @@ def test_a_winner_on_the_grid_is_not_trained_twice():
 
 
 def test_trials_are_written_down_once_by_many_at_once(searched):
-    errors: list[BaseException] = []
-
-    def write() -> None:
-        try:
-            open_confirmation(opened(searched.storage.url.database), 2, EPOCHS)
-        except BaseException as error:  # shown below
-            errors.append(error)
-
-    threads = [threading.Thread(target=write) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    path = searched.storage.url.database
+    assert at_once(4, lambda: open_confirmation(opened(path), 2, EPOCHS)) == []
     store = open_confirmation(searched, 2, EPOCHS)
     arms = trained(store)
     assert store.counts().waiting == 2 * arms == len(store.study.get_trials())

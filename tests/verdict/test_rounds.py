@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 from collections import Counter
 
 import optuna
@@ -22,6 +21,7 @@ from search.verdict.runs import evident, planned, rows_of
 from studies.confirmation import RULE, Plan
 from studies.optuna_private import study_key
 from tests.support.known_runs import OWN, confirming, rounds_of, runs_of, searched, work, work_at
+from tests.support.threads import at_once
 
 LIMIT = 16
 
@@ -100,20 +100,7 @@ def test_limits_end_it():
 
 def test_many_workers_train_what_one_would_and_nothing_twice(url, alone):
     searched(url)
-    errors: list[BaseException] = []
-
-    def one() -> None:
-        try:
-            work(confirming(url, LIMIT))
-        except BaseException as error:  # shown below
-            errors.append(error)
-
-    workers = [threading.Thread(target=one) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert errors == []
+    assert at_once(3, lambda: work(confirming(url, LIMIT))) == []
     store = confirming(url, LIMIT)
     assert runs_of(store) == runs_of(alone)
     assert rounds_of(store) == rounds_of(alone)
