@@ -156,6 +156,11 @@ def combine(parts: Sequence[Part]) -> Decision:
     return "supported" if verdicts == {"supported"} else "undecided"
 
 
+def of_seeds(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts that more seeds tell more of: times are measured once, apart from the seeds."""
+    return [part for part in parts if part.hypothesis.unit != "times"]
+
+
 def parts_of(claim: Claim, evidence: Evidence, protocol: str, tail: float) -> list[Part]:
     """Return the parts of a claim under a protocol; `tail` is its probability of being wrongly supported."""
     match claim:

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from search.verdict.boundary import boundary_of
-from search.verdict.claims import Part, claim_tail, combine
+from search.verdict.claims import Part, claim_tail, combine, of_seeds
 from search.verdict.evidence import Row, checked
 from search.verdict.judge import Verdict
 from search.verdict.rounds import needed
 from studies.asked import Asked
-from studies.claims import Slower
 from studies.confirmation import Arm, Plan
 
 FORESEEN = 1000  # seeds; a claim that needs more lies on its margin, as far as anyone can tell
@@ -33,13 +32,14 @@ def forecasts(asked: Asked, drawn: Plan, rows: Iterable[Row], verdict: Verdict) 
     found = []
     for protocol, claims in zip(asked.protocols.names, (verdict.claims, verdict.fair_claims), strict=False):
         for each in claims:
-            if each.verdict != "undecided" or isinstance(each.claim, Slower):
+            parts = of_seeds(each.parts)
+            if not parts or {each.verdict, combine(parts)} != {"undecided"}:
                 continue
             settings = needed(each.claim, evidence, protocol, claim_tail(len(claims)))
             arms = {drawn.trained(arm) for arm in drawn.arms if arm.protocol == protocol and arm.setting in settings}
-            more, least = more_pairs(each.parts)
+            more, least = more_pairs(parts)
             ordered = tuple(arm for arm in drawn.to_train() if arm in arms)
-            found.append(Forecast(each.id, protocol, more, least, ordered, min(part.shown.n for part in each.parts)))
+            found.append(Forecast(each.id, protocol, more, least, ordered, min(part.shown.n for part in parts)))
     return found
 
 

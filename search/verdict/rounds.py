@@ -23,13 +23,13 @@ from search.store.attributes import nonsense
 from search.store.queue import enqueue
 from search.store.study import StudyStore
 from search.verdict.boundary import boundary_of
-from search.verdict.claims import Part, claim_tail, combine, parts_of
+from search.verdict.claims import Part, claim_tail, combine, of_seeds, parts_of, rivals
 from search.verdict.evidence import Evidence, Row, checked, value
 from search.verdict.judge import families_of
 from search.verdict.runs import SEED, arm_key, arm_of, evident, planned, rows_of
 from search.verdict.statistics import mean_interval
 from studies.asked import Asked
-from studies.claims import Claim, Slower, SweetSpot
+from studies.claims import AsGoodAsAny, Claim, SweetSpot
 from studies.confirmation import Arm, Plan
 from studies.foreign import excluded
 from studies.settings import Setting
@@ -84,27 +84,30 @@ def next_round(asked: Asked, drawn: Plan, rows: Iterable[Row], had: Sequence[int
 def needed(claim: Claim, evidence: Evidence, protocol: str, tail: float) -> set[Setting]:
     """Return the settings of which more runs may settle a claim; none once it is settled, or where no run can.
 
-    Of a sweet spot's line these are the values in question and all that may still be ahead of them by the margin.
+    Of several that one is compared with, these are that one and all that may still be ahead of it by the margin; of a
+    sweet spot's line, the values in question likewise.
     """
-    parts = parts_of(claim, evidence, protocol, tail)
-    if isinstance(claim, Slower) or combine(parts) != "undecided":
+    parts = of_seeds(parts_of(claim, evidence, protocol, tail))
+    if not parts or combine(parts) != "undecided":
         return set()
+    if isinstance(claim, AsGoodAsAny):
+        return {claim.a, *_ahead(parts[0], claim.a, rivals(claim, evidence, protocol), evidence, protocol)}
     if not isinstance(claim, SweetSpot):
         return set(claim.settings())
     line = claim.line({*evidence.settings(protocol), claim.spot})
     asked = zip([claim.spot, *line[: line.index(claim.spot)]], parts, strict=True)
     still = [(own, part) for own, part in asked if part.verdict == "undecided"]
-    return {each for own, part in still for each in (own, *_rivals(part, own, line, evidence, protocol))}
+    return {each for own, part in still for each in (own, *_ahead(part, own, line, evidence, protocol))}
 
 
-def _rivals(part: Part, own: Setting, line: Sequence[Setting], evidence: Evidence, protocol: str) -> list[Setting]:
-    """Return those that may be ahead of a value by more than the margin."""
+def _ahead(part: Part, own: Setting, others: Sequence[Setting], evidence: Evidence, protocol: str) -> list[Setting]:
+    """Return those that may be ahead of a setting by more than the margin."""
 
     def most(other: Setting) -> float:
         ahead = evidence.advantages(protocol, other, own, value)
         return mean_interval(ahead, upper_tail=part.tails[1], boundary=evidence.boundary).upper
 
-    return [other for other in line if other != own and most(other) >= part.hypothesis.threshold]
+    return [other for other in others if other != own and most(other) >= part.hypothesis.threshold]
 
 
 def open_round(store: StudyStore, asked: Asked, drawn: Plan, limits: Limits) -> None:

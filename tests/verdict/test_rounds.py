@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 
+import numpy as np
 import optuna
 import pytest
 
@@ -15,11 +16,16 @@ from search.store.attributes import check_study
 from search.verdict import rounds
 from search.verdict.boundary import FIRST
 from search.verdict.confirmation import PLAN
+from search.verdict.evidence import Row
 from search.verdict.findings import document, findings
 from search.verdict.rounds import Limits, Round, next_round
 from search.verdict.runs import evident, planned, rows_of
-from studies.confirmation import RULE, Plan
+from studies.asked import Asked
+from studies.claims import ACCURACY, as_good_as_any, better_in_time
+from studies.confirmation import RULE, Arm, Plan
 from studies.optuna_private import study_key
+from studies.settings import Setting
+from studies.sweet_spot import BASELINE
 from tests.support.known_runs import OWN, confirming, rounds_of, runs_of, searched, work, work_at
 from tests.support.threads import at_once
 
@@ -87,6 +93,46 @@ def test_arms_that_lag_behind_are_next(alone):
     arms = next_round(OWN, alone.drawn, every, had).arms
     had[arms[0]] = LIMIT
     assert next_round(OWN, alone.drawn, every, had).seeds == FIRST + 1
+
+
+def of_width(units):
+    return Setting.of({**BASELINE, "hidden_units": units})
+
+
+def width_rows(means, parameters=None, seeds=FIRST + 2):
+    """Runs of widths around these means, each seed of all a little better or worse."""
+    rng = np.random.default_rng(0)
+    return [
+        Row(of_width(units), of_width(units), "stated", seed, value, value, 0.2, 0.1, size)
+        for units, mean in means.items()
+        for size in [(parameters or {}).get(units, units)]
+        for seed, value in enumerate(mean + rng.normal(0, 0.002, seeds))
+    ]
+
+
+def following(claim, means, parameters=None):
+    """The widths that get another seed."""
+    asked = Asked.of_study([claim], BASELINE, ACCURACY)
+    drawn = Plan("s", 1, 0, tuple(Arm("stated", of_width(units), of_width(units)) for units in means), RULE)
+    found = next_round(asked, drawn, width_rows(means, parameters), [FIRST + 2] * len(means))
+    return found and {drawn.to_train()[at].params["hidden_units"] for at in found.arms}
+
+
+def test_a_claim_about_value_and_time_gets_seeds_for_the_value_alone():
+    """Times are measured at the end: nothing is known of them while seeds are trained."""
+    claim = better_in_time(of_width(25), than=of_width(10), by=0.005)
+    assert following(claim, {10: 0.90, 25: 0.93}) is None
+    assert following(claim, {10: 0.93, 25: 0.90}) is None
+    assert following(claim, {10: 0.90, 25: 0.905}) == {10, 25}
+
+
+def test_of_what_one_is_compared_with_those_get_seeds_that_may_be_ahead_of_it():
+    claim = as_good_as_any(of_width(25), [of_width(10), of_width(16)], within=0.005, no_larger=True)
+    assert following(claim, {25: 0.93, 10: 0.90, 16: 0.92}) is None
+    assert following(claim, {25: 0.93, 10: 0.90, 16: 0.935}) == {25, 16}
+    found = {25: 0.93, 10: 0.90, 16: 0.92, 64: 0.935}  # by the search, no other claim names it
+    assert following(claim, found, {64: 20}) == {25, 64}
+    assert following(claim, found, {64: 30}) is None  # it is larger
 
 
 def test_limits_end_it():
