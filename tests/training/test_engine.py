@@ -21,6 +21,7 @@ from search.store.storage import open_storage
 from search.store.study import MAX_FAILED, StudyStore, open_study
 from search.training.display import Screen
 from search.training.engine import Engine, Run
+from studies.space import Space
 from studies.spec import StudySpec
 from studies.sweet_spot import sweet_spot
 
@@ -92,7 +93,7 @@ def test_a_trial_learns_what_there_is_to_learn(tmp_path: Path, tiny: Parts) -> N
 
 def test_diverged_trials_fail_with_the_reason_and_are_replaced(tmp_path: Path, tiny: Parts) -> None:
     space = {"hidden_units": IntDistribution(4, 32), "lr": FloatDistribution(1e-3, 1e37, log=True)}
-    trials = run(at(tmp_path, space=space), tiny, 5)
+    trials = run(at(tmp_path, space=Space.of(space)), tiny, 5)
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     assert failed
     assert all(trial.user_attrs["reason"].startswith("diverged in epoch ") for trial in failed)
@@ -102,7 +103,7 @@ def test_diverged_trials_fail_with_the_reason_and_are_replaced(tmp_path: Path, t
 
 def test_a_study_whose_trials_all_diverge_gives_up(tmp_path: Path, tiny: Parts) -> None:
     space = {"hidden_units": IntDistribution(4, 32), "lr": FloatDistribution(1e30, 1e37, log=True)}
-    store = at(tmp_path, space=space, baseline={"hidden_units": 25, "lr": 1e35})
+    store = at(tmp_path, space=Space.of(space), baseline={"hidden_units": 25, "lr": 1e35})
     with pytest.raises(SearchError, match=r"\d+ trials of 'study' diverged, the last: diverged in epoch [12]: "):
         run(store, tiny, 5)
     counts = store.counts()
@@ -234,7 +235,7 @@ def test_out_of_memory_halves_the_fleet_and_is_no_trials_fault(
     tmp_path: Path, tiny: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = {"hidden_units": IntDistribution(4, 30), "lr": FloatDistribution(1e-3, 1e-1, log=True)}
-    store = at(tmp_path, space=space)
+    store = at(tmp_path, space=Space.of(space))
     engine = shrinking(store, tiny, SmallFleet, monkeypatch)
     store.set_budget(6)
     engine.search(never)
