@@ -32,7 +32,7 @@ SEEDS, EPOCHS = 20, 10  # at most, and what fits beside a search in a few minute
 RULE = "always-valid t"  # how new confirmations are judged: after every seed; `search/verdict/boundary.py`
 PUBLISHED_SEEDS = 20  # what a verdict to quote needs
 NEAR = 1 / 12  # of a parameter's range: settings so near tell of each other's free parameters; a width's is 1.41-fold
-WINNER = "winner"  # protocol of a winner that is no other arm, and a role
+WINNER, BASELINE = "winner", "baseline"  # roles; the first is the protocol of a winner that is no other arm as well
 
 
 def asked_of(attributes: Mapping[str, Any]) -> Asked:
@@ -163,6 +163,30 @@ def plan(
     return Plan(search, len(complete) + pruned, draw.winner.number, tuple(draw.arms()), rule)
 
 
+def early_arms(asked: Asked, space: Mapping[str, BaseDistribution]) -> list[Arm]:
+    """Return the arms that every plan has, whatever a search finds: settings as they are stated.
+
+    Without those that are scored on the test set, which is read when all is chosen.
+    """
+    arms = stated_arms(asked, asked.stated({}), Space.of(space))
+    return [arm for arm in arms if arm.role is None and arm.setting not in asked.tested]
+
+
+def stated_arms(asked: Asked, settings: Iterable[Setting], space: Space) -> list[Arm]:
+    """Return these settings as arms that are trained as they are stated, in order."""
+    roles = {asked.baseline: BASELINE}
+    return [Arm(asked.protocols.stated, each, each, None, roles.get(each)) for each in trainable(settings, space)]
+
+
+def trainable(settings: Iterable[Setting], space: Space) -> list[Setting]:
+    """Return settings without what does not occur in them, each once, in order.
+
+    One that lacks something is left out: where the winner's value joins a sweet spot, that may be.
+    """
+    found = [each for each in settings if not space.lacks(each)]
+    return sorted({Setting.of(space.belonging(each)) for each in found}, key=Setting.order)
+
+
 class _Draw:
     """Draws the arms of one plan."""
 
@@ -174,9 +198,9 @@ class _Draw:
     def arms(self) -> list[Arm]:
         """Return the stated arms, the tuned ones, and the winner's where it is none of these."""
         won, found = self.winner.params, self._best_no_larger()
-        stated = self._trainable({*self.asked.stated(won), *found})
-        tuned = self._trainable({*self.asked.tuned(won), *(found if self.asked.protocols.free else ())})
-        arms = [*map(self._stated, stated), *map(self._tuned, tuned)]
+        stated = stated_arms(self.asked, {*self.asked.stated(won), *found}, self.space)
+        tuned = trainable({*self.asked.tuned(won), *(found if self.asked.protocols.free else ())}, self.space)
+        arms = [*stated, *map(self._tuned, tuned)]
         if not any(arm.role == WINNER for arm in arms):
             own = Setting.of(won)
             arms.append(Arm(WINNER, own, own, self.winner.number, WINNER))
@@ -201,18 +225,6 @@ class _Draw:
             if trial.user_attrs.get("parameters", math.inf) <= sizes[0]
         ]
         return [setting for _, setting in sorted(each for each in others if each[1] != own)[:1]]
-
-    def _trainable(self, settings: Iterable[Setting]) -> list[Setting]:
-        """Return settings without what does not occur in them, each once.
-
-        One that lacks something is left out: where the winner's value joins a sweet spot, that may be.
-        """
-        found = [each for each in settings if not self.space.lacks(each)]
-        return sorted({Setting.of(self.space.belonging(each)) for each in found}, key=Setting.order)
-
-    def _stated(self, setting: Setting) -> Arm:
-        role = "baseline" if setting == self.asked.baseline else None
-        return Arm(self.asked.protocols.stated, setting, setting, None, role)
 
     def _tuned(self, setting: Setting) -> Arm:
         free = self.asked.protocols.free

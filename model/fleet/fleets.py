@@ -11,7 +11,7 @@ served next is not the one that happens to end its epoch first, but the one that
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -36,6 +36,11 @@ class FleetTask:
     epoch: Future[float] | None = None  # the seconds that it takes
     due: int = 0  # when it ends, in units times epochs
 
+    @property
+    def busy(self) -> bool:
+        """Whether it trains, or has what to train."""
+        return self.epoch is not None or bool(self.fleet.members)
+
 
 class Fleets:
     """A device's fleets, all of one order seed; a context manager, in which the CPU's threads are theirs.
@@ -56,6 +61,7 @@ class Fleets:
         self.after = after
         self._now = 0
         self._tasks: list[FleetTask] = []
+        self._background: list[FleetTask] = []  # each beside the task of the same place
 
     def __enter__(self) -> "Fleets":
         count, self._threads, self._turn = 1, torch.get_num_threads(), sys.getswitchinterval()
@@ -67,6 +73,7 @@ class Fleets:
             torch.set_num_threads(self._threads // count)
         self._pool = ThreadPoolExecutor(count)
         self._tasks = [FleetTask(self.fleet(number)) for number in range(count)]
+        self._background = [FleetTask(self.fleet(number)) for number in range(count)]
         return self
 
     def __exit__(
@@ -92,37 +99,81 @@ class Fleets:
         fleet = min(resting, key=lambda fleet: fleet.units, default=None)
         return fleet if fleet is not None and fleet.units * len(self) < capacity else None
 
+    def in_background(self, order_seed: int, capacity: int) -> Fleet | None:
+        """Return the emptiest fleet in the background of this order that has not begun and has not its share of so many
+        units yet, a new one where a place is free; None if there is none."""
+        resting = self._resting_in_background()
+        for place in resting:
+            if not place.fleet.members:
+                place.fleet = Fleet(self.images, order_seed, self.batch, 0, place.fleet.number)
+        joinable = [place.fleet for place in resting if (place.fleet.order_seed, place.fleet.clock) == (order_seed, 0)]
+        fleet = min(joinable, key=lambda fleet: fleet.units, default=None)
+        return fleet if fleet is not None and fleet.units * len(self) < capacity else None
+
+    def take_over(self, other: "Fleets") -> None:
+        """Let what was in the background of other fleets of the device, which have ended, go on in this one's."""
+        self._background = other._background or self._background
+
+    @property
+    def has_room_in_background(self) -> bool:
+        """Whether a network could begin in the background."""
+        return any(not place.fleet.members or not place.fleet.clock for place in self._resting_in_background())
+
+    def _resting_in_background(self) -> list[FleetTask]:
+        """Return the places that wait for networks, or for an epoch that may begin."""
+        return [place for task, place in self._places() if not task.busy and place.epoch is None]
+
+    def _places(self) -> Iterator[tuple[FleetTask, FleetTask]]:
+        return zip(self._tasks, self._background, strict=True)
+
     def start(self) -> None:
         """Have every fleet that is at rest, and has networks, train an epoch; return at once."""
-        busy = [task for task in self._tasks if task.epoch is not None or task.fleet.members]
-        threads = self._threads if len(busy) == 1 else self._threads // len(self)
+        busy = [task for task in self._tasks if task.busy]
+        share = self._threads // len(self)
         for task in busy:
             if task.epoch is None:
                 task.due = self._now + SHARED + task.fleet.units
-                task.threads = threads
-                task.epoch = self._pool.submit(self._train, task.fleet, threads)
+                self._begin(task, self._threads if len(busy) == 1 else share)
+        for place in self._resting_in_background():
+            if place.fleet.members:
+                self._begin(place, share)  # never more, so that its bits do not depend on what else trains
+
+    def _begin(self, task: FleetTask, threads: int) -> None:
+        task.threads = threads
+        task.epoch = self._pool.submit(self._train, task.fleet, threads)
 
     def train_next(self) -> tuple[Fleet, float]:
         """Train; return the fleet whose epoch is due first, and the device's seconds it took: of all of its threads.
 
-        It is at rest until the next call, and may be joined and left. Raises what training, or `after`, raised.
+        Or one in the background that has ended an epoch before. It is at rest until the next call, and may be joined
+        and left. Raises what training, or `after`, raised.
         """
         self.start()
-        task = min((task for task in self._tasks if task.epoch is not None), key=lambda task: task.due)
+        task = self._next_ended()
         assert task.epoch is not None
-        self._now, epoch, task.epoch = task.due, task.epoch, None
+        epoch, task.epoch = task.epoch, None
         return task.fleet, epoch.result() * task.threads / self._threads
+
+    def _next_ended(self) -> FleetTask:
+        """Wait for the epoch that is due first, or any in the background."""
+        first = min((task for task in self._tasks if task.epoch is not None), key=lambda task: task.due, default=None)
+        running = [*([first] if first else []), *(place for place in self._background if place.epoch is not None)]
+        wait([task.epoch for task in running if task.epoch is not None], return_when=FIRST_COMPLETED)
+        ended = next(task for task in running if task.epoch is not None and task.epoch.done())
+        if ended is first:
+            self._now = ended.due
+        return ended
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
         """Give the device and all its threads to who calls, when the epochs under way have ended."""
-        wait([task.epoch for task in self._tasks if task.epoch is not None])
+        wait([task.epoch for task in (*self._tasks, *self._background) if task.epoch is not None])
         with using(self._threads):
             yield
 
     def renew(self) -> None:
         """Drop all networks, when training has come to an end; clocks go on."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._background):
             if task.epoch is not None:
                 task.epoch.exception()
             task.epoch = None

@@ -102,10 +102,7 @@ class StudyStore:
         do not fit the space is failed with the reason. Raises `SearchError` when too many trials have diverged, whoever
         trained them; a worker looks the first time and after each failure of its own.
         """
-        now = time.monotonic()
-        heard = now - self.storage.retry.returned >= self.grace_seconds  # in an outage nobody's heartbeats arrive
-        if heard and now - self._last_stale_check >= self.heartbeat_seconds:
-            self._fail_stale()
+        self._fail_stale_at_times()
         if self._failed_lately:
             _check_failures(self.study)
             self._failed_lately = False
@@ -162,6 +159,12 @@ class StudyStore:
     @_retried
     def _heartbeat(self, trial_ids: Collection[int]) -> None:
         self.storage.heartbeat(trial_ids)
+
+    def _fail_stale_at_times(self) -> None:
+        now = time.monotonic()
+        heard = now - self.storage.retry.returned >= self.grace_seconds  # in an outage nobody's heartbeats arrive
+        if heard and now - self._last_stale_check >= self.heartbeat_seconds:
+            self._fail_stale()
 
     def _fail_stale(self) -> None:
         fail_stale(self.storage, self.study, self.grace_seconds)

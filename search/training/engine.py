@@ -15,7 +15,7 @@ next one trains.
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from statistics import median
 from typing import Any, Protocol
@@ -94,15 +94,14 @@ class Listener(Protocol):
 class Engine:
     """Works on one study with a device's fleets until the budget is met or it is told to stop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         store: StudyStore,
         data: Parts,
         capacity: int,
         listener: Listener,
         keep: Keep | None = None,
-        *,
-        order: Sequence[str | int] = ("order",),  # names the seed of the order of batches
+        beside: "Callable[[], Engine] | None" = None,
     ) -> None:
         self.store = store
         self.family = store.spec.family
@@ -110,13 +109,19 @@ class Engine:
         self.score_set: Any = getattr(data, store.spec.score_on)
         self.capacity = capacity  # units of all fleets; the last newcomers may exceed it
         self.listener = listener
-        self.fleets = Fleets(self.train_set, derive(store.seed, *order), store.spec.batch, self._score_all)
+        self.fleets = self.own_fleets()
         self.runs: list[Run] = []
         self.at_rung: dict[int, list[Run]] = {}  # those that wait at a rung, by its epoch
         self.promoted: list[Run] = []  # those that wait for capacity
         self.stopped: list[Run] = []  # by the pruner, and not told yet
         self.keep = keep  # called with every trial that is about to be completed, and its figures; must not raise
+        self._beside = beside  # makes what trains in the fleets' background once the search leaves room
+        self.beside: Engine | None = None
         self._ask_again = 0.0
+
+    def own_fleets(self) -> Fleets:
+        """Make fleets of the device that train by the study's order of batches."""
+        return Fleets(self.train_set, derive(self.store.seed, "order"), self.store.spec.batch, self._score_all)
 
     def search(self, stop: Callable[[], bool]) -> None:
         """Work until the study has all its trials, or `stop()`; open trials are then given back."""
@@ -124,24 +129,29 @@ class Engine:
             try:
                 self._work(stop)
             finally:
-                self.store.give_back(run.trial for run in self.runs)
+                self.give_back()
 
     def _work(self, stop: Callable[[], bool]) -> None:
         while not stop():
             try:
                 self._refill()
+                if not self.runs and self._finished():
+                    return
+                self._refill_beside()
                 if self.train_set.device.type == "cpu":  # CUDA's graphs are recorded while nobody else uses it
                     self.fleets.start()
                 self._tell_stopped()  # on a CPU while they train
-                if self.runs:
+                if any(engine.runs for engine in self._engines):
                     self._train()
-                elif self.store.counts().finished >= self.store.budget():
-                    return
                 else:
                     time.sleep(POLL_SECONDS)
             except torch.OutOfMemoryError as error:
                 self._shrink(error)
         self._tell_stopped()
+
+    def _finished(self) -> bool:
+        """Return whether nothing is left to do, once this process trains nothing."""
+        return self.store.counts().finished >= self.store.budget()
 
     def _refill(self) -> None:
         while (fleet := self.fleets.least_loaded(self.capacity)) is not None:
@@ -153,6 +163,13 @@ class Engine:
                 self._judge_rung(min(self.at_rung))
             else:
                 return
+
+    def _refill_beside(self) -> None:
+        """Let others train in the background where the search has nothing to train."""
+        if self._beside is not None and self.fleets.has_room_in_background:
+            self.beside = self.beside or self._beside()
+            self.beside.fleets = self.fleets
+            self.beside._refill()
 
     def _acquire(self) -> optuna.Trial | None:
         if time.monotonic() < self._ask_again:
@@ -171,11 +188,21 @@ class Engine:
             raise SearchError("the device has no memory left for a single trial; try --device cpu") from error
         self.capacity //= 2
         _log.warning("out of memory: %d trials given back, going on with %d units", len(self.runs), self.capacity)
+        given_back = [(engine, run) for engine in self._engines for run in engine.give_back()]
+        self.fleets.renew()
+        for engine, run in given_back:
+            engine.listener.ended(run, "given back")
+
+    def give_back(self) -> list[Run]:
+        """Give all trials back, for this process or another to train them from their beginning; return their runs."""
         self.store.give_back(run.trial for run in self.runs)
         given_back, self.runs, self.at_rung, self.promoted, self.stopped = self.runs, [], {}, [], []
-        self.fleets.renew()
-        for run in given_back:
-            self.listener.ended(run, "given back")
+        return given_back
+
+    @property
+    def _engines(self) -> "list[Engine]":
+        """Whoever trains in the fleets."""
+        return [self, *([self.beside] if self.beside else [])]
 
     def _try_to_start(self, trial: optuna.Trial, fleet: Fleet) -> None:
         try:
@@ -201,8 +228,15 @@ class Engine:
 
     def _train(self) -> None:
         fleet, seconds = self.fleets.train_next()
+        for engine in self._engines:
+            engine._trained(fleet, seconds)
+
+    def _trained(self, fleet: Fleet, seconds: float) -> None:
+        """Follow up on the trials of a fleet that has trained an epoch, if they are this engine's."""
         self.store.heartbeat(run.trial for run in self.runs)
         trained = [run for run in self.runs if run.member in fleet.members]
+        if not trained:
+            return
         for run in trained:
             run.seconds += seconds * run.member.units / fleet.units
         for run in trained:
@@ -274,6 +308,10 @@ class Engine:
 
     def _score_all(self, fleet: Fleet) -> None:
         """Scored all trials of a fleet that have reached a rung, in the fleet's thread: those of others train on."""
+        for engine in self._engines:
+            engine._score_runs(fleet)
+
+    def _score_runs(self, fleet: Fleet) -> None:
         for run in tuple(self.runs):  # a copy, since meanwhile trials of other fleets begin and end
             member = run.member
             if (

@@ -16,7 +16,8 @@ from search.store.storage import Storage
 from search.store.study import load_study
 from search.store.trials import value_if_any
 from search.verdict.boundary import boundary_of
-from search.verdict.confirmation import OPEN, PLAN, TIMING
+from search.verdict.cohorts import PLAN
+from search.verdict.confirmation import OPEN, TIMING
 from search.verdict.evidence import Timing
 from search.verdict.forecast import Forecast, forecasts
 from search.verdict.judge import Verdict, judge

@@ -117,11 +117,11 @@ def open_round(store: StudyStore, asked: Asked, drawn: Plan, limits: Limits) -> 
     """
     arms = drawn.to_train()
     if drawn.rule is None:
-        _write_down(store, arms, limits.seeds)
+        write_down(store, arms, limits.seeds)
         return
     rounds = _begun(store, drawn, limits)
     for each in rounds:  # also those that a process may have left undone
-        _write_down(store, [arms[at] for at in each["arms"]], each["seeds"])
+        write_down(store, [arms[at] for at in each["arms"]], each["seeds"])
     trials = planned(store.study, store.study.get_trials(deepcopy=False), drawn)
     if not all(trial.state.is_finished() for trial in trials):
         return
@@ -137,7 +137,7 @@ def open_round(store: StudyStore, asked: Asked, drawn: Plan, limits: Limits) -> 
         _store(store, rounds, ended)
         return
     _store(store, [*rounds, found.as_dict()], None)
-    _write_down(store, [arms[at] for at in found.arms], found.seeds)
+    write_down(store, [arms[at] for at in found.arms], found.seeds)
 
 
 def _had(trials: Iterable[FrozenTrial]) -> dict[tuple[Any, ...], int]:
@@ -164,7 +164,7 @@ def _store(store: StudyStore, rounds: Sequence[Mapping[str, Any]], ended: str | 
         store.study.set_user_attr(ROUNDS, new)
 
 
-def _write_down(store: StudyStore, arms: Iterable[Arm], seeds: int) -> None:
+def write_down(store: StudyStore, arms: Iterable[Arm], seeds: int) -> None:
     """Enqueue what arms lack of so many seeds; a trial run again after its worker died counts as there."""
     trials = store.study.get_trials(deepcopy=False)
     ours = (trial for trial in trials if not excluded(store.study, trial, nonsense(trial)))

@@ -166,9 +166,13 @@ def test_nobody_waits_for_trials_that_will_not_come(tmp_path: Path, tiny: Parts,
 def test_trials_that_wait_are_given_back_too(tmp_path: Path, tiny: Parts) -> None:
     store = at(tmp_path, rungs=[1], rung_size=3)
     store.set_budget(8)
-    engine = Engine(store, tiny, 64, Pace())
-    engine.search(lambda: len(engine.at_rung.get(1, [])) == 2)
-    waiting = {run.trial.number for run in engine.at_rung[1]}
+    engine, waiting = Engine(store, tiny, 64, Pace()), list[int]()
+
+    def two_wait() -> bool:
+        waiting[:] = [run.trial.number for run in engine.at_rung.get(1, [])]
+        return len(waiting) == 2
+
+    engine.search(two_wait)
     stopped = store.study.trials
     assert {stopped[number].state for number in waiting} == {TrialState.WAITING}
     finished = run(store, tiny, 8)

@@ -7,7 +7,8 @@ from optuna.trial import TrialState, create_trial
 
 from search.errors import StudyMismatchError
 from search.store.study import StudyStore, open_study
-from search.verdict.confirmation import PLAN, ConfirmationStore, confirm, confirm_search, measure, open_confirmation
+from search.verdict.cohorts import PLAN, ConfirmationStore
+from search.verdict.confirmation import confirm, confirm_search, measure, open_confirmation
 from studies.built_in.sweet_spot import GRID
 from studies.confirmation import Plan, best_trial, plan
 from studies.settings import Setting

@@ -3,7 +3,8 @@
 import json
 from statistics import fmean
 
-from search.verdict.confirmation import PLAN, confirm, open_confirmation
+from search.verdict.cohorts import PLAN
+from search.verdict.confirmation import confirm, open_confirmation
 from search.verdict.findings import findings
 from studies.asked import Asked
 from studies.claims import ACCURACY, better, better_in_time, reaches, slower, sweet_spot

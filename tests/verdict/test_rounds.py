@@ -15,7 +15,7 @@ from search.results.verdict_text import more_command, outlook
 from search.store.attributes import check_study
 from search.verdict import rounds
 from search.verdict.boundary import FIRST
-from search.verdict.confirmation import PLAN
+from search.verdict.cohorts import PLAN
 from search.verdict.evidence import Row
 from search.verdict.findings import document, findings
 from search.verdict.rounds import Limits, Round, next_round
