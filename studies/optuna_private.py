@@ -155,6 +155,11 @@ class Process:
         )
 
     @property
+    def constants(self) -> int:
+        """How many numbers were fitted: a length for each column, a scale and the noise."""
+        return self._process.inverse_squared_lengthscales.numel() + 2
+
+    @property
     def noise(self) -> float:
         """The variance of a single value."""
         return float(self._process.noise_var)

@@ -1,11 +1,13 @@
 """The partial dependence of the metric on a parameter: what is to be expected at each of its values.
 
 The mean, over the other parameters as the trials had them, of what a Gaussian process expects, and the 95 % band of
-that mean by the process. Where some parameters occur beside others alone, a value of what may be a reason for that is
-looked at with the trials that had it, since nothing is known of it with others.
+that mean by the process. Its constants were found from the same trials: the band is widened for it as a regression's
+is, by Student's t and the degrees of freedom that are left. Where some parameters occur beside others alone, a value of
+what may be a reason for that is looked at with the trials that had it, since nothing is known of it with others.
 Source: Friedman, "Greedy function approximation" (2001).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,13 +15,13 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import CategoricalDistribution, IntDistribution
+from scipy.stats import t as student
 
 from search.results.surrogate import Encoding, Surrogate, Vector, few, nearest, place, surrogate, value_at
 from search.results.tried import Tried
 
 STEPS = 25  # places along a range
 BESIDE = 24  # trials whose other parameters are looked at
-BAND = 1.96  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,17 @@ def dependence(tried: Tried, parameter: str) -> Dependence | None:
         return None
     mean, covariance = known.posterior(np.vstack([points for _, points in blocks]))
     average = _averages([len(points) for _, points in blocks])
-    middle, spread = average @ mean, BAND * np.sqrt(np.diag(average @ covariance @ average.T).clip(0))
+    middle, spread = average @ mean, _widening(known) * np.sqrt(np.diag(average @ covariance @ average.T).clip(0))
     ends = [[known.tried.scale.value(level) for level in each] for each in (middle, middle - spread, middle + spread)]
     means, low, high = ends if known.tried.scale.sign > 0 else (ends[0], ends[2], ends[1])
     return Dependence(parameter, tuple(value for value, _ in blocks), tuple(means), tuple(low), tuple(high))
+
+
+def _widening(known: Surrogate) -> float:
+    """Return how many of the process' standard deviations hold 95 %."""
+    trials, constants = len(known.tried), known.process.constants
+    left = max(trials - constants, trials / 2)
+    return float(student.ppf(0.975, left) * math.sqrt(trials / left))
 
 
 def _blocks(known: Surrogate, parameter: str) -> Iterator[tuple[Any, Vector]]:

@@ -56,9 +56,9 @@ def _gain(known: Surrogate, more: int) -> Gain:
     complete = np.array(tried.complete)
     own, shown = rows[complete], np.array(tried.levels)[complete]
     mean, covariance = known.posterior(np.vstack([own, _places(known, rows, rng)]))
-    root = np.asarray(np.linalg.cholesky(covariance + 1e-6 * known.spread**2 * np.eye(len(mean))), float)
-    chosen = len(own) + (mean + _drawn(rng, more, root))[:, len(own) :].argmax(1)  # where the trials would be
-    truth = mean + _drawn(rng, DRAWS, root)
+    draws = rng.multivariate_normal(mean, covariance, more + DRAWS, method="eigh", check_valid="ignore")
+    chosen = len(own) + draws[:more, len(own) :].argmax(1)  # where the trials would be
+    truth = draws[more:]
     told = truth[:, chosen] + known.noise * rng.standard_normal((DRAWS, more))
     winners = np.concatenate([np.arange(len(own)), chosen])[np.hstack([np.tile(shown, (DRAWS, 1)), told]).argmax(1)]
     before, after = truth[:, shown.argmax()], truth[np.arange(DRAWS), winners]
@@ -69,16 +69,12 @@ def _gain(known: Surrogate, more: int) -> Gain:
     return Gain(more, float(np.mean(gains)), float(low), float(high))
 
 
-def _drawn(rng: np.random.Generator, count: int, root: Vector) -> Vector:
-    return np.asarray(rng.standard_normal((count, len(root))) @ root.T)
-
-
 def _places(known: Surrogate, rows: Vector, rng: np.random.Generator) -> Vector:
     """Return points `(PLACES, d)` that a search might try: those of trials, changed in what can be changed alone."""
     best = np.argsort(-known.posterior(rows)[0], kind="stable")[:NEAR]
     half, free = PLACES // 2, _free(known.tried)
     anywhere, near = rng.integers(len(rows), size=half), best[rng.integers(len(best), size=half)]
-    points = rows[np.concatenate([anywhere, near])]
+    points: Vector = rows[np.concatenate([anywhere, near])]
     for column, (name, distribution) in enumerate(known.tried.space):
         changed = free[name][np.concatenate([anywhere, near])]
         points[changed, column] = _moved(distribution, points[:, column], rng)[changed]
@@ -91,9 +87,9 @@ def _moved(distribution: BaseDistribution, column: Vector, rng: np.random.Genera
     if isinstance(distribution, CategoricalDistribution):
         drawn = rng.integers(len(distribution.choices), size=len(column)).astype(float)
         kept = (rng.random(len(column)) < KEPT) & (np.arange(len(column)) >= half)
-        return np.where(kept, column, drawn)
-    moved = np.concatenate([rng.random(half), column[half:] + AWAY * rng.standard_normal(len(column) - half)])
-    return nearest(distribution, np.asarray(np.clip(moved, 0, 1), float))
+        return np.asarray(np.where(kept, column, drawn))
+    moved: Vector = np.concatenate([rng.random(half), column[half:] + AWAY * rng.standard_normal(len(column) - half)])
+    return nearest(distribution, moved.clip(0, 1))
 
 
 def _free(tried: Tried) -> dict[str, NDArray[np.bool_]]:

@@ -1,6 +1,6 @@
 """How much each parameter mattered to a search, and how sure that is.
 
-Optuna's PED-ANOVA compares where the best third of the trials lie with where all do, parameter by parameter. Unlike
+Optuna's PED-ANOVA compares where the better half of the trials lie with where all do, parameter by parameter. Unlike
 fANOVA it needs no more than an order of the trials, so that it matters little where a pruned one would have ended; it
 knows parameters that only some trials have; and it compares with what was tried, where fANOVA's forest has to guess.
 It is never negative, though, also where a parameter does not matter. So from what it finds in resamplings of the trials
@@ -23,7 +23,7 @@ from studies.optuna_private import ImportanceTrials
 LEAST = 10  # trials: of fewer nothing is said
 MOST = 300  # trials that are looked at
 RESAMPLES = 100
-TOP = 1 / 3  # of the trials: the good ones; with fewer it tells less from chance
+TOP = 0.5  # of the trials: the good ones; with a fifth or a third of them less is told from chance
 INTERVAL = (2.5, 97.5)  # percentiles
 
 

@@ -6,7 +6,7 @@ that epoch on, in the median. Levels are higher where trials are better.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from studies.claims import Metric
 from studies.curve_model import ERRORS, reports
 from studies.terms import Terms
 
-WORST = 3  # a level is at the worst so many times as far below the median as the best is above it
+WORST = 5  # a level is at the worst so many times as far below the median as the best is above it
 
 Setting = tuple[tuple[str, Any], ...]
 
@@ -65,6 +65,7 @@ class Tried:
     scale: Scale
     seed: int
     aims: int = 1
+    raised: int = 0  # trials that were still worse than their levels say
 
     @classmethod
     def of(cls, trials: Sequence[FrozenTrial], terms: Terms, seed: int) -> "Tried":
@@ -73,14 +74,17 @@ class Tried:
         levels = _levels(trials, scale)
         known = [trial for trial in trials if trial.number in levels]
         space = {name: each for name, each in terms.space.items() if not each.single()}
+        found = [levels[trial.number] for trial in known]
+        bounded = _bounded(found)
         return cls(
             tuple(space.items()),
             tuple(tuple((name, t.params[name]) for name in space if name in t.params) for t in known),
-            _bounded([levels[trial.number] for trial in known]),
+            bounded,
             tuple(trial.state == TrialState.COMPLETE for trial in known),
             scale,
             seed,
             2 if terms.against else 1,
+            sum(raised > level for raised, level in zip(bounded, found, strict=True)),
         )
 
     def __len__(self) -> int:
@@ -103,7 +107,7 @@ class Tried:
             return self
         kept = sorted({k * count // most for k in range(most)} | ({self.best} if any(self.complete) else set()))
         settings, levels, complete = (tuple(each[k] for k in kept) for each in self._columns)
-        return Tried(self.space, settings, levels, complete, self.scale, self.seed, self.aims)
+        return replace(self, settings=settings, levels=levels, complete=complete)
 
     @property
     def _columns(self) -> tuple[Sequence[Any], ...]:
