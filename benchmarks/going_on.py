@@ -1,7 +1,7 @@
 """Is what going on was expected to gain what it then gained? Searches of 25 trials, and the same searches of 50.
 
     python -m benchmarks.going_on                  simulated searches, and real ones of the digits' studies
-    python -m benchmarks.going_on --real 0         the simulated ones alone
+    python -m benchmarks.going_on --real 0 0       the simulated ones alone
 
 A gain is that of the setting that is chosen: its expected accuracy, not what its trial showed. In simulated searches it
 is known; in real ones both settings are trained from fresh seeds and scored on the validation data. Simulated trials
@@ -11,7 +11,7 @@ are proposed and stopped by the studies' own samplers and pruners. Every draw co
 import argparse
 import math
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ from studies.spec import StudySpec
 from studies.terms import Terms
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-FILES = ("digits_dropout.py", "digits_layers.py")  # proposed by our Gaussian process; by TPE, with conditions
+FILES = ("digits_layers.py", "digits_dropout.py")  # proposed by TPE, with conditions; by our Gaussian process
 TRIALS, MORE = 25, 25
 FRESH = 16  # seeds that a setting of a real search is trained from
 LUCK, NOISE = 0.05, 0.07  # of the logarithm of a simulated trial's errors: its own, and a single score's
@@ -160,22 +160,28 @@ def row(name: str, told: Iterable[Told]) -> list[str]:
     ]
 
 
+def _shown(told: Iterable[Told]) -> Iterator[Told]:
+    for each in told:
+        print(each, flush=True)
+        yield each
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--simulated", type=int, default=40, help="searches of each study")
-    parser.add_argument("--real", type=int, default=10, help="searches of each study")
+    parser.add_argument("--simulated", type=int, nargs=2, default=[60, 20], help="searches of each study")
+    parser.add_argument("--real", type=int, nargs=2, default=[10, 10], help="searches of each study")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     catalogue, rows = Catalogue(torch.device("cpu"), None, None, print), []
-    for name in FILES:
+    for k, name in enumerate(FILES):
         file = read_study(EXAMPLES / name)
         spec = search_spec(file, catalogue.data_of(file), "going-on")
         for kind, count, one in (
-            ("simulated", asked.simulated, partial(simulated, file, spec)),
-            ("real", asked.real, partial(real, file, catalogue)),
+            ("simulated", asked.simulated[k], partial(simulated, file, spec)),
+            ("real", asked.real[k], partial(real, file, catalogue)),
         ):
             if count > 1:
-                rows.append(row(f"{name}, {kind}", map(one, range(count))))
+                rows.append(row(f"{name}, {kind}", _shown(map(one, range(count)))))
                 print(rows[-1], flush=True)
     head = ("study", "searches with an expectation", "expected", "came", "expected less came", "best value rose by",
             "came in the 95 % interval", "its width, median")  # fmt: skip

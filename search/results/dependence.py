@@ -52,9 +52,7 @@ def dependence(tried: Tried, parameter: str) -> Dependence | None:
 
 def _widening(known: Surrogate) -> float:
     """Return how many of the process' standard deviations hold 95 %."""
-    trials, constants = len(known.tried), known.process.constants
-    left = max(trials - constants, trials / 2)
-    return float(student.ppf(0.975, left) * math.sqrt(trials / left))
+    return float(student.ppf(0.975, known.freedom) * math.sqrt(len(known.tried) / known.freedom))
 
 
 def _blocks(known: Surrogate, parameter: str) -> Iterator[tuple[Any, Vector]]:

@@ -37,6 +37,11 @@ class Surrogate:
         return self.middle + self.spread * mean, self.spread**2 * covariance
 
     @property
+    def freedom(self) -> float:
+        """The degrees of freedom that are left where its constants were found from the same trials."""
+        return max(len(self.tried) - self.process.constants, len(self.tried) / 2)
+
+    @property
     def noise(self) -> float:
         """The standard deviation of a single trial's level."""
         return float(self.spread * np.sqrt(self.process.noise))
