@@ -69,8 +69,8 @@ def _figure(k: int, importance: Importance, curve: Dependence, known: Tried, dis
     return Picture(
         f"search-influence-{k}",
         f"What to expect of {display.label(name)}",
-        _caption(importance, known, metric.name),
-        f"Expected {metric.name} against {display.axis(name)}.",
+        _caption(importance),
+        _alt(known, display.axis(name), metric.name),
         label_x(plot, ticks, [f"{tick:g}" for tick in ticks or []], display.logarithmic(name)),
         (display.label(name), "expected", "95 % from", "to"),
         [
@@ -80,15 +80,19 @@ def _figure(k: int, importance: Importance, curve: Dependence, known: Tried, dis
     )
 
 
-def _caption(importance: Importance, known: Tried, metric: str) -> str:
+def _caption(importance: Importance) -> str:
+    """Return what stands under the title; the dashboard has one line for it."""
     matters = f"{importance.told} of what mattered" if importance.known else "not told from chance"
-    worse = f"The worst {known.raised} are drawn, and count, as better than they were. " if known.raised else ""
+    return f"Expected by a Gaussian process over the other parameters, with its 95 % band. Importance: {matters}."
+
+
+def _alt(known: Tried, name: str, metric: str) -> str:
+    worse = f" The worst {known.raised} are drawn, and count, as better than they were." if known.raised else ""
     return (
-        f"The line is the {metric} that a Gaussian process expects, averaged over the other parameters as they were "
-        "tried; the band holds that average with 95 %, if the process is right. It is fitted to "
-        f"{len(known)} trials, which lie where the search looked. Those that were pruned stand at what they showed "
-        "last and what the completed ones gained from there on, in the median. "
-        f"{worse}Importance of {importance.parameter}: {matters}."
+        f"Expected {metric} against {name}: averaged over the other parameters as they were tried; the band holds that "
+        f"average with 95 %, if the process is right. It is fitted to {len(known)} trials, which lie where the search "
+        "looked. Those that were pruned stand at what they showed last and what the completed ones gained from there "
+        f"on, in the median.{worse}"
     )
 
 
