@@ -10,6 +10,7 @@ from model.device import choose_device, describe
 from search import cli
 from search.errors import UsageError
 from search.results.display import Display
+from search.results.influence import influence_sentences
 from search.results.summary import (
     best_edges,
     curve_text,
@@ -248,6 +249,8 @@ def _report(state: StudyState, why: str | None) -> None:
         cli.out.print(front)
     for edge in best_edges(state):
         cli.out.print(edge.sentence, markup=False)
+    for line in influence_sentences(state):
+        cli.out.print(line, markup=False)
     cli.out.print(f"\nbest {display.metric} by {display.axis(display.main)}", markup=False)
     for line in curve_text(width_curve(state.finished, display), display):
         cli.out.print(line, markup=False)

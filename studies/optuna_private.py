@@ -3,13 +3,18 @@
 Each has its reason. `tests/studies/test_optuna_private.py` fails, with the name, when Optuna changes one.
 """
 
-from collections.abc import Container, Mapping
+import warnings
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from optuna import Study, Trial
 from optuna.distributions import BaseDistribution
 from optuna.samplers import GPSampler
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 
@@ -91,3 +96,75 @@ class SmoothedGPSampler(GPSampler):
         process = self._gprs_cache_list[0]
         acqf._threshold = process.posterior(process._X_train)[0].max().item()
         return super()._optimize_acqf(acqf, best_params)
+
+
+class ImportanceTrials:
+    """Trials whose parameters Optuna weighs again and again, drawn with replacement and with other values.
+
+    A study in memory would have to be filled anew each time, which takes longer than to weigh it.
+    """
+
+    directions = (StudyDirection.MINIMIZE,)
+
+    def __init__(self, space: Mapping[str, BaseDistribution], settings: Sequence[Mapping[str, Any]]) -> None:
+        own = [{name: each[name] for name in space if name in each} for each in settings]
+        self._trials = [_frozen(number, params, space) for number, params in enumerate(own)]
+        self._drawn: list[FrozenTrial] = []
+
+    def evaluate(self, evaluator: Any, drawn: Iterable[int], values: NDArray[np.float64]) -> dict[str, float]:
+        """Return the importances among the trials that are drawn, as the evaluator finds them.
+
+        values: `(trials,)`, of all; higher is better.
+        """
+        self._drawn = [self._trials[number] for number in drawn]
+        with warnings.catch_warnings(action="ignore"):  # that a target is minimised, and that a parameter is rare
+            return dict(evaluator.evaluate(self, target=lambda trial: -float(values[trial.number])))
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:  # noqa: ARG002
+        """Return the trials that are drawn."""
+        return self._drawn
+
+    def _is_multi_objective(self) -> bool:
+        return False
+
+
+def _frozen(number: int, params: dict[str, Any], space: Mapping[str, BaseDistribution]) -> FrozenTrial:
+    """Return a completed trial with a key of its own, by which the evaluator tells trials apart."""
+    distributions = {name: space[name] for name in params}
+    return FrozenTrial(number, TrialState.COMPLETE, 0.0, None, None, params, distributions, {}, {}, {}, number)
+
+
+class Process:
+    """Optuna's Gaussian process, fitted to values at points.
+
+    It keeps to plausible lengths and little noise where there are few values, by priors that scikit-learn's has not.
+    """
+
+    def __init__(
+        self, points: NDArray[np.float64], values: NDArray[np.float64], categorical: NDArray[np.bool_]
+    ) -> None:
+        """Fit.
+
+        points: `(n, d)`, from 0 to 1, or the number of a category. values: `(n,)`, of mean 0 and spread 1.
+        """
+        from optuna._gp.gp import fit_kernel_params  # noqa: PLC0415  # takes a third of a second to import
+        from optuna._gp.prior import DEFAULT_MINIMUM_NOISE_VAR, default_log_prior  # noqa: PLC0415
+
+        self._process = fit_kernel_params(
+            points, values, categorical, default_log_prior, DEFAULT_MINIMUM_NOISE_VAR, deterministic_objective=False
+        )
+
+    @property
+    def constants(self) -> int:
+        """How many numbers were fitted: a length for each column, a scale and the noise."""
+        return self._process.inverse_squared_lengthscales.numel() + 2
+
+    @property
+    def noise(self) -> float:
+        """The variance of a single value."""
+        return float(self._process.noise_var)
+
+    def posterior(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean `(m,)` and the covariance `(m, m)` of what is to be expected at points `(m, d)`."""
+        mean, covariance = self._process.posterior(torch.from_numpy(points), joint=True)
+        return mean.numpy(), covariance.numpy()

@@ -25,6 +25,7 @@ from search.errors import NotFoundError
 from search.results.display import Display
 from search.results.drawing import Picture
 from search.results.front import CAPTION, front_figures, front_table
+from search.results.influence import influence_figures, influence_sentences
 from search.results.predictions import Part, filters_grid, has_pictures, mistakes_grid, prediction_grid
 from search.results.search_figures import search_figures
 from search.results.summary import best_edges, curve_text, wider_command, width_curve
@@ -64,7 +65,8 @@ def publish_all(storage: Storage, study: Study, found: Findings | None = None) -
         _note(study, None, _summary(search, _verdict(found) if found else ""))
         for trial, text in _marks(search):
             _note(study, trial_key(trial), text)
-        for picture in (*search_figures(search), *front_figures(search), *(verdict_figures(found) if found else ())):
+        searched = (*search_figures(search), *front_figures(search), *influence_figures(search))
+        for picture in (*searched, *(verdict_figures(found) if found else ())):
             save_plotly_graph_object(study, _titled(picture), graph_object_id=picture.name)
         if found:
             _note(load_study(storage, found.confirmation.name), None, _verdict(found))
@@ -163,6 +165,7 @@ def _summary(search: StudyState, verdict: str) -> str:
         *_front(search, display),
         *(f"Where to look next: {edge.sentence}." for edge in best_edges(search)),
         *([f"Go on there with `{wider}`"] if (wider := wider_command(search)) else []),
+        *(f"{line[0].upper()}{line[1:]}." for line in influence_sentences(search)),
         f"Best {metric} by {display.axis(display.main)}:\n\n```text\n{curve}\n```",
         f"Test {data} choose nothing here: trials are compared on validation {data}.",
     ]

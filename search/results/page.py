@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 from search.results.display import Display, Names
 from search.results.drawing import Picture
 from search.results.front import front_figures
+from search.results.influence import influence_figures, influence_sentences
 from search.results.summary import best_edges, question_of, wider_command
 from search.results.verdict_figures import verdict_figures
 from search.results.verdict_text import judged_by, outlook
@@ -39,12 +40,16 @@ def page(found: Findings) -> str:
     return template.render(
         **_words(found, display),
         plotly=get_plotlyjs(),
-        pictures=[(picture, _inline(picture)) for picture in (*verdict_figures(found), *front_figures(found.search))],
+        pictures=[(picture, _inline(picture)) for picture in _pictures(found)],
         claims=_cards(found),
         signs=SIGNS,
         effect=_effect,
         arms=[(role, arm_summary(found, role)) for role in ("winner", "baseline")],
     )
+
+
+def _pictures(found: Findings) -> list[Picture]:
+    return [*verdict_figures(found), *front_figures(found.search), *influence_figures(found.search)]
 
 
 def _cards(found: Findings) -> list[tuple[Judgement, Judgement | None]]:
@@ -75,6 +80,7 @@ def _words(found: Findings, display: Display) -> dict[str, Any]:
         "judged_by": judged_by(found),
         "outlook": outlook(found),
         "edges": best_edges(found.search),
+        "influence": influence_sentences(found.search),
         "wider": wider_command(found.search),
         "published": found.quotable,
         "margins": _margins(found),

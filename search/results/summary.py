@@ -12,6 +12,7 @@ from rich.table import Table
 from search.results.display import Display
 from search.results.edge import Edge, edges
 from search.results.front import front_table
+from search.results.influence import influence_json
 from search.store.state import StudyState
 from search.store.trials import trial_json, value
 from studies.built_in import DEFAULT
@@ -110,7 +111,7 @@ def _cells(trial: FrozenTrial, display: Display) -> list[str]:
 
 
 def summary(state: StudyState) -> dict[str, Any]:
-    """Return the study's state as JSON types: counts, best, baseline, their difference, edges, and the curve."""
+    """Return the study's state as JSON types: counts, best, baseline, edges, importances, expected gain, the curve."""
     best, baseline, ends = state.best, state.baseline, state.ends
     display = Display.of(state.attributes)
     return {
@@ -123,6 +124,7 @@ def summary(state: StudyState) -> dict[str, Any]:
         "difference": value(best) - value(baseline) if best and baseline else None,
         **({"front": [trial_json(trial, ends) for trial in state.front]} if display.against else {}),
         "edges": [{**vars(edge), "sentence": edge.sentence} for edge in best_edges(state)],
+        **influence_json(state),
         display.curve_key: [
             {"low": b.low, "high": b.high, "trials": b.trials, "best": trial_json(b.best, ends) if b.best else None}
             for b in width_curve(state.finished, display)

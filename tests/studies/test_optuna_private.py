@@ -3,9 +3,11 @@
 import ast
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.importance import PedAnovaImportanceEvaluator
 from optuna_dashboard import save_note
 
 from studies import optuna_private as private
@@ -118,3 +120,27 @@ def test_what_is_to_be_beaten_is_the_best_mean(monkeypatch: pytest.MonkeyPatch) 
         study.tell(trial, 0.9 + lucky)
     assert thresholds
     assert all(after < before for before, after in thresholds)
+
+
+def test_optuna_weighs_the_trials_that_are_drawn_by_the_values_that_are_given() -> None:
+    space: dict[str, BaseDistribution] = {"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)}
+    settings = [{"a": (7 * k % 20) / 19, "b": (3 * k % 20) / 19} for k in range(20)]
+    study = optuna.create_study(direction="maximize")
+    drawn, values = list(range(0, 20, 2)), np.array([setting["a"] for setting in settings])
+    for k in drawn:
+        study.add_trial(optuna.create_trial(params=settings[k], distributions=space, value=values[k]))
+    trials, evaluator = private.ImportanceTrials(space, settings), PedAnovaImportanceEvaluator(target_quantile=0.5)
+    found = trials.evaluate(evaluator, drawn, values)
+    assert found == evaluator.evaluate(study)
+    assert found["a"] > found["b"]
+
+
+def test_optunas_process_expects_what_it_was_fitted_to() -> None:
+    points = np.linspace(0, 1, 12)[:, None]
+    values = np.sin(6 * points[:, 0])
+    process = private.Process(points, (values - values.mean()) / values.std(), np.array([False]))
+    mean, covariance = process.posterior(points)
+    assert values.mean() + values.std() * mean == pytest.approx(values, abs=0.05)
+    assert covariance.shape == (12, 12)
+    assert 0 < process.noise < 0.01
+    assert process.constants == 3
