@@ -61,7 +61,7 @@ class Fleets:
         self.after = after
         self._now = 0
         self._tasks: list[FleetTask] = []
-        self._background: list[FleetTask] = []  # each beside the task of the same place
+        self.background: list[FleetTask] = []  # each beside the task of the same place
 
     def __enter__(self) -> "Fleets":
         count, self._threads, self._turn = 1, torch.get_num_threads(), sys.getswitchinterval()
@@ -73,7 +73,7 @@ class Fleets:
             torch.set_num_threads(self._threads // count)
         self._pool = ThreadPoolExecutor(count)
         self._tasks = [FleetTask(self.fleet(number)) for number in range(count)]
-        self._background = [FleetTask(self.fleet(number)) for number in range(count)]
+        self.background = [FleetTask(self.fleet(number)) for number in range(count)]
         return self
 
     def __exit__(
@@ -112,7 +112,7 @@ class Fleets:
 
     def take_over(self, other: "Fleets") -> None:
         """Let what was in the background of other fleets of the device, which have ended, go on in this one's."""
-        self._background = other._background or self._background
+        self.background = other.background or self.background
 
     @property
     def has_room_in_background(self) -> bool:
@@ -124,7 +124,7 @@ class Fleets:
         return [place for task, place in self._places() if not task.busy and place.epoch is None]
 
     def _places(self) -> Iterator[tuple[FleetTask, FleetTask]]:
-        return zip(self._tasks, self._background, strict=True)
+        return zip(self._tasks, self.background, strict=True)
 
     def start(self) -> None:
         """Have every fleet that is at rest, and has networks, train an epoch; return at once."""
@@ -157,7 +157,7 @@ class Fleets:
     def _next_ended(self) -> FleetTask:
         """Wait for the epoch that is due first, or any in the background."""
         first = min((task for task in self._tasks if task.epoch is not None), key=lambda task: task.due, default=None)
-        running = [*([first] if first else []), *(place for place in self._background if place.epoch is not None)]
+        running = [*([first] if first else []), *(place for place in self.background if place.epoch is not None)]
         wait([task.epoch for task in running if task.epoch is not None], return_when=FIRST_COMPLETED)
         ended = next(task for task in running if task.epoch is not None and task.epoch.done())
         if ended is first:
@@ -167,13 +167,13 @@ class Fleets:
     @contextmanager
     def at_rest(self) -> Iterator[None]:
         """Give the device and all its threads to who calls, when the epochs under way have ended."""
-        wait([task.epoch for task in (*self._tasks, *self._background) if task.epoch is not None])
+        wait([task.epoch for task in (*self._tasks, *self.background) if task.epoch is not None])
         with using(self._threads):
             yield
 
     def renew(self) -> None:
         """Drop all networks, when training has come to an end; clocks go on."""
-        for task in (*self._tasks, *self._background):
+        for task in (*self._tasks, *self.background):
             if task.epoch is not None:
                 task.epoch.exception()
             task.epoch = None

@@ -33,8 +33,8 @@ class Gain:
 
     trials: int
     mean: float
-    low: float  # of the 95 % interval
-    high: float
+    low: float  # 95 % of the draws lie from here
+    high: float  # to here; what came in truth did less often, since the process is no more than a guess
 
 
 @lru_cache(maxsize=4)

@@ -46,7 +46,7 @@ def _importances_told(found: Sequence[Importance]) -> str:
 def _gain_told(gain: Gain, display: Display) -> str:
     mean, low, high = (_size(each, display) for each in (gain.mean, gain.low, gain.high))
     unit = " points" if display.asked.metric.fraction else f" of {display.plain_metric}"
-    return f"{gain.trials} more trials are expected to gain {mean}{unit} ({low} to {high}), luck left out"
+    return f"{gain.trials} more trials are expected to gain {mean}{unit} (roughly {low} to {high}), luck left out"
 
 
 def _size(gain: float, display: Display) -> str:

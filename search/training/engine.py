@@ -134,7 +134,7 @@ class Engine:
     def _work(self, stop: Callable[[], bool]) -> None:
         while not stop():
             try:
-                self._refill()
+                self.refill()
                 if not self.runs and self._finished():
                     return
                 self._refill_beside()
@@ -153,7 +153,8 @@ class Engine:
         """Return whether nothing is left to do, once this process trains nothing."""
         return self.store.counts().finished >= self.store.budget()
 
-    def _refill(self) -> None:
+    def refill(self) -> None:
+        """Let trials train wherever there is capacity: those that were promoted, then new ones."""
         while (fleet := self.fleets.least_loaded(self.capacity)) is not None:
             if self.promoted:
                 self._go_on(self.promoted.pop(0), fleet)
@@ -169,7 +170,7 @@ class Engine:
         if self._beside is not None and self.fleets.has_room_in_background:
             self.beside = self.beside or self._beside()
             self.beside.fleets = self.fleets
-            self.beside._refill()
+            self.beside.refill()
 
     def _acquire(self) -> optuna.Trial | None:
         if time.monotonic() < self._ask_again:
@@ -229,9 +230,9 @@ class Engine:
     def _train(self) -> None:
         fleet, seconds = self.fleets.train_next()
         for engine in self._engines:
-            engine._trained(fleet, seconds)
+            engine.follow_epoch(fleet, seconds)
 
-    def _trained(self, fleet: Fleet, seconds: float) -> None:
+    def follow_epoch(self, fleet: Fleet, seconds: float) -> None:
         """Follow up on the trials of a fleet that has trained an epoch, if they are this engine's."""
         self.store.heartbeat(run.trial for run in self.runs)
         trained = [run for run in self.runs if run.member in fleet.members]
@@ -309,9 +310,10 @@ class Engine:
     def _score_all(self, fleet: Fleet) -> None:
         """Scored all trials of a fleet that have reached a rung, in the fleet's thread: those of others train on."""
         for engine in self._engines:
-            engine._score_runs(fleet)
+            engine.score_runs(fleet)
 
-    def _score_runs(self, fleet: Fleet) -> None:
+    def score_runs(self, fleet: Fleet) -> None:
+        """Scored those of this engine."""
         for run in tuple(self.runs):  # a copy, since meanwhile trials of other fleets begin and end
             member = run.member
             if (

@@ -145,7 +145,7 @@ class CohortEngine(Engine):
             self.fleets.take_over(self._before)
         super()._work(stop)
 
-    def _refill(self) -> None:
+    def refill(self) -> None:
         """Fill the fleets that have not begun with trials of one seed, so many as there is room for."""
         while self.fleets.has_room_in_background and time.monotonic() >= self._ask_again:
             seed_index = self.store.next_seed()
@@ -168,11 +168,12 @@ class CohortEngine(Engine):
         if self.lines:
             self.lines.budget = self.store.total()
         self._ask_again = 0.0
-        self._refill()
+        self.refill()
         return False
 
-    def _trained(self, fleet: Fleet, seconds: float) -> None:
-        super()._trained(fleet, seconds)
+    def follow_epoch(self, fleet: Fleet, seconds: float) -> None:
+        """Say how many runs are done whenever a cohort is."""
+        super().follow_epoch(fleet, seconds)
         if self.lines and not fleet.members:
             self.lines.say(f"confirmed {self.store.counts().finished} of {self.lines.budget} runs")
 

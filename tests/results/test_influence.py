@@ -237,6 +237,6 @@ def test_it_is_said_in_words_and_in_json() -> None:
     document = influence_json(made)
     gain = document["expected_gain"]
     assert gained == gain["sentence"]
-    said = f"{100 * gain['mean']:.2f} points ({100 * gain['low']:.2f} to {100 * gain['high']:.2f})"
+    said = f"{100 * gain['mean']:.2f} points (roughly {100 * gain['low']:.2f} to {100 * gain['high']:.2f})"
     assert gained == f"40 more trials are expected to gain {said}, luck left out"
     assert json.loads(json.dumps(document)) == document
