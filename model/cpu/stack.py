@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from model.network.activation import ACTIVATIONS, relu_gradient
+from model.network.arithmetic import Arithmetic
 from model.network.dropout import cut, threshold
 from model.network.member import Member
 from model.network.plain import PlainMLP
@@ -35,6 +36,7 @@ class Stack:
     slots: slice  # of the outputs, k of them
     values: list[Pair]  # of each layer above the first: w (k, out, in), b (k, out, 1)
     grads: list[Pair]  # the same shapes
+    arithmetic: Arithmetic
     scales: list[Tensor | None] = field(init=False)  # (k, 1, 1): what makes up for dropout after a hidden layer
     above: list[list[float]] = field(init=False)  # for each hidden layer and network: what noise exceeds to keep a unit
 
@@ -93,7 +95,7 @@ class Stack:
             if scale is not None:
                 torch.mul(weight, scale, out=work.weights[layer])
             out = outputs if layer == last else work.made[layer + 1]
-            torch.baddbmm(bias, work.weights[layer], below, out=out)
+            self.arithmetic.baddbmm(bias, work.weights[layer], below, out)
             if layer < last:
                 self._activate(layer + 1, work, rows)
                 below = work.value[layer + 1]
@@ -105,14 +107,14 @@ class Stack:
         for layer in reversed(range(len(self.values))):
             below = self._kept_first(first, work).mT if layer == 0 else work.value[layer]
             weight, (g_weight, g_bias), scale = work.weights[layer], self.grads[layer], self.scales[layer]
-            torch.bmm(gradient, below.mT, out=g_weight)
+            self.arithmetic.bmm(gradient, below.mT, g_weight)
             torch.sum(gradient, 2, keepdim=True, out=g_bias)
             if scale is not None:
                 g_weight.mul_(scale)
             if layer > 0:
-                gradient = torch.bmm(weight.mT, gradient, out=work.gradient[layer])
+                gradient = self.arithmetic.bmm(weight.mT, gradient, work.gradient[layer])
                 self._back(layer, work, rows)
-        torch.bmm(gradient.mT, work.weights[0], out=work.gradient[0])
+        self.arithmetic.bmm(gradient.mT, work.weights[0], work.gradient[0])
         if self.apart:
             self._back(0, work, rows)
         own = self.of_panel(d_first)

@@ -32,6 +32,7 @@ from model.general.sequential import Sequential
 from model.network.member import BaseMember, Member, plain_member
 from model.network.plain import recognised
 from model.network.update import Rule
+from model.network.way import choose_way
 from model.seeds import derive
 
 ARTICLE_BATCH = 1028  # as printed in the article
@@ -75,7 +76,12 @@ class Fleet:
         return member
 
     def attach(self, member: BaseMember) -> None:
-        """Take in a network that left this or another fleet of the device; it goes on as if it had not been away."""
+        """Take in a network that left this or another fleet of the device; it goes on as if it had not been away.
+
+        One that has no way to multiply yet is given that of this machine.
+        """
+        if isinstance(member, Member) and not member.way:
+            member.way = choose_way(member.precision, self.images, self.batch)
         self.members.append(member)
         self._programs = None
 
@@ -123,11 +129,11 @@ def programs(
 ) -> Iterator[tuple[Program, Sequence[BaseMember]]]:
     """Yield what trains these members, and whom of them."""
     plain, make = [member for member in members if isinstance(member, Member)], program_on(samples.device)
-    by_kernels = [member for member in plain if make is not Panels and _is_the_articles(member)]
+    by_kernels = [member for member in plain if make is not Panels and _is_for_kernels(member)]
     if by_kernels:
         yield make(by_kernels, samples, batch), by_kernels
-    rest = sorted((member for member in plain if member not in by_kernels), key=_loss)
-    for _, same in groupby(rest, key=_loss):
+    rest = sorted((member for member in plain if member not in by_kernels), key=_kind)
+    for _, same in groupby(rest, key=_kind):
         alike = list(same)
         yield Panels(alike, samples, batch), alike
     others = [member for member in members if isinstance(member, GeneralMember)]
@@ -135,13 +141,14 @@ def programs(
         yield Sequential(others, samples, batch), others
 
 
-def _loss(member: Member) -> str:
-    return member.criterion
+def _kind(member: Member) -> tuple[str, str]:
+    """Return what the members of a program have in common."""
+    return member.criterion, member.way
 
 
-def _is_the_articles(member: Member) -> bool:
+def _is_for_kernels(member: Member) -> bool:
     """Whether a member is the article's network and trains as the article does, but for the width and the rate."""
-    trains = (member.criterion, member.rule) == ("cross_entropy", Rule(member.rule.lr))
+    trains = (member.criterion, member.rule, member.precision) == ("cross_entropy", Rule(member.rule.lr), "float32")
     return member.config.is_the_articles and trains
 
 

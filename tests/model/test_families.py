@@ -19,8 +19,8 @@ from model.fleet.fleet import Fleet, epoch_order
 from model.general.choices import Loss, Optimizer
 from model.general.sequential import minibatches
 from model.network.dropout import Noise, threshold
-from model.network.first_layer import LISTED_FROM
 from model.network.member import BaseMember, Member, Segment
+from model.network.way import LISTED_FROM
 from model.seeds import derive
 from studies.sweet_spot import sweet_spot
 from tests.model.test_general import CLASSES, INPUTS, Attention, cnn, deep_cnn, normed

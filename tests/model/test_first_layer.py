@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from model.data.samples import OFTEN, Parts, Samples
 from model.network.first_layer import NARROWEST, Dense, Sparse, outputs, products
 from model.network.member import INPUTS
+from model.network.way import WAYS
 
 some = settings(max_examples=25, deadline=None, derandomize=True)
 WIDEST = 512  # columns: on a CPU, of a single network or of those that share a panel, far more than there are
+LIT_ALONE = WAYS["float32 lit"]
 LIT = st.sampled_from([0.0, 0.001, 0.2, 0.5, 1.0])
 
 
@@ -32,7 +34,7 @@ def test_the_products_are_those_of_plain_matrices(n: int, share: float, width: i
     found, generator = images(n, share, seed), torch.Generator().manual_seed(seed)
     index = torch.randperm(n, generator=generator)[: max(1, n // 2)]
     plain = inputs(found, index)
-    ours = Dense(plain.float()) if dense else products(found, index, lit_alone=True)
+    ours = Dense(plain.float()) if dense else products(found, index, LIT_ALONE)
     assert isinstance(ours, Dense if dense else Sparse)
     weights = torch.randn(INPUTS + 1, width, generator=generator)
     gradient = torch.randn(len(index), width, generator=generator)
@@ -67,7 +69,7 @@ def test_images_are_whole_in_what_is_often_lit_and_what_seldom_is(n: int, share:
 
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
 def test_no_bit_of_a_column_depends_on_the_others_or_on_its_place(mnist: Parts, threads: int) -> None:
-    ours = products(mnist.train, torch.arange(1028), lit_alone=True)
+    ours = products(mnist.train, torch.arange(1028), LIT_ALONE)
     generator = torch.Generator().manual_seed(threads)
     for table, product in (
         (torch.randn(INPUTS + 1, WIDEST, generator=generator), ours.of_weights),
@@ -81,9 +83,9 @@ def test_no_bit_of_a_column_depends_on_the_others_or_on_its_place(mnist: Parts, 
 def test_a_column_that_diverged_touches_no_other() -> None:
     found = images(40, 0.2, 0)
     table = torch.randn(INPUTS + 1, 8)
-    before = products(found, torch.arange(40), lit_alone=True).of_weights(table)
+    before = products(found, torch.arange(40), LIT_ALONE).of_weights(table)
     table[:, 3] = float("nan")
-    after = products(found, torch.arange(40), lit_alone=True).of_weights(table)
+    after = products(found, torch.arange(40), LIT_ALONE).of_weights(table)
     others = [0, 1, 2, 4, 5, 6, 7]
     assert torch.equal(after[:, others], before[:, others])
     assert after[:, 3].isnan().all()

@@ -27,6 +27,7 @@ from benchmarks.winners import accuracies, missing
 from model.data.samples import Parts
 from model.network.first_layer import Dense, products
 from model.network.member import INPUTS
+from model.network.way import WAYS
 from studies.curve_model import CurveModel, curves
 
 JOB = {"trials": 2, "epochs": 10, "machine": "a machine", "complete": 1, "pruned": 1, "failed": 0}
@@ -204,7 +205,7 @@ def test_rounded_products_are_those_of_bf16_factors_summed_in_fp32():
 
 
 def test_no_product_of_a_fleets_first_layer_escapes_rounding(tiny: Parts):
-    ours = products(tiny.train, torch.arange(40), lit_alone=True)
+    ours = products(tiny.train, torch.arange(40), WAYS["float32 lit"])
     dense = Dense(torch.cat([tiny.train.pixels[:40].float() / 255, torch.ones(40, 1)], 1))
     inputs, generator = dense.inputs.bfloat16().double(), torch.Generator().manual_seed(0)
     weights, gradient = torch.randn(INPUTS + 1, 8, generator=generator), torch.randn(40, 8, generator=generator)
