@@ -1,0 +1,50 @@
+"""How much faster one precision trains than the other on this machine, by a short look."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import median
+from typing import Any, get_args
+
+from model.cpu.panel import SHARED_UP_TO
+from model.data.samples import Samples
+from model.fleet.family import Family
+from model.fleet.fleet import Fleet
+from model.network.arithmetic import Precision
+
+SECONDS = 0.25  # that a look may take
+LEAST = 3  # steps of each that a median needs
+
+
+def bfloat16_gain(family: Family, params: Mapping[str, Any], samples: Samples, batch: int) -> float | None:
+    """Return how many times as fast as in float32 networks of these parameters train in bfloat16 on a CPU.
+
+    They train side by side, as many as share their products, a minibatch in each precision by turns, in this thread's
+    processor time, which other programs do not lengthen. None on a GPU, whose kernels would be compiled first, and
+    where steps are too long for a look.
+    """
+    if samples.device.type != "cpu":
+        return None
+    end, few = time.perf_counter() + SECONDS, samples.first(batch)
+    fleets = {precision: _fleet(replace(family, precision=precision), params, few) for precision in get_args(Precision)}
+    taken: dict[Precision, list[float]] = {precision: [] for precision in fleets}
+    last = 0.0
+    while (start := time.perf_counter()) + last < end:
+        for precision, fleet in fleets.items():
+            before = time.process_time()
+            fleet.train_epoch()
+            taken[precision].append(time.process_time() - before)
+        last = time.perf_counter() - start
+    one, other = (each[1:] for each in taken.values())  # the first pays for choosing kernels
+    return median(one) / median(other) if len(one) >= LEAST else None
+
+
+def _fleet(family: Family, params: Mapping[str, Any], samples: Samples) -> Fleet:
+    """Return a fleet whose epoch is a step."""
+    fleet = Fleet(samples, 0, len(samples))
+    network = family.build(params, 0)
+    first = family.member(network, params, 0, samples.device)
+    fleet.attach(first)
+    for _ in range(1, SHARED_UP_TO // first.units):
+        fleet.attach(family.member(network, params, 0, samples.device))
+    return fleet
