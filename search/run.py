@@ -13,7 +13,7 @@ from model.network.arithmetic import Precision
 from search import cli
 from search.errors import UsageError
 from search.results.display import Display
-from search.results.precision import precision_text
+from search.results.precision import largest, precision_text
 from search.results.summary import (
     best_edges,
     curve_text,
@@ -165,12 +165,10 @@ def run(  # noqa: PLR0917  # Typer passes options by name
 def _begin(store: StudyStore, data: Dataset, device: str, storage: str) -> None:
     """Say where and how a study trains, and if the other precision would be faster."""
     spec = store.spec
-    gain = (
-        None if is_worker() or not spec.baseline else bfloat16_gain(spec.family, spec.baseline, data.train, spec.batch)
-    )
+    gain = None if is_worker() else bfloat16_gain(spec.family, largest(spec), data.train, spec.batch)
     cli.out.print(" · ".join([device, precision_text(spec.family.precision, gain), storage]), markup=False)
     if gain is not None and gain < 1 and spec.family.precision == "bfloat16":
-        cli.out.print(f"this machine trains {1 / gain:.1f} x as long in bfloat16 as in float32", markup=False)
+        cli.out.print(f"bfloat16 is slower than float32 here: its largest networks take {1 / gain:.2f} x as long")
 
 
 def _cluster(address: str | None, cpus: float, gpus: float, *, shared: bool) -> RayCluster | None:

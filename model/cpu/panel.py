@@ -79,7 +79,7 @@ class Panel:
     def backward(self, inputs: Products, buffers: PanelBuffers, d_outputs: Tensor, rows: slice) -> None:
         """Work out its gradients from that of the outputs, `(slots, outputs, batch)`."""
         for stack, work in zip(self.stacks, buffers.stacks, strict=True):
-            stack.backward(buffers.first, work, d_outputs[stack.slots], buffers.d_first, rows)
+            stack.backward(work, d_outputs[stack.slots], buffers.d_first, rows)
         if self._cuts:
             relu_gradient(
                 buffers.d_first, buffers.first, buffers.d_first
@@ -126,11 +126,12 @@ def panels(members: Sequence[Member], device: torch.device, arithmetic: Arithmet
     for groups in _shared(_groups(members, most), most):
         stacks, start = [], 0
         for group in groups:
-            stacks.append(_stack(group, start, slot, device, arithmetic))
+            own = arithmetic if max(group[0].config.hidden) > BATCHED_UP_TO else FLOAT32  # rounding costs more there
+            stacks.append(_stack(group, start, slot, device, own))
             start, slot = start + len(group) * _width(group[0]), stacks[-1].slots.stop
-        own = groups[0][0].values[0]
-        alone = own.shape[1] == start and start >= NARROWEST
-        made.append(Panel(stacks, own if alone else torch.zeros(len(own), max(start, NARROWEST), device=device)))
+        first = groups[0][0].values[0]
+        alone = first.shape[1] == start and start >= NARROWEST
+        made.append(Panel(stacks, first if alone else torch.zeros(len(first), max(start, NARROWEST), device=device)))
     return made
 
 

@@ -2,8 +2,8 @@
 
 In bfloat16 the factors of a product are rounded, and its sums are float32; what a product returns is rounded to
 bfloat16 too, since PyTorch's for a CPU return no more than that. All else is float32: weights, sums of gradients, the
-biases above the first layer, activations, losses and the optimizer. Nothing is scaled, since bfloat16 has float32's
-exponents.
+biases above the first layer, activations, losses and the optimizer; so are products of small layers, where rounding
+factors takes longer than it saves (`model/cpu/panel.py`). Nothing is scaled, since bfloat16 has float32's exponents.
 
 Source: "A Study of BFLOAT16 for Deep Learning Training" (2019).
 """

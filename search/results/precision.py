@@ -1,6 +1,11 @@
 """What is said of the precision in which a study trains."""
 
+from typing import Any
+
+from optuna.distributions import IntDistribution
+
 from model.network.arithmetic import Precision
+from studies.spec import StudySpec
 
 WORTH_SAYING = 1.5  # times as fast
 
@@ -13,4 +18,13 @@ def precision_text(precision: Precision, gain: float | None) -> str:
     other, times = ("bfloat16", gain) if precision == "float32" else ("float32", gain and 1 / gain)
     if times is None or times < WORTH_SAYING:
         return precision
-    return f"{precision} (a new study by --precision {other} would train about {times:.1f} x as fast here)"
+    return (
+        f"{precision} (a new study by --precision {other} would train its largest networks {times:.1f} x as fast here)"
+    )
+
+
+def largest(spec: StudySpec) -> dict[str, Any]:
+    """Return the baseline's parameters, but whole numbers, as widths are, as large as they are searched."""
+    searched = {name: spec.space[name] for name in spec.baseline or {} if name in spec.space}
+    highest = {name: each.high for name, each in searched.items() if isinstance(each, IntDistribution)}
+    return {**(spec.baseline or {}), **highest}

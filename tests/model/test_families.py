@@ -106,7 +106,7 @@ NUMBERS = {
     "l1": plain((16,), numbers=True, loss=Loss("l1")),
     "mse, dropout": plain((16,), numbers=True, activation="tanh", dropout=(0.2,)),
 }
-IN_BFLOAT16 = ("two alike", "a wide one above", "gelu, dropout", "dropout", "sgd", "convolutions", "attention")
+IN_BFLOAT16 = ("two alike", "a wide one above", "wide gelu", "dropout", "wide, dropout", "convolutions", "attention")
 BFLOAT16 = {f"{name}, bfloat16": replace(KINDS[name], precision="bfloat16") for name in IN_BFLOAT16}
 NUMBERS_BFLOAT16 = {"mse, bfloat16": replace(NUMBERS["mse"], precision="bfloat16")}
 EVERY = {**KINDS, **NUMBERS, **BFLOAT16, **NUMBERS_BFLOAT16}
