@@ -123,7 +123,7 @@ def report(found: Sequence[list[list[object]]], asked: argparse.Namespace) -> st
     made, fleets, pairs = found
     return "\n\n".join(
         [
-            f"{results.machine()} A CPU {units} units for bfloat16. One thread's processor time, medians, and in brackets"
+            f"{results.machine()} A CPU {units} units for bfloat16. One thread's processor time, medians, in brackets"
             f" the range over the rounds; load {load} at the end, of other programs too.",
             "`lit` leaves out what is dark, `all` does not; `rounded` is bfloat16 by products of float32, for machines"
             " without units.",
