@@ -14,10 +14,12 @@ from model.errors import NetworkError
 from model.fleet.family import Family
 from model.fleet.fleet import Fleet
 from model.network.arithmetic import Precision
+from model.network.member import FLOPS_OF_A_UNIT, Member
 from model.threads import using
 
-SECONDS = 0.25  # that a look may take
+SECONDS = 0.2  # that a look may take
 LEAST = 3  # steps of each that a median needs
+STEP = 1_500_000_000  # floating-point operations of a step at most: 30 ms on a slow core
 
 
 def bfloat16_gain(family: Family, params: Mapping[str, Any], samples: Samples, batch: int) -> float | None:
@@ -29,29 +31,43 @@ def bfloat16_gain(family: Family, params: Mapping[str, Any], samples: Samples, b
     """
     if samples.device.type != "cpu":
         return None
-    few, both = samples.first(batch), get_args(Precision)
     try:
-        fleets = {precision: _fleet(replace(family, precision=precision), params, few) for precision in both}
+        fleets = [_fleet(replace(family, precision=each), params, samples, batch) for each in get_args(Precision)]
     except (NetworkError, torch.OutOfMemoryError):
         return None
-    taken: dict[Precision, list[float]] = {precision: [] for precision in fleets}
+    known = [fleet for fleet in fleets if fleet is not None]
+    return _compared(*known) if len(known) == len(fleets) else None
+
+
+def _compared(one: Fleet, other: Fleet) -> float | None:
+    """Train both for a moment, and return how many times as long an epoch of the one takes as one of the other."""
+    taken: list[tuple[float, float]] = []
     last, end = 0.0, time.perf_counter() + SECONDS
     with using(1):  # as where several fleets train
         while (start := time.perf_counter()) + last < end:
-            for precision, fleet in fleets.items():
-                before = time.thread_time()
-                fleet.train_epoch()
-                taken[precision].append(time.thread_time() - before)
+            taken.append((_seconds(one), _seconds(other)))
             last = time.perf_counter() - start
-    one, other = (each[1:] for each in taken.values())  # the first pays for choosing kernels
-    return median(one) / median(other) if len(one) >= LEAST else None
+    ours, theirs = zip(*taken[1:], strict=True) if len(taken) > LEAST else ((), ())  # the first chooses kernels
+    return median(ours) / median(theirs) if ours else None
 
 
-def _fleet(family: Family, params: Mapping[str, Any], samples: Samples) -> Fleet:
-    """Return a fleet whose epoch is a step."""
-    fleet = Fleet(samples, 0, len(samples))
+def _seconds(fleet: Fleet) -> float:
+    start = time.thread_time()
+    fleet.train_epoch()
+    return time.thread_time() - start
+
+
+def _fleet(family: Family, params: Mapping[str, Any], samples: Samples, batch: int) -> Fleet | None:
+    """Return a fleet whose epoch is one short step, None where there is none.
+
+    Any network but a plain MLP, whose way could be another then, is looked at on fewer samples if need be.
+    """
     network = family.build(params, 0)
     first = family.member(network, params, 0, samples.device)
+    count = min(batch, STEP // (max(first.units, SHARED_UP_TO) * FLOPS_OF_A_UNIT), len(samples))
+    if count < (min(batch, len(samples)) if isinstance(first, Member) else 2):
+        return None
+    fleet = Fleet(samples.first(count), 0, count)
     fleet.attach(first)
     for _ in range(1, SHARED_UP_TO // first.units):
         fleet.attach(family.member(network, params, 0, samples.device))

@@ -38,6 +38,11 @@ def test_a_look_trains_any_network_in_both_and_changes_nothing() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_nothing_is_known_of_a_network_that_takes_too_long() -> None:
+    samples = Samples(torch.rand(1028, 784), torch.arange(1028) % 10)
+    assert bfloat16_gain(sweet_spot().family, {"hidden_units": 2_000, "lr": 0.01}, samples, 1028) is None
+
+
 def test_nothing_is_known_of_a_network_that_cannot_be_built() -> None:
     samples = Samples(torch.rand(64, INPUTS), torch.arange(64) % CLASSES)
     assert bfloat16_gain(Family(cnn, INPUTS, CLASSES), {"units": -1, "lr": 0.01}, samples, 32) is None
