@@ -10,10 +10,11 @@ from model.data.dataset import Dataset
 from model.device import choose_device, describe
 from model.fleet.speed import bfloat16_gain
 from model.network.arithmetic import Precision
+from model.network.way import has_units
 from search import cli
 from search.errors import UsageError
 from search.results.display import Display
-from search.results.precision import largest, precision_text
+from search.results.precision import largest, precision_text, slower_text
 from search.results.summary import (
     best_edges,
     curve_text,
@@ -164,11 +165,11 @@ def run(  # noqa: PLR0917  # Typer passes options by name
 
 def _begin(store: StudyStore, data: Dataset, device: str, storage: str) -> None:
     """Say where and how a study trains, and if the other precision would be faster."""
-    spec = store.spec
+    spec, precision = store.spec, store.spec.family.precision
     gain = None if is_worker() else bfloat16_gain(spec.family, largest(spec), data.train, spec.batch)
-    cli.out.print(" · ".join([device, precision_text(spec.family.precision, gain), storage]), markup=False)
-    if gain is not None and gain < 1 and spec.family.precision == "bfloat16":
-        cli.out.print(f"bfloat16 is slower than float32 here: its largest networks take {1 / gain:.2f} x as long")
+    cli.out.print(" · ".join([device, precision_text(precision, gain), storage]), markup=False)
+    if not is_worker() and (line := slower_text(precision, gain, has_units(data.train.device))) is not None:
+        cli.out.print(line, markup=False)
 
 
 def _cluster(address: str | None, cpus: float, gpus: float, *, shared: bool) -> RayCluster | None:

@@ -23,6 +23,18 @@ def precision_text(precision: Precision, gain: float | None) -> str:
     )
 
 
+def slower_text(precision: Precision, gain: float | None, has_units: bool) -> str | None:
+    """Return a line that says that a study's bfloat16 is no gain here, None where it is one or the study has it not.
+
+    gain: as of `precision_text`; has_units: whether the device has some for bfloat16.
+    """
+    if precision == "float32" or (has_units if gain is None else gain >= 1):
+        return None
+    if gain is None:
+        return "bfloat16 is no faster than float32 here: this machine has no units for it"
+    return f"bfloat16 is slower than float32 here: the largest networks take {1 / gain:.2f} x as long"
+
+
 def largest(spec: StudySpec) -> dict[str, Any]:
     """Return the baseline's parameters, but whole numbers, as widths are, as large as they are searched."""
     searched = {name: spec.space[name] for name in spec.baseline or {} if name in spec.space}

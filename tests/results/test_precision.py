@@ -7,7 +7,7 @@ from model.data.samples import Samples
 from model.fleet.family import Family
 from model.fleet.speed import bfloat16_gain
 from model.network.arithmetic import Precision
-from search.results.precision import largest, precision_text
+from search.results.precision import largest, precision_text, slower_text
 from studies.sweet_spot import sweet_spot
 from tests.model.test_general import CLASSES, INPUTS, cnn
 
@@ -25,6 +25,22 @@ from tests.model.test_general import CLASSES, INPUTS, cnn
 )
 def test_the_other_precision_is_named_where_it_is_much_faster(precision: Precision, gain: float, said: str) -> None:
     assert precision_text(precision, gain) == precision + said
+
+
+@pytest.mark.parametrize(
+    ("precision", "gain", "has_units", "said"),
+    [
+        ("bfloat16", 0.8, True, "bfloat16 is slower than float32 here: the largest networks take 1.25 x as long"),
+        ("bfloat16", None, False, "bfloat16 is no faster than float32 here: this machine has no units for it"),
+        ("bfloat16", None, True, None),
+        ("bfloat16", 1.2, False, None),
+        ("float32", 0.8, False, None),
+    ],
+)
+def test_who_asks_for_the_slower_one_is_told(
+    precision: Precision, gain: float | None, has_units: bool, said: str | None
+) -> None:
+    assert slower_text(precision, gain, has_units) == said
 
 
 def test_the_largest_network_is_the_baseline_with_whole_numbers_at_their_highest() -> None:
