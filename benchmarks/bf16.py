@@ -32,7 +32,7 @@ from studies.sweet_spot import sweet_spot
 CPU = torch.device("cpu")
 WIDTHS = (25, 100, 256)
 UNITS = 256  # of a fleet at most: its networks
-POINTS = ((25, 0.02, 40), (100, 0.005, 30), (256, 0.002, 12))  # width, learning rate, seeds: the narrower, the noisier
+POINTS = ((25, 0.02, 120), (100, 0.005, 30), (256, 0.002, 12))  # width, learning rate, seeds: the narrower, the noisier
 BEFORE = "float32 lit"  # what all others are compared with
 Jobs = Callable[[Samples, int], Mapping[str, Callable[[], object]]]
 """By way, on images and for a width."""
