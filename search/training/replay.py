@@ -87,7 +87,8 @@ class Recipe:
         family = replace(self.family, precision=attrs.get("precision", PRECISION))
         network, trainer = family.build(trial.params, seed), attrs.get("trainer", self.before)
         member = family.member(network.to(device), trial.params, seed, device, trainer)
-        member.way = attrs.get("way", "")  # an older trial's is that of float32, which the machine does not decide
+        if device.type == attrs.get("device") == "cpu":  # a GPU rounds otherwise, and may not know the way of a CPU
+            member.way = attrs.get("way", "")  # an older trial's is that of float32, which the machine does not decide
         fleet.attach(member)
         return member
 

@@ -92,6 +92,9 @@ def test_a_rerun_restores_the_way_whatever_this_machine_would_choose(directory: 
         trial.user_attrs |= {"precision": precision, "way": way}
         member = opened.recipe.member(Fleet(opened.data.train, 0), trial, 1)
         assert (member.precision, member.way) == (precision, way)
+    trial.user_attrs |= {"device": "a card"}
+    member = opened.recipe.member(Fleet(opened.data.train, 0), trial, 1)
+    assert member.way == choose_way("bfloat16", opened.data.train, opened.spec.batch)
     del trial.user_attrs["precision"], trial.user_attrs["way"]  # as an older version stored it
     member = opened.recipe.member(Fleet(opened.data.train, 0), trial, 1)
     assert (member.precision, member.way) == ("float32", "float32 all")
