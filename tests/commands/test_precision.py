@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from optuna.trial import FrozenTrial
 
 from model.fleet.fleet import Fleet
 from model.network.way import choose_way
 from search import baseline, rerun, run
 from search.store.storage import open_storage
 from search.store.study import load_study
-from search.training.replay import FrozenTrial
 from search.verdict.boundary import FIRST
 from search.workers.catalogue import Catalogue, Opened
 from tests.support.commands import call, said
@@ -47,9 +47,7 @@ def trials_of(directory: Path, name: str) -> list[FrozenTrial]:
 
 
 def test_every_trial_says_how_its_products_were_made(directory: Path) -> None:
-    opened = Catalogue(torch.device("cpu"), None, directory, print).stored(
-        open_storage(storage[10:], create=False), NAME
-    )
+    opened = opened_at(directory)
     way = choose_way("bfloat16", opened.data.train, opened.spec.batch)
     for name in (NAME, f"{NAME}/confirm"):
         trials = trials_of(directory, name)
@@ -84,9 +82,7 @@ def test_a_trial_is_trained_again_identically(
 
 
 def test_a_rerun_restores_the_way_whatever_this_machine_would_choose(directory: Path) -> None:
-    opened = Catalogue(torch.device("cpu"), None, directory, print).stored(
-        open_storage(storage[10:], create=False), NAME
-    )
+    opened = opened_at(directory)
     trial = copy.deepcopy(trials_of(directory, NAME)[1])
     for precision, way in (("bfloat16", "rounded all"), ("float32", "float32 lit"), ("bfloat16", "bfloat16 lit")):
         trial.user_attrs |= {"precision": precision, "way": way}
