@@ -6,11 +6,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from model.data.dataset import Dataset
 from model.device import choose_device, describe
+from model.fleet.speed import bfloat16_gain
+from model.network.arithmetic import Precision
+from model.network.way import has_units
 from search import cli
 from search.errors import UsageError
 from search.results.display import Display
 from search.results.influence import influence_sentences
+from search.results.precision import largest, precision_text, slower_text
 from search.results.summary import (
     best_edges,
     curve_text,
@@ -45,6 +50,10 @@ TrialsOption = Annotated[
 ]
 EpochsOption = Annotated[
     int | None, typer.Option(min=1, max=10_000, help="Epochs of a full trial.  [default: the study's, or 100]")
+]
+PrecisionOption = Annotated[
+    Precision | None,
+    typer.Option(help="Of the products of a new study's training.  [default: the study's, or float32]"),
 ]
 SeedOption = Annotated[
     int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of a new study.  [default: the study's, or 0]")
@@ -94,6 +103,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     storage: cli.StorageOption = cli.STORAGE,
     epochs: EpochsOption = None,
     device: cli.DeviceOption = "auto",
+    precision: PrecisionOption = None,
     seed: SeedOption = None,
     data_dir: cli.DataOption = None,
     studies: cli.StudiesOption = None,
@@ -121,18 +131,17 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     catalogue = Catalogue(torch_device, data_dir, studies, cli.err.print)
     if detach:
         _check_detached(workers, timeout, fleet_size, device, ray)
-        store = _opened(storage, catalogue, catalogue.read(question), name, epochs, seed, wider)
+        store = _opened(storage, catalogue, catalogue.read(question), name, epochs, seed, wider, precision)
         _tell(store, submit(store, trials, confirm_seeds, confirm_epochs, confirm_minutes), as_json)
         return 0
     cli.warn_of_rounding()
     cluster = _cluster(ray, ray_cpus, ray_gpus, shared=not is_file(url))  # before anything is loaded or written
     console = cli.err if as_json else cli.out
-    if not as_json:
-        console.print(f"device {describe(torch_device)} · storage {redacted(url)}", markup=False)
     file = catalogue.read(question, check=not is_worker())
     data = catalogue.data_of(file)
-    store = _opened(storage, catalogue, file, name, epochs, seed, wider)
+    store = _opened(storage, catalogue, file, name, epochs, seed, wider, precision)
     if not as_json:
+        _begin(store, data, f"device {describe(torch_device)}", f"storage {redacted(url)}")
         console.print(f"study {name!r} on {data_name(file)}: {store.spec.question} {store.spec.method}", markup=False)
     if not is_worker():
         submit(store, trials, confirm_seeds, confirm_epochs, confirm_minutes)
@@ -153,6 +162,15 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         found = job.conclude()
     _conclude(state, found, as_json)
     return 0 if stop.signal is None else 128 + stop.signal
+
+
+def _begin(store: StudyStore, data: Dataset, device: str, storage: str) -> None:
+    """Say where and how a study trains, and if the other precision would be faster."""
+    spec, precision = store.spec, store.spec.family.precision
+    gain = None if is_worker() else bfloat16_gain(spec.family, largest(spec), data.train, spec.batch)
+    cli.out.print(" · ".join([device, precision_text(precision, gain), storage]), markup=False)
+    if not is_worker() and (line := slower_text(precision, gain, has_units(data.train.device))) is not None:
+        cli.out.print(line, markup=False)
 
 
 def _cluster(address: str | None, cpus: float, gpus: float, *, shared: bool) -> RayCluster | None:
@@ -198,9 +216,10 @@ def _opened(  # noqa: PLR0917
     epochs: int | None,
     seed: int | None,
     wider: Wider | None,
+    precision: Precision | None,
 ) -> StudyStore:
     database = open_storage(storage, create=wider is None)
-    return open_study(database, catalogue.spec(file, database, name, epochs, wider), seed)
+    return open_study(database, catalogue.spec(file, database, name, epochs, wider, precision=precision), seed)
 
 
 def _wider(texts: list[str], source: str | None, name: str) -> Wider | None:

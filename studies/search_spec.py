@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler, TPESampler
 
 from model.data.known import Described
 from model.fleet.family import Family
+from model.network.arithmetic import Precision
 from studies.aims import AIMS, Aim
 from studies.asked import Asked
 from studies.claims import Metric
@@ -20,7 +21,7 @@ from studies.halving import HALVING, Halving
 from studies.pruner import CurvePruner
 from studies.sampler import CurveSampler, FrontSampler
 from studies.space import Space
-from studies.spec import StudySpec, report_epochs
+from studies.spec import PRECISION, StudySpec, report_epochs
 from studies.study import Study
 from studies.wider import Wider
 
@@ -33,21 +34,27 @@ BY_FRONT = (
 )
 
 
-def family_of(file: StudyFile, data: Described) -> Family:
+def family_of(file: StudyFile, data: Described, precision: Precision = PRECISION) -> Family:
     """Return how the networks of a study are built, trained and scored. Raises `NetworkError`."""
     study = file.study
     choices = (study.optimizer, study.loss, study.metric, study.augment)
-    return Family(study.network, prod(data.shape), data.classes, *choices, data.shape)
+    return Family(study.network, prod(data.shape), data.classes, *choices, data.shape, precision)
 
 
 def search_spec(
-    file: StudyFile, data: Described, name: str, epochs: int | None = None, wider: Wider | None = None
+    file: StudyFile,
+    data: Described,
+    name: str,
+    epochs: int | None = None,
+    wider: Wider | None = None,
+    *,
+    precision: Precision = PRECISION,
 ) -> StudySpec:
     """State the search of a study on its data; `epochs` is a full trial's length, None for the study's.
 
     `wider` is noted: the file's study must have its ranges already (`studies.wider`).
     """
-    study, family = file.study, family_of(file, data)
+    study, family = file.study, family_of(file, data, precision)
     length, metric = epochs or study.epochs, metric_of(family)
     against = AIMS[study.against] if study.against else None
     by_curves = against is None and uses_curve_model(family.measure.name, study.searched)

@@ -11,12 +11,14 @@ from optuna.samplers import BaseSampler
 
 from model.fleet.family import Family
 from model.general.choices import Direction
+from model.network.arithmetic import Precision
 from studies.aims import Aim
 from studies.asked import Asked
 from studies.space import Space
 from studies.wider import Wider
 
 Params = Mapping[str, Any]
+PRECISION: Precision = "float32"  # of a study whose fingerprint states none
 CLAIMS = "claims"  # attribute of a study; one without has those of the first built-in study
 
 
@@ -98,5 +100,6 @@ class StudySpec:
             **({"conditional": sorted(self.space.sometimes)} if self.space.sometimes else {}),
             **({} if self.against is None else {"against": self.against.name}),
             **({} if self.wider is None else {"wider": self.wider.as_dict()}),
+            **({} if self.family.precision == PRECISION else {"precision": self.family.precision}),
             **({} if self.file is None else {"file": {name: self.file[name] for name in ("name", "sha256")}}),
         }

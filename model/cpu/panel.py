@@ -16,6 +16,7 @@ from torch import Tensor
 
 from model.cpu.stack import Stack, StackBuffers
 from model.network.activation import relu_gradient
+from model.network.arithmetic import FLOAT32, Arithmetic
 from model.network.first_layer import NARROWEST, Products
 from model.network.member import Member
 
@@ -78,7 +79,7 @@ class Panel:
     def backward(self, inputs: Products, buffers: PanelBuffers, d_outputs: Tensor, rows: slice) -> None:
         """Work out its gradients from that of the outputs, `(slots, outputs, batch)`."""
         for stack, work in zip(self.stacks, buffers.stacks, strict=True):
-            stack.backward(buffers.first, work, d_outputs[stack.slots], buffers.d_first, rows)
+            stack.backward(work, d_outputs[stack.slots], buffers.d_first, rows)
         if self._cuts:
             relu_gradient(
                 buffers.d_first, buffers.first, buffers.d_first
@@ -117,7 +118,7 @@ class Panel:
             start += width
 
 
-def panels(members: Sequence[Member], device: torch.device) -> list[Panel]:
+def panels(members: Sequence[Member], device: torch.device, arithmetic: Arithmetic = FLOAT32) -> list[Panel]:
     """Lay networks side by side, narrow ones first; small layers move to their slots, all else stays where it is."""
     most = {"cpu": SHARED_UP_TO, "cuda": 0}.get(device.type, sum(map(_width, members)))
     made: list[Panel] = []
@@ -125,11 +126,12 @@ def panels(members: Sequence[Member], device: torch.device) -> list[Panel]:
     for groups in _shared(_groups(members, most), most):
         stacks, start = [], 0
         for group in groups:
-            stacks.append(_stack(group, start, slot, device))
+            own = arithmetic if max(group[0].config.hidden) > BATCHED_UP_TO else FLOAT32  # rounding costs more there
+            stacks.append(_stack(group, start, slot, device, own))
             start, slot = start + len(group) * _width(group[0]), stacks[-1].slots.stop
-        own = groups[0][0].values[0]
-        alone = own.shape[1] == start and start >= NARROWEST
-        made.append(Panel(stacks, own if alone else torch.zeros(len(own), max(start, NARROWEST), device=device)))
+        first = groups[0][0].values[0]
+        alone = first.shape[1] == start and start >= NARROWEST
+        made.append(Panel(stacks, first if alone else torch.zeros(len(first), max(start, NARROWEST), device=device)))
     return made
 
 
@@ -161,7 +163,7 @@ def _shared(groups: Iterator[list[Member]], most: int) -> Iterator[list[list[Mem
     yield sharing
 
 
-def _stack(members: list[Member], start: int, slot: int, device: torch.device) -> Stack:
+def _stack(members: list[Member], start: int, slot: int, device: torch.device, arithmetic: Arithmetic) -> Stack:
     """Make a stack, and move its networks' small layers and their gradients there; the first layers' stay with them."""
     shapes = [(len(members), *value.shape) for value in members[0].values[1:]]
     values, grads = ([torch.zeros(shape, device=device) for shape in shapes] for _ in range(2))
@@ -172,4 +174,4 @@ def _stack(members: list[Member], start: int, slot: int, device: torch.device) -
         member.values[1:], member.grads[1:] = small, [grad[i] for grad in grads]
         member.slot = slot + i
     own, theirs = (list(zip(each[::2], each[1::2], strict=True)) for each in (values, grads))
-    return Stack(members, start, slice(slot, slot + len(members)), own, theirs)
+    return Stack(members, start, slice(slot, slot + len(members)), own, theirs, arithmetic)

@@ -19,8 +19,9 @@ from torch import Tensor
 from model.cpu.losses import LOSSES
 from model.cpu.panel import Panel, PanelBuffers, panels
 from model.data.samples import Samples
-from model.network.first_layer import products, without_the_dark
+from model.network.first_layer import products
 from model.network.member import Member
+from model.network.way import WAYS, Way
 from model.threads import using
 
 PARTS = 2  # of a minibatch on a CPU with as many threads or more; those of a part share its products
@@ -41,7 +42,7 @@ class Part:
 
     panels: list[Panel]
     samples: Samples
-    lit_alone: bool  # see `products`
+    way: Way
     _buffers: dict[int, Buffers] = field(default_factory=dict, init=False)
 
     @property
@@ -51,14 +52,14 @@ class Part:
 
     def twin(self) -> "Part":
         """Return one for another part of the same minibatches, with the same weights."""
-        return Part([panel.twin() for panel in self.panels], self.samples, self.lit_alone)
+        return Part([panel.twin() for panel in self.panels], self.samples, self.way)
 
     @torch.no_grad()
     def work(self, index: Tensor, rows: slice, batch: int) -> Tensor:
         """Work out the gradients of these samples, which are those `rows` of a minibatch of `batch`; return their share
         of its mean loss, `(slots,)`."""
         buffers = self._buffers_for(len(index))
-        inputs = products(self.samples, index, lit_alone=self.lit_alone)
+        inputs = products(self.samples, index, self.way)
         for panel, work in zip(self.panels, buffers.panels, strict=True):
             panel.forward(inputs, work, buffers.outputs, rows)
         loss = LOSSES[self.panels[0].members[0].criterion]
@@ -90,15 +91,16 @@ class Part:
 
 
 class Panels:
-    """Trains the members it was made of, all by the same loss: only their weights move here, the optimizer's state
-    stays with its member."""
+    """Trains the members it was made of, all by the same loss and in the same way to multiply: only their weights move
+    here, the optimizer's state stays with its member."""
 
     def __init__(self, members: Sequence[Member], samples: Samples, batch: int) -> None:
         self.samples, self.batch = samples, batch
         self.device = samples.device
         self.members = list(members)
-        lit_alone = without_the_dark(samples, batch)
-        self.parts = [Part(panels(members, self.device), samples, lit_alone)]  # the first's gradients are those of all
+        way = WAYS[members[0].way]
+        laid = panels(members, self.device, way.arithmetic)
+        self.parts = [Part(laid, samples, way)]  # the first's gradients are those of all
         self._figures = torch.zeros(3, self.parts[0].slots)
 
     @torch.no_grad()

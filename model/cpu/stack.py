@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from model.network.activation import ACTIVATIONS, relu_gradient
+from model.network.arithmetic import Arithmetic
 from model.network.dropout import cut, threshold
 from model.network.member import Member
 from model.network.plain import PlainMLP
@@ -24,6 +25,7 @@ class StackBuffers:
     value: list[Tensor]  # that after activation and dropout; may be the same memory
     gradient: list[Tensor]  # of the latter, and then of the former
     weights: list[Tensor]  # of the layers above, times what dropout below them is made up for by
+    below: list[Tensor]  # what the layers above are given, as factors, the latest
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Stack:
     slots: slice  # of the outputs, k of them
     values: list[Pair]  # of each layer above the first: w (k, out, in), b (k, out, 1)
     grads: list[Pair]  # the same shapes
+    arithmetic: Arithmetic  # of its products
     scales: list[Tensor | None] = field(init=False)  # (k, 1, 1): what makes up for dropout after a hidden layer
     above: list[list[float]] = field(init=False)  # for each hidden layer and network: what noise exceeds to keep a unit
 
@@ -80,7 +83,7 @@ class Stack:
         gradient += [d_first.new_empty(shape) for shape in shapes[1:]]
         scaled = zip(self.values, self.scales, strict=True)
         weights = [weight if scale is None else torch.empty_like(weight) for (weight, _), scale in scaled]
-        return StackBuffers(made, value, gradient, weights)
+        return StackBuffers(made, value, gradient, weights, [value[0]] * len(self.values))
 
     def forward(self, first: Tensor, work: StackBuffers, outputs: Tensor, rows: slice) -> None:
         """Fill its slots of the outputs, `(k, outputs, batch)`, from what the panel's first layers make.
@@ -93,34 +96,32 @@ class Stack:
             if scale is not None:
                 torch.mul(weight, scale, out=work.weights[layer])
             out = outputs if layer == last else work.made[layer + 1]
-            torch.baddbmm(bias, work.weights[layer], below, out=out)
+            work.below[layer] = self.arithmetic.factor(below)
+            self.arithmetic.baddbmm(bias, work.weights[layer], work.below[layer], out)
             if layer < last:
                 self._activate(layer + 1, work, rows)
                 below = work.value[layer + 1]
 
-    def backward(self, first: Tensor, work: StackBuffers, d_outputs: Tensor, d_first: Tensor, rows: slice) -> None:
+    def backward(self, work: StackBuffers, d_outputs: Tensor, d_first: Tensor, rows: slice) -> None:
         """Work out its gradients from that of its outputs, and fill its part of d_first, `(batch, units)`: the gradient
         of what the first layers make, or where the panel cuts, of their activations."""
         gradient = d_outputs
         for layer in reversed(range(len(self.values))):
-            below = self._kept_first(first, work).mT if layer == 0 else work.value[layer]
             weight, (g_weight, g_bias), scale = work.weights[layer], self.grads[layer], self.scales[layer]
-            torch.bmm(gradient, below.mT, out=g_weight)
             torch.sum(gradient, 2, keepdim=True, out=g_bias)
+            gradient = self.arithmetic.factor(gradient)
+            self.arithmetic.bmm(gradient, work.below[layer].mT, g_weight)
             if scale is not None:
                 g_weight.mul_(scale)
             if layer > 0:
-                gradient = torch.bmm(weight.mT, gradient, out=work.gradient[layer])
+                gradient = self.arithmetic.bmm(weight.mT, gradient, work.gradient[layer])
                 self._back(layer, work, rows)
-        torch.bmm(gradient.mT, work.weights[0], out=work.gradient[0])
+        self.arithmetic.bmm(gradient.mT, work.weights[0], work.gradient[0])
         if self.apart:
             self._back(0, work, rows)
         own = self.of_panel(d_first)
         if own.data_ptr() != work.gradient[0].data_ptr():
             own.copy_(work.gradient[0])
-
-    def _kept_first(self, first: Tensor, work: StackBuffers) -> Tensor:
-        return work.value[0] if self.apart else self.of_panel(first)
 
     def _first_value(self, first: Tensor, work: StackBuffers, rows: slice) -> Tensor:
         """Return the first layer's activations, `(k, batch, p)`."""
@@ -129,7 +130,7 @@ class Stack:
         elif self.apart:
             work.made[0].copy_(self.of_panel(first))
             self._activate(0, work, rows)
-        return self._kept_first(first, work)
+        return work.value[0] if self.apart else self.of_panel(first)
 
     def _activate(self, layer: int, work: StackBuffers, rows: slice) -> None:
         made, value = work.made[layer], work.value[layer]

@@ -33,6 +33,7 @@ from model.general.memory import memory_errors
 from model.general.sequential import Sequential
 from model.general.step import Steps
 from model.generator import seeded
+from model.network.arithmetic import Precision
 from model.network.member import BaseMember, Member, plain_member, units_of
 from model.network.plain import PlainMLP, recognised
 from model.network.scoring import Score, score
@@ -70,6 +71,7 @@ class Family:
     metric: Metric | None = None  # accuracy, or mean_squared_error
     augment: Augment | None = None  # of pictures, while they train
     shape: tuple[int, ...] = ()  # of a sample, (28, 28) or (3, 32, 32), where pictures are augmented
+    precision: Precision = "float32"  # of the products while they train; they are scored in float32
 
     def __post_init__(self) -> None:
         kind = "numbers" if self.classes is None else "classes"
@@ -140,7 +142,9 @@ class Family:
     ) -> Member:
         rule = Rule.of(self.optimizer.name, self.optimizer.over(network.parameters(), params))
         generator = torch.Generator(device).manual_seed(derive(seed, "draws"))
-        return plain_member(network, config, rule, self.criterion.name, device, generator=generator)
+        member = plain_member(network, config, rule, self.criterion.name, device, generator=generator)
+        member.precision = self.precision
+        return member
 
     def _general(self, network: nn.Module, params: Mapping[str, Any], seed: int, device: torch.device) -> GeneralMember:
         module = copy.deepcopy(network).to(device).train()
@@ -148,11 +152,13 @@ class Family:
         if not weights:
             raise NetworkError("the network has no weights to train")
         with _in_a_line(params):
-            seen = look(module, self.inputs, device, self._made_up_loss)
+            seen = look(module, self.inputs, device, self._made_up_loss, self.precision)
         generator = torch.Generator(device).manual_seed(derive(seed, "draws"))
         optimizer = self.optimizer.over(weights, params)
         units, augmentation = units_of(seen.flops), self._augmentation(params, seed, device)
-        return GeneralMember(module, Steps(optimizer), self.criterion, generator, seen.draws, units, augmentation)
+        member = GeneralMember(module, Steps(optimizer), self.criterion, generator, seen.draws, units, augmentation)
+        member.precision = self.precision
+        return member
 
     def score(self, network: nn.Module, samples: Samples) -> Score:
         """Score a network on every sample."""

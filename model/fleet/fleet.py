@@ -29,9 +29,11 @@ from model.errors import first_line
 from model.general.member import GeneralMember
 from model.general.memory import memory_errors
 from model.general.sequential import Sequential
+from model.network.arithmetic import ROUNDED
 from model.network.member import BaseMember, Member, plain_member
 from model.network.plain import recognised
 from model.network.update import Rule
+from model.network.way import WAYS, choose_way
 from model.seeds import derive
 
 ARTICLE_BATCH = 1028  # as printed in the article
@@ -75,7 +77,12 @@ class Fleet:
         return member
 
     def attach(self, member: BaseMember) -> None:
-        """Take in a network that left this or another fleet of the device; it goes on as if it had not been away."""
+        """Take in a network that left this or another fleet of the device; it goes on as if it had not been away.
+
+        One that has no way to multiply yet is given that of this machine.
+        """
+        if isinstance(member, Member) and not member.way:
+            member.way = choose_way(member.precision, self.images, self.batch)
         self.members.append(member)
         self._programs = None
 
@@ -123,11 +130,12 @@ def programs(
 ) -> Iterator[tuple[Program, Sequence[BaseMember]]]:
     """Yield what trains these members, and whom of them."""
     plain, make = [member for member in members if isinstance(member, Member)], program_on(samples.device)
-    by_kernels = [member for member in plain if make is not Panels and _is_the_articles(member)]
-    if by_kernels:
-        yield make(by_kernels, samples, batch), by_kernels
-    rest = sorted((member for member in plain if member not in by_kernels), key=_loss)
-    for _, same in groupby(rest, key=_loss):
+    by_kernels = [member for member in plain if make is not Panels and _is_for_kernels(member)]
+    for _, same in groupby(sorted(by_kernels, key=_precision), key=_precision):
+        alike = list(same)
+        yield make(alike, samples, batch), alike
+    rest = sorted((member for member in plain if member not in by_kernels), key=_kind)
+    for _, same in groupby(rest, key=_kind):
         alike = list(same)
         yield Panels(alike, samples, batch), alike
     others = [member for member in members if isinstance(member, GeneralMember)]
@@ -135,14 +143,20 @@ def programs(
         yield Sequential(others, samples, batch), others
 
 
-def _loss(member: Member) -> str:
-    return member.criterion
+def _precision(member: Member) -> str:
+    return member.precision
 
 
-def _is_the_articles(member: Member) -> bool:
-    """Whether a member is the article's network and trains as the article does, but for the width and the rate."""
+def _kind(member: Member) -> tuple[str, str]:
+    """Return what the members of a program have in common."""
+    return member.criterion, member.way
+
+
+def _is_for_kernels(member: Member) -> bool:
+    """Whether a member is the article's network, trains as the article does, but for the width and the rate, and has
+    units for its precision."""
     trains = (member.criterion, member.rule) == ("cross_entropy", Rule(member.rule.lr))
-    return member.config.is_the_articles and trains
+    return member.config.is_the_articles and trains and WAYS[member.way].arithmetic is not ROUNDED
 
 
 def program_on(device: torch.device) -> Callable[[Sequence[Member], Samples, int], Program]:

@@ -11,7 +11,9 @@ from torch.utils.flop_counter import flop_registry
 
 from model.errors import NetworkError
 from model.general.draws import OwnGenerator, own_dropout
+from model.general.precision import products_in
 from model.generator import global_state, seeded
+from model.network.arithmetic import Precision
 
 SAMPLES = 2  # batch norm wants more than one
 
@@ -36,7 +38,13 @@ class _Watching(OwnGenerator):  # type: ignore[no-untyped-call]
         return result
 
 
-def look(network: nn.Module, inputs: int, device: torch.device, loss: Callable[[Tensor], Tensor]) -> Look:
+def look(
+    network: nn.Module,
+    inputs: int,
+    device: torch.device,
+    loss: Callable[[Tensor], Tensor],
+    precision: Precision = "float32",
+) -> Look:
     """Have a copy of a network take a step on made-up inputs, and return what it does.
 
     loss: of outputs of two samples. Raises `NetworkError` where it draws what cannot be drawn from its own seed.
@@ -46,8 +54,8 @@ def look(network: nn.Module, inputs: int, device: torch.device, loss: Callable[[
     samples = torch.rand(SAMPLES, inputs, generator=generator, device=device)
     with seeded(0):  # so that nobody else moves the global generator
         before = global_state(device)
-        with own_dropout(network, generator), watching:
-            outputs = network(samples)
+        with own_dropout(network, generator), watching, products_in(precision, device):
+            outputs = network(samples).float()
         forward = watching.draws
         with watching:
             loss(outputs).backward()  # type: ignore[no-untyped-call]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from model.general.augment import Augmentation
 from model.general.choices import Loss
 from model.general.draws import OwnGenerator, own_dropout
+from model.general.precision import products_in
 from model.general.step import Steps
 from model.network.member import BaseMember
 
@@ -58,8 +59,10 @@ class GeneralMember(BaseMember):
         """Take a step on a minibatch; return the outputs and the loss, (), both before it."""
         if self.augmentation is not None:
             inputs = self.augmentation(inputs)
-        with drawing:
+        with drawing, products_in(self.precision, inputs.device):
             outputs = self.module(inputs)
+        if self.precision != "float32":
+            outputs = outputs.float()
         loss = self.criterion(outputs, targets)
         self.steps.forget()
         loss.backward()  # type: ignore[no-untyped-call]

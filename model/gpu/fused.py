@@ -17,7 +17,9 @@ from torch import Tensor
 from model.data.samples import Samples
 from model.gpu import kernels
 from model.gpu.graph import Replay, cuda_graph
+from model.network.arithmetic import Precision
 from model.network.member import CLASSES, INPUTS, Member
+from model.network.way import has_units
 
 ALIGN = 16  # units: no product of Triton's is narrower
 SLOTS = kernels.SLOTS.value
@@ -53,7 +55,7 @@ class Tensors:
 
 
 class Fused:
-    """Trains the members it was made of; their weights and Adam's state become views of its own.
+    """Trains the members it was made of, all in one precision; their weights and Adam's state become views of its own.
 
     Made for CUDA. On a CPU it runs where Triton interprets its kernels, for tests.
     """
@@ -82,9 +84,8 @@ class Fused:
         self.cursor = integers([0])  # where in the order the next minibatch begins
         self.order = torch.zeros(samples, device=device, dtype=torch.int64)
         self.labels = integers([0] * self.batch)
-        # What is multiplied on tensor cores: as three bfloat16, or where there are none for them as it is.
-        self.split = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-        parts, kind = (3, torch.bfloat16) if self.split else (1, torch.float32)
+        self.split = split_of(members[0].precision, device)
+        parts, kind = max(1, self.split), torch.bfloat16 if self.split else torch.float32
         self.pixels = torch.zeros(self.batch, kernels.ROW.value, device=device, dtype=kind)
         self.first, self.second, self.d_first, self.d_second = (
             torch.zeros(parts, self.batch, self.units, device=device, dtype=kind) for _ in range(4)
@@ -174,6 +175,16 @@ class Fused:
             second, d_logits, v.w3, m.w3, s.w3, v.b3, m.b3, s.b3, self.tiles, *adam, members, units, plane, **how
         )
         self.cursor += size
+
+
+def split_of(precision: Precision, device: torch.device) -> int:
+    """Return as how many bfloat16 a float32 is multiplied on tensor cores; 0, as it is, where there are none for them.
+
+    One in a study of bfloat16, three else: that is as exact as float32.
+    """
+    if precision == "bfloat16":
+        return 1
+    return 3 if has_units(device) and device.type == "cuda" else 0
 
 
 @cache

@@ -14,7 +14,8 @@ columns, `TILE` at a time: rows of start, width, whose they are, and the first c
 
 Arithmetic is float32. On tensor cores a float32 is the sum of three bfloat16, and a product of two is the sum of the
 six products that count; sums over more than a tile's depth are added by ordinary arithmetic, since tensor cores cut off
-what a long sum has no place for. Pixels, whole numbers of eight bits, are one bfloat16 each.
+what a long sum has no place for. Pixels, whole numbers of eight bits, are one bfloat16 each. `SPLIT` says how many each
+float32 is: 3, or 1 in a study of bfloat16, whose factors are rounded, or 0 where it is multiplied as it is.
 
 Sources: "Triton: an intermediate language and compiler for tiled neural network computations" (2019); "Leveraging the
 bfloat16 artificial intelligence datatype for higher-precision computations" (2019), for the sums of three.
@@ -35,12 +36,15 @@ BRIGHTEST = tl.constexpr(255.0)
 
 @triton.jit
 def _split(table, SPLIT: tl.constexpr):
-    """Return three bfloat16 that add up to each float32, or the same three times."""
-    if SPLIT:
+    """Return three bfloat16 that add up to each float32, or the nearest one, or the same, three times."""
+    if SPLIT == 3:
         high = table.to(tl.bfloat16)
         rest = table - high.to(tl.float32)
         middle = rest.to(tl.bfloat16)
         parts = high, middle, (rest - middle.to(tl.float32)).to(tl.bfloat16)
+    elif SPLIT == 1:
+        high = table.to(tl.bfloat16)
+        parts = high, high, high
     else:
         parts = table, table, table
     return parts
@@ -49,7 +53,7 @@ def _split(table, SPLIT: tl.constexpr):
 @triton.jit
 def _load(table, plane, where, mask, SPLIT: tl.constexpr):
     """Load what `_store` has stored."""
-    if SPLIT:
+    if SPLIT == 3:
         high, middle = tl.load(table + where, mask, 0.0), tl.load(table + plane + where, mask, 0.0)
         parts = high, middle, tl.load(table + 2 * plane + where, mask, 0.0)
     else:
@@ -62,7 +66,7 @@ def _store(table, plane, where, mask, values, SPLIT: tl.constexpr):
     """Store float32 as what products need, `(1 or 3, images, units)`; a plane is of `(images, units)`."""
     high, middle, low = _split(values, SPLIT)
     tl.store(table + where, high, mask)
-    if SPLIT:
+    if SPLIT == 3:
         tl.store(table + plane + where, middle, mask)
         tl.store(table + 2 * plane + where, low, mask)
 
@@ -70,11 +74,11 @@ def _store(table, plane, where, mask, values, SPLIT: tl.constexpr):
 @triton.jit
 def _joined(parts, SPLIT: tl.constexpr):
     """Return the float32 again."""
-    if SPLIT:
+    if SPLIT == 3:
         table = parts[2].to(tl.float32) + parts[1].to(tl.float32)
         table += parts[0].to(tl.float32)
     else:
-        table = parts[0]
+        table = parts[0].to(tl.float32)
     return table
 
 
@@ -86,13 +90,15 @@ def _relu(sums):
 @triton.jit
 def _times(left, right, sums, SPLIT: tl.constexpr):
     """Add a product to the sums."""
-    if SPLIT:
+    if SPLIT == 3:
         part = tl.dot(left[2], right[0])  # the smallest first
         part = tl.dot(left[0], right[2], part)
         part = tl.dot(left[1], right[1], part)
         part = tl.dot(left[1], right[0], part)
         part = tl.dot(left[0], right[1], part)
         sums += tl.dot(left[0], right[0], part)
+    elif SPLIT == 1:
+        sums += tl.dot(left[0], right[0])
     else:
         sums = tl.dot(left[0], right[0], sums, input_precision="ieee")
     return sums
@@ -101,10 +107,12 @@ def _times(left, right, sums, SPLIT: tl.constexpr):
 @triton.jit
 def _times_pixels(pixels, table, sums, SPLIT: tl.constexpr):
     """Add a product of pixels, as whole numbers, to the sums; a pixel of 255 counts as 1."""
-    if SPLIT:
+    if SPLIT == 3:
         part = tl.dot(pixels, table[2])
         part = tl.dot(pixels, table[1], part)
         sums += tl.dot(pixels, table[0], part) * (1 / BRIGHTEST)
+    elif SPLIT == 1:
+        sums += tl.dot(pixels, table[0]) * (1 / BRIGHTEST)
     else:
         sums = tl.dot(pixels.to(tl.float32) / BRIGHTEST, table[0], sums, input_precision="ieee")
     return sums

@@ -6,6 +6,8 @@ are, image by image and pixel by pixel, and the products are sums of a table's r
 often that a plain product takes less time. Elsewhere, where shapes should stay, in small minibatches, and
 of samples that are no pictures, all of it is a plain product.
 
+In bfloat16 the sums of a table's rows are of rounded factors, and float32.
+
 A table has a row for each input, or each sample, and a column for each unit. The last input is always 1: the weights
 beside it are the bias.
 """
@@ -20,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, pad
 
 from model.data.samples import Samples
+from model.network.arithmetic import FLOAT32, Arithmetic
+from model.network.way import Way, without_the_dark
 
-LISTED_FROM = 256  # samples of a minibatch; in smaller ones listing what is lit takes longer than it saves
 NARROWEST = 16  # columns of a table: with 8 or fewer MKL rounds differently
 
 
@@ -36,40 +39,38 @@ class Products(Protocol):
         `(inputs + 1, n)`."""
 
 
-def without_the_dark(samples: Samples, batch: int) -> bool:
-    """Return whether minibatches of this size should be multiplied by what is lit alone: pictures, on a CPU."""
-    return samples.are_bytes and samples.device.type == "cpu" and batch >= LISTED_FROM
-
-
-def products(samples: Samples, index: Tensor, *, lit_alone: bool) -> Products:
-    """Return the products with a minibatch; lit_alone: as `without_the_dark` says of its size."""
-    if lit_alone:
+def products(samples: Samples, index: Tensor, way: Way) -> Products:
+    """Return the products with a minibatch."""
+    arithmetic = way.arithmetic
+    if way.lit_alone:
         lit = samples.lit
         often = lit.often.index_select(0, index).float().div_(255)
-        return Sparse(lit.where, often, lit.seldom[index.numpy()])
-    return Dense(pad(samples.inputs_at(index), (0, 1), value=1.0))
+        return Sparse(lit.where, arithmetic.factor(often), lit.seldom[index.numpy()], arithmetic)
+    return Dense(arithmetic.factor(pad(samples.inputs_at(index), (0, 1), value=1.0)), arithmetic)
 
 
 def outputs(layer: nn.Linear, samples: Samples, chunk: int) -> Iterator[Tensor]:
-    """Yield what a first layer makes of the samples in their order, `(chunk, units)`; the last may be fewer."""
-    weights, lit_alone = torch.cat([layer.weight.T, layer.bias[None]]), without_the_dark(samples, chunk)
+    """Yield what a first layer makes of the samples in their order, `(chunk, units)`; the last may be fewer. In
+    float32, however it was trained."""
+    weights, way = torch.cat([layer.weight.T, layer.bias[None]]), Way(FLOAT32, without_the_dark(samples, chunk))
     for index in torch.split(torch.arange(len(samples), device=weights.device), chunk):
-        yield products(samples, index, lit_alone=lit_alone).of_weights(weights)
+        yield products(samples, index, way).of_weights(weights)
 
 
 @dataclass(frozen=True)
 class Dense:
     """Over all inputs."""
 
-    inputs: Tensor  # (batch, inputs + 1) float32
+    inputs: Tensor  # (batch, inputs + 1), factors
+    arithmetic: Arithmetic = FLOAT32
 
     def of_weights(self, table: Tensor) -> Tensor:
         """See `Products`."""
-        return torch.mm(self.inputs, table)
+        return self.arithmetic.mm(self.inputs, table)
 
     def of_gradient(self, table: Tensor) -> Tensor:
         """See `Products`."""
-        return torch.mm(self.inputs.T, table)
+        return self.arithmetic.mm(self.inputs.T, table)
 
 
 @dataclass(frozen=True)
@@ -80,26 +81,31 @@ class Sparse:
     """
 
     where: Tensor  # int64 (k,), the inputs that are often lit
-    often: Tensor  # (batch, k) float32
+    often: Tensor  # (batch, k), factors
     seldom: Any  # a sparse matrix of SciPy's, bytes (batch, inputs + 1): the others
+    arithmetic: Arithmetic = FLOAT32
 
     def of_weights(self, table: Tensor) -> Tensor:
         """See `Products`."""
-        return self._images.sums(table).addmm_(self.often, table.index_select(0, self.where))
+        table = self.arithmetic.factor(table)
+        sums = self._images.sums(table.float())
+        return self.arithmetic.add_mm(sums, self.often, table.index_select(0, self.where))
 
     def of_gradient(self, table: Tensor) -> Tensor:
         """See `Products`."""
-        return self._pixels.sums(table).index_copy_(0, self.where, torch.mm(self.often.T, table))
+        table = self.arithmetic.factor(table)
+        often = self.arithmetic.mm(self.often.T, table)
+        return self._pixels.sums(table.float()).index_copy_(0, self.where, often)
 
     @cached_property
     def _images(self) -> "Bags":
         """What is seldom lit, of each image."""
-        return Bags.of(self.seldom)
+        return Bags.of(self.seldom, self.arithmetic)
 
     @cached_property
     def _pixels(self) -> "Bags":
         """In which images each pixel is lit, of those that seldom are."""
-        return Bags.of(self.seldom.tocsc())
+        return Bags.of(self.seldom.tocsc(), self.arithmetic)
 
 
 @dataclass(frozen=True)
@@ -108,13 +114,13 @@ class Bags:
 
     columns: Tensor  # (lit,) int32
     starts: Tensor  # (rows + 1,) int32: where each row begins, and the end of the last
-    shares: Tensor  # (lit,) float32 in 0..1
+    shares: Tensor  # (lit,) float32 in 0..1, as factors
 
     @classmethod
-    def of(cls, matrix: Any) -> "Bags":
+    def of(cls, matrix: Any, arithmetic: Arithmetic) -> "Bags":
         """Take over a matrix of SciPy's, of bytes; one by columns becomes its transpose."""
         columns, starts, lit = map(torch.from_numpy, (matrix.indices, matrix.indptr, matrix.data))
-        return cls(columns, starts, lit.float().div_(255))
+        return cls(columns, starts, arithmetic.factor(lit.float().div_(255)).float())
 
     def sums(self, table: Tensor) -> Tensor:
         """Return the product with a table; a row's terms are added in their order."""

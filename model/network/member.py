@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from model.network.arithmetic import Precision
 from model.network.dropout import Noise
 from model.network.plain import PlainMLP, linear_layers
 from model.network.update import Rule
@@ -36,6 +37,8 @@ class BaseMember(ABC):
     loss: float = float("nan")  # mean training loss over the last epoch's samples, each before its own update
     last_batch: tuple[float, float] = (float("nan"), float("nan"))  # accuracy and loss of the epoch's last batch
     trainer: ClassVar[str]  # "fleet", for plain MLPs, or "general"
+    precision: Precision = "float32"  # of its products
+    way: str = ""  # to multiply, one of `model.network.way.WAYS`, where a fleet's products are ours to choose
     slot: int = -1  # index of its figures in its fleet's program
     segments: list[Segment] = field(default_factory=list)  # with the fleets' seed they name every minibatch seen
 

@@ -5,14 +5,17 @@ are checked when a study is opened, and everything behind that may take them for
 is not: it is left out of what it does not fit, as `nonsense` says.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, get_args
 
 import optuna
 from optuna.trial import FrozenTrial
 
+from model.network.arithmetic import Precision
+from model.network.way import WAYS
 from search.errors import StoredError
 from studies.aims import AIMS
+from studies.spec import PRECISION
 
 Check = Callable[[Any], bool]
 
@@ -31,6 +34,10 @@ def _text(value: Any) -> bool:
 
 def _truth(value: Any) -> bool:
     return isinstance(value, bool)
+
+
+def _one_of(names: Collection[str]) -> Check:
+    return lambda value: _text(value) and value in names
 
 
 def _optional(check: Check) -> Check:
@@ -62,6 +69,7 @@ def _by_epoch(value: Any) -> bool:
 def _stated(value: Any) -> bool:
     known = _record(space=_record(), epochs=_whole)(value) and _list(_text)(value.get("conditional", []))
     known = known and value.get("against") in (None, *AIMS)
+    known = known and _one_of(get_args(Precision))(value.get("precision", PRECISION))
     return known and (value.get("wider") is None or _wider(value["wider"]))
 
 
@@ -105,6 +113,8 @@ TRIAL: Mapping[str, Check] = {
     **dict.fromkeys(("baseline",), _truth),
     **dict.fromkeys(("worker", "reason", "protocol", "role", "train_on", "score_on", "device", "torch"), _text),
     **dict.fromkeys(("cpu", "instructions", "mkl", "trainer"), _text),
+    "precision": _one_of(get_args(Precision)),
+    "way": _one_of(WAYS),
     **dict.fromkeys(("init_seed", "order_seed", "first_epoch", "batch", "epochs", "threads", "parameters"), _whole),
     **dict.fromkeys(("seed_index", "retry", "retry_of", "lr_from", "fixed"), _whole),
     **dict.fromkeys(("train_accuracy", "train_loss", "val_accuracy", "val_loss"), _number),

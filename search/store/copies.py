@@ -16,6 +16,7 @@ from search.errors import StudyMismatchError
 from search.store.counts import COPIED
 from search.store.trials import usable
 from studies.space import inside
+from studies.spec import PRECISION
 
 FROM = "from"  # attribute of a copied trial: study and number
 OWN = ("space", "conditional", "wider")  # in what the two studies may differ
@@ -30,7 +31,8 @@ def to_copy(source: optuna.Study, space: Mapping[str, BaseDistribution], asked: 
     stored = source.user_attrs.get("fingerprint")
     if stored is None:
         raise StudyMismatchError(f"study {source.study_name!r} was not made by sweetspot; --from names one that was")
-    known = {**asked, "split": {key: value for key, value in asked["split"].items() if key in stored["split"]}}
+    split = {key: value for key, value in asked["split"].items() if key in stored["split"]}
+    stored, known = ({"precision": PRECISION, **each} for each in (stored, {**asked, "split": split}))
     for key in sorted({*stored, *known} - set(OWN)):
         if stored.get(key) != known.get(key):
             raise StudyMismatchError(

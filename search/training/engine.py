@@ -345,6 +345,8 @@ class Engine:
         return {
             "parameters": run.member.parameters,
             "trainer": run.member.trainer,
+            "precision": run.member.precision,
+            **({"way": run.member.way} if run.member.way else {}),
             "epochs": run.member.epochs_trained,
             **scores(spec.score_on, train, run.last, spec.measure),
             "gap": train.value - run.last.value,

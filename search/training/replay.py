@@ -1,7 +1,7 @@
 """Trains a trial again from what is stored of it, and compares."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -20,6 +20,7 @@ from search.errors import NotFoundError
 from search.store.attributes import nonsense
 from search.store.trials import unusable
 from search.training.engine import SHORT, scores
+from studies.spec import PRECISION
 from studies.terms import Terms
 
 RECIPE = ("order_seed", "batch", "epochs", "first_epoch", "threads")  # and init_seed: how a trial was trained
@@ -82,9 +83,12 @@ class Recipe:
 
     def member(self, fleet: Fleet, trial: FrozenTrial, seed: int) -> BaseMember:
         """Put a network of a trial's parameters into a fleet."""
-        network, device = self.family.build(trial.params, seed), fleet.images.device
-        trainer = trial.user_attrs.get("trainer", self.before)
-        member = self.family.member(network.to(device), trial.params, seed, device, trainer)
+        attrs, device = trial.user_attrs, fleet.images.device
+        family = replace(self.family, precision=attrs.get("precision", PRECISION))
+        network, trainer = family.build(trial.params, seed), attrs.get("trainer", self.before)
+        member = family.member(network.to(device), trial.params, seed, device, trainer)
+        if device.type == attrs.get("device") == "cpu":  # a GPU rounds otherwise, and may not know the way of a CPU
+            member.way = attrs.get("way", "")  # an older trial's is that of float32, which the machine does not decide
         fleet.attach(member)
         return member
 

@@ -16,16 +16,17 @@ from model.data.dataset import Dataset, DataSource, open_dataset
 from model.data.files import data_directory
 from model.data.known import KNOWN, Described
 from model.fleet.family import Family, Trainer
+from model.network.arithmetic import Precision
 from search.errors import NotFoundError, StudyMismatchError
 from search.store.storage import Storage
-from search.store.study import load_study, stored_epochs, stored_fingerprint
+from search.store.study import load_study, stored_fingerprint
 from search.training.replay import Recipe
 from studies.built_in import built_in, built_in_of, names
 from studies.check import check_study_file
 from studies.file import StudyFile, hash_of, read_study, study_name
 from studies.search_spec import search_spec
 from studies.space import Space
-from studies.spec import StudySpec
+from studies.spec import PRECISION, StudySpec
 from studies.study import StudyError
 from studies.terms import Terms
 from studies.wider import Wider
@@ -89,23 +90,32 @@ class Catalogue:
         return self._once(source, lambda: open_dataset(source, self.device, self.data_dir, self.say))
 
     def spec(
-        self, file: StudyFile, storage: Storage, name: str, epochs: int | None, wider: Wider | None = None
+        self,
+        file: StudyFile,
+        storage: Storage,
+        name: str,
+        epochs: int | None,
+        wider: Wider | None = None,
+        *,
+        precision: Precision | None = None,
     ) -> StudySpec:
-        """State the search of this name; `epochs` and `wider` None mean those of the stored study, or the file's own.
+        """State the search of this name; None of `epochs`, `wider` and `precision` means that of the stored study, or
+        the file's own, or float32.
 
         Raises `StudyMismatchError`, with the difference, for a file that has changed since the stored study began, and
         `SpaceError` for what is no wider range. Wider ranges that are asked for are checked as a file is.
         """
         stated = stored_fingerprint(storage, name)
         ranges = _inherited(storage, wider) if wider else Wider.stored(stated)
-        length = epochs or stated.get("epochs") or (stored_epochs(storage, ranges.source) if ranges else None)
+        begun = stated or (stored_fingerprint(storage, ranges.source) if ranges else {})
+        length, stored = epochs or begun.get("epochs"), begun.get("precision", PRECISION)
         if not file.built_in:
             _check_unchanged(storage, name, file)
         if ranges:
             file = replace(file, study=replace(file.study, space=ranges.of(file.study.searched)))
         if wider:
             check_study_file(file, self.data_of(file), self.device)
-        return search_spec(file, self._described(file), name, length, ranges)
+        return search_spec(file, self._described(file), name, length, ranges, precision=precision or stored)
 
     def _described(self, file: StudyFile) -> Described:
         known = KNOWN.get(data_name(file)) if file.built_in else None

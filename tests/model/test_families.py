@@ -5,7 +5,8 @@ import copy
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -18,12 +19,14 @@ from model.fleet.family import Family
 from model.fleet.fleet import Fleet, epoch_order
 from model.general.choices import Loss, Optimizer
 from model.general.sequential import minibatches
+from model.network.arithmetic import Precision
 from model.network.dropout import Noise, threshold
-from model.network.first_layer import LISTED_FROM
 from model.network.member import BaseMember, Member, Segment
+from model.network.way import LISTED_FROM, WAYS
 from model.seeds import derive
 from studies.sweet_spot import sweet_spot
 from tests.model.test_general import CLASSES, INPUTS, Attention, cnn, deep_cnn, normed
+from tests.support.rounded import Rounded
 
 CPU = torch.device("cpu")
 ORDER_SEED, N, BATCH, EPOCHS = 5, 150, 32, 3
@@ -56,10 +59,13 @@ class Kind:
     trainer: str = "fleet"
     choices: Mapping[str, Any] = field(default_factory=dict)
     numbers: bool = False
+    precision: Precision = "float32"
+    way: str = ""  # by name; else that of this machine
 
     @property
     def family(self) -> Family:
-        return Family(self.function, INPUTS, None if self.numbers else CLASSES, **self.choices)
+        classes = None if self.numbers else CLASSES
+        return Family(self.function, INPUTS, classes, precision=self.precision, **self.choices)
 
 
 def plain(widths: tuple[int, ...], lr: float = 0.01, **given: Any) -> Kind:
@@ -100,7 +106,12 @@ NUMBERS = {
     "l1": plain((16,), numbers=True, loss=Loss("l1")),
     "mse, dropout": plain((16,), numbers=True, activation="tanh", dropout=(0.2,)),
 }
-every_kind = pytest.mark.parametrize("kind", [*KINDS.values(), *NUMBERS.values()], ids=[*KINDS, *NUMBERS])
+IN_BFLOAT16 = ("two alike", "a wide one above", "wide gelu", "dropout", "wide, dropout", "convolutions", "attention")
+BFLOAT16 = {f"{name}, bfloat16": replace(KINDS[name], precision="bfloat16") for name in IN_BFLOAT16}
+NUMBERS_BFLOAT16 = {"mse, bfloat16": replace(NUMBERS["mse"], precision="bfloat16")}
+EVERY = {**KINDS, **NUMBERS, **BFLOAT16, **NUMBERS_BFLOAT16}
+in_float32 = pytest.mark.parametrize("kind", [*KINDS.values(), *NUMBERS.values()], ids=[*KINDS, *NUMBERS])
+every_kind = pytest.mark.parametrize("kind", EVERY.values(), ids=EVERY)
 as_bytes = pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
 threads = pytest.mark.parametrize("threads", [1, 2], indirect=True)
 
@@ -114,7 +125,8 @@ def made_up(kind: Kind, n: int = N, *, as_bytes: bool = False) -> Samples:
     generator = torch.Generator().manual_seed(n)
     x = torch.rand(n, INPUTS, generator=generator)
     if as_bytes:
-        x = x.mul_(255).mul_(torch.rand(n, INPUTS, generator=generator) < 0.4).to(torch.uint8)
+        lit = torch.tensor([0.2, 0.6]).repeat(INPUTS // 2)  # seldom and often
+        x = x.mul_(255).mul_(torch.rand(n, INPUTS, generator=generator) < lit).to(torch.uint8)
     shade = x.float() / (255 if as_bytes else 1)
     if kind.numbers:
         return Samples(x, shade[:, :1] * 2 - shade[:, 1:2] + 0.1 * torch.randn(n, 1, generator=generator))
@@ -125,6 +137,7 @@ def made_up(kind: Kind, n: int = N, *, as_bytes: bool = False) -> Samples:
 def join(fleet: Fleet, kind: Kind, seed: int = 1, **other: Any) -> BaseMember:
     of, params = kind.family, {**kind.params, **other}
     member = of.member(of.build(params, seed), params, seed, CPU)
+    member.way = kind.way
     fleet.attach(member)
     return member
 
@@ -135,6 +148,7 @@ COMPANY = ("one hidden layer", "two alike", "gelu", "dropout", "dropout of anoth
 def company(fleet: Fleet, kind: Kind) -> None:
     """Some others, a network of this kind, and one that diverges."""
     others = [kind, *(NUMBERS.values() if kind.numbers else (KINDS[name] for name in COMPANY))]
+    others += [replace(other, precision="bfloat16") for other in others[1:3]]
     for other in others:
         join(fleet, other, seed=9)
     join(fleet, kind, seed=8, lr=1e38)
@@ -196,7 +210,7 @@ def plain_loop(kind: Kind, member: BaseMember, samples: Samples, batch: int, see
     return network, total / len(samples)
 
 
-@every_kind
+@in_float32
 @as_bytes
 def test_it_trains_as_a_plain_loop(kind: Kind, as_bytes: bool) -> None:
     n, batch = sized(as_bytes)
@@ -213,6 +227,40 @@ def test_it_trains_as_a_plain_loop(kind: Kind, as_bytes: bool) -> None:
     assert list(ours) == list(theirs)
     for name, value in ours.items():
         assert (value - theirs[name]).double().norm() <= 1e-3 * theirs[name].double().norm(), name
+
+
+def gone(network: nn.Module, start: nn.Module) -> Tensor:
+    """The way of all weights from the start."""
+    pairs = zip(network.parameters(), start.parameters(), strict=True)
+    return torch.cat([(weight - before).flatten() for weight, before in pairs]).double()
+
+
+@pytest.mark.parametrize("way", [*WAYS, "autocast"])
+@pytest.mark.parametrize("name", [*IN_BFLOAT16, "mse"])
+def test_every_way_to_multiply_is_that_of_a_plain_loop_with_rounded_factors(name: str, way: str) -> None:
+    """Factors of 8 bits are off by 2^-8 at most, what a product returns by as much again, in sums that cancel by more:
+    a few percent of a whole way, where a wrong gradient is all of it. By SGD, since Adam makes a whole step of the
+    smallest gradient, and with it of rounding."""
+    kind = {**KINDS, **NUMBERS}[name]
+    if (way == "autocast") != (kind.trainer == "general"):
+        pytest.skip("not a way of these")
+    rounds = not way.startswith("float32")
+    sgd = Optimizer("sgd", momentum=0.8)
+    kind = replace(kind, params={**kind.params, "lr": 0.03}, choices={**kind.choices, "optimizer": sgd})
+    kind = replace(kind, precision="bfloat16" if rounds else "float32", way="" if way == "autocast" else way)
+    n, batch = sized(as_bytes=True)
+    samples = made_up(kind, n, as_bytes=True)
+    fleet = Fleet(samples, ORDER_SEED, batch)
+    member = join(fleet, kind)
+    for _ in range(EPOCHS):
+        fleet.train_epoch()
+    with torch.random.fork_rng(devices=[]), Rounded() if rounds else nullcontext() as oracle:
+        network, loss = plain_loop(kind, member, samples, batch)
+    assert oracle is None or oracle.products
+    start = kind.family.build(kind.params, 1)
+    ours, theirs = gone(member.network(), start), gone(network, start)
+    assert (ours - theirs).norm() <= (0.05 if rounds else 1e-4) * theirs.norm()
+    assert member.loss == pytest.approx(loss, rel=2e-3 if rounds else 1e-5)
 
 
 # Company

@@ -14,7 +14,7 @@ import torch
 import model.fleet.fleet
 from model.cpu.panels import Panels
 from model.data.samples import Samples
-from model.fleet.fleet import Fleet, epoch_order
+from model.fleet.fleet import Fleet, epoch_order, mlp_member
 from tests.model.test_fleet import (
     ORDER_SEED,
     assert_agree,
@@ -24,6 +24,7 @@ from tests.model.test_fleet import (
     train,
 )
 from tests.support.cards import needs_cuda
+from tests.support.rounded import rounded
 
 fused = pytest.importorskip("model.gpu.fused", reason="no Triton here")
 KERNELS = pytest.importorskip("tests.support.compiled_kernels", reason="no Triton here").NAMES
@@ -56,6 +57,44 @@ def test_networks_train_as_in_a_plain_loop(n: int, batch: int) -> None:
         assert_agree(member, plain)
     ((program, _),) = fleet._programs
     assert_padding_is_zero(program)
+
+
+@pytest.fixture
+def bfloat16_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triton's interpreter keeps bfloat16 as integers, and multiplies those as they are: here, as the numbers."""
+    builder = pytest.importorskip("triton.runtime.interpreter").InterpreterBuilder
+    multiply, bfloat16, float32 = builder.create_dot, fused.triton.language.bfloat16, fused.triton.language.float32
+
+    def create_dot(self: Any, left: Any, right: Any, *others: Any) -> Any:
+        pair = [self.cast_impl(each, float32) if each.dtype.scalar == bfloat16 else each for each in (left, right)]
+        return multiply(self, *pair, *others)
+
+    monkeypatch.setattr(builder, "create_dot", create_dot)
+
+
+@pytest.mark.usefixtures("interpreted", "bfloat16_factors")
+def test_in_bfloat16_their_products_are_those_of_rounded_factors() -> None:
+    """The interpreter cuts digits off where a GPU rounds: each factor may be 2^-7 too small."""
+    images, model, n = made_up_images(66, "cpu"), network(25), 66
+    fleet = Fleet(images, ORDER_SEED, n)
+    exact, short = fleet.add(network(25), 0.0), mlp_member(model, 0.0, images.targets.device)
+    short.precision, short.way = "bfloat16", "bfloat16 all"
+    fleet.attach(short)
+    fleet.train_epoch()
+    programs = {members[0].precision: program for program, members in fleet._programs or ()}
+    program: Any = programs["bfloat16"]
+    found = [each[0, :, :25].float() for each in (program.first, program.second, program.d_second, program.d_first)]
+    order = epoch_order(n, ORDER_SEED, 0)
+    pixels, labels = images.pixels[order], images.targets[order]
+    w1, w2, w3 = (rounded(layer.weight.detach()) for layer in (model[0], model[2], model[4]))
+    first = rounded(torch.relu(pixels.float() @ w1.T / 255 + rounded(model[0].bias.detach())))
+    second = rounded(torch.relu(first @ w2.T + model[2].bias.detach()))
+    d_logits = (torch.softmax(second @ w3.T + model[4].bias.detach(), 1) - torch.eye(10)[labels]) / n
+    d_second = rounded((rounded(d_logits) @ w3) * (second > 0))
+    d_first = (d_second @ w2) * (first > 0)
+    for ours, theirs in zip(found, (first, second, d_second, d_first), strict=True):
+        assert (ours - theirs).norm() < 2**-4 * theirs.norm()
+    assert short.loss == pytest.approx(exact.loss, rel=1e-2)
 
 
 @pytest.mark.usefixtures("interpreted")
@@ -129,7 +168,7 @@ def test_they_compile_for_cards_old_and_new_and_fit_into_small_ones() -> None:
     )
     assert result.returncode == 0, result.stderr[-2000:]
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert len(lines) == 24
+    assert len(lines) == 48
     assert all(int(shared) <= SMALLEST_SHARED_MEMORY for _, _, shared in lines), result.stdout
 
 

@@ -12,11 +12,9 @@ from threading import Barrier
 import numpy as np
 import optuna
 import pytest
-import torch
 from scipy import stats
 
-from benchmarks import curve_model, results, rounds, scale, scale_table, strict
-from benchmarks.bf16 import Rounded
+from benchmarks import bf16, curve_model, results, rounds, scale, scale_table, strict
 from benchmarks.capacity import Stay, epochs_alone, use, use_of_all
 from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, store_at
@@ -25,8 +23,6 @@ from benchmarks.peers.optuna_tuned import OneClaimAtATime
 from benchmarks.whole_job_table import FRESH, extrapolated, floor, interpolated, jobs, report
 from benchmarks.winners import accuracies, missing
 from model.data.samples import Parts
-from model.network.first_layer import Dense, products
-from model.network.member import INPUTS
 from studies.curve_model import CurveModel, curves
 
 JOB = {"trials": 2, "epochs": 10, "machine": "a machine", "complete": 1, "pruned": 1, "failed": 0}
@@ -190,30 +186,11 @@ def test_trials_of_several_fleets_are_no_measurement():
         use([Stay(32, 0, 1)] * 3, 40)
 
 
-def test_rounded_products_are_those_of_bf16_factors_summed_in_fp32():
-    generator = torch.Generator().manual_seed(0)
-    a, b, c = (torch.randn(2, 8, 8, generator=generator) for _ in range(3))
-    rough_a, rough_b = a.bfloat16().float(), b.bfloat16().float()
-    out = torch.empty(2, 8, 8)
-    with Rounded():
-        found = torch.mm(a[0], b[0]), torch.bmm(a, b, out=out), torch.baddbmm(c, a, b)
-    assert torch.equal(found[0], rough_a[0] @ rough_b[0])
-    assert torch.equal(out, torch.bmm(rough_a, rough_b))
-    assert torch.equal(found[2], torch.baddbmm(c, rough_a, rough_b))
-    assert not torch.equal(found[0], a[0] @ b[0])
-
-
-def test_no_product_of_a_fleets_first_layer_escapes_rounding(tiny: Parts):
-    ours = products(tiny.train, torch.arange(40), lit_alone=True)
-    dense = Dense(torch.cat([tiny.train.pixels[:40].float() / 255, torch.ones(40, 1)], 1))
-    inputs, generator = dense.inputs.bfloat16().double(), torch.Generator().manual_seed(0)
-    weights, gradient = torch.randn(INPUTS + 1, 8, generator=generator), torch.randn(40, 8, generator=generator)
-    with Rounded():
-        found = [(way.of_weights(weights).double(), way.of_gradient(gradient).double()) for way in (ours, dense)]
-    wanted = inputs @ weights.bfloat16().double(), inputs.T @ gradient.bfloat16().double()
-    for pair in found:
-        torch.testing.assert_close(pair, wanted, atol=1e-4, rtol=1e-5)
-    assert not torch.allclose(ours.of_weights(weights).double(), wanted[0], atol=1e-4, rtol=1e-5)
+def test_ways_are_timed_in_turn_and_the_first_round_is_left_out():
+    called: list[str] = []
+    taken = bf16.timed({"one": lambda: called.append("one"), "other": lambda: called.append("other")}, rounds=2)
+    assert called == ["one", "other", "other", "one", "one", "other"]
+    assert {name: len(seconds) for name, seconds in taken.items()} == {"one": 2, "other": 2}
 
 
 def test_two_workers_of_the_scale_benchmark_share_a_budget_and_tell_what_it_took(postgres: Postgres):

@@ -1,0 +1,56 @@
+"""What products are in each arithmetic, and which way a fleet is given."""
+
+import pytest
+import torch
+
+from model.data.samples import Samples
+from model.network.arithmetic import BFLOAT16, FLOAT32, ROUNDED, Arithmetic, Precision
+from model.network.way import LISTED_FROM, WAYS, choose_way, has_units
+from tests.support.rounded import rounded
+
+CPU = torch.device("cpu")
+NUMBERS = Samples(torch.rand(4, 3), torch.zeros(4, dtype=torch.int64))
+PICTURES = Samples(torch.zeros(4, 3, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("arithmetic", [FLOAT32, BFLOAT16, ROUNDED], ids=["float32", "bfloat16", "rounded"])
+def test_a_product_is_that_of_its_factors_in_float64(arithmetic: Arithmetic) -> None:
+    """Rounded to 8 bits, all is within 2^-8 of what it should be, and sums in float32 are far nearer."""
+    generator = torch.Generator().manual_seed(0)
+    left, right, bias = (torch.randn(3, 40, 40, generator=generator) for _ in range(3))
+    kept = left.clone(), right.clone()
+    rounds = arithmetic is not FLOAT32
+    exact = torch.bmm(*(rounded(each).double() if rounds else each.double() for each in (left, right)))
+    off = exact.abs() * (2**-8 if rounds else 0) + 1e-4
+    out, sums = torch.empty(3, 40, 40), bias[0].clone()
+    assert arithmetic.bmm(left, right, out) is out
+    assert ((out - exact).abs() <= off).all()
+    arithmetic.baddbmm(bias, left, right, out)
+    assert ((out - exact - bias).abs() <= off).all()
+    found = arithmetic.mm(left[0], right[0])
+    assert found.dtype == torch.float32
+    assert ((found - exact[0]).abs() <= off[0]).all()
+    assert arithmetic.add_mm(sums, left[0], right[0]) is sums
+    assert ((sums - exact[0] - bias[0]).abs() <= off[0]).all()
+    assert torch.equal(left, kept[0])
+    assert torch.equal(right, kept[1])
+
+
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+def test_no_bit_of_a_stack_depends_on_how_many_there_are(threads: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for rows, inner, columns in ((25, 25, 514), (10, 256, 514), (256, 256, 188), (16, 16, 2), (7, 24, 33)):
+        left, right = torch.randn(9, rows, inner, generator=generator), torch.randn(9, inner, columns)
+        whole = BFLOAT16.bmm(left, right, torch.empty(9, rows, columns))
+        for start, stop in ((0, 1), (3, 4), (2, 7), (8, 9)):
+            part = torch.empty(stop - start, rows, columns)
+            BFLOAT16.bmm(left[start:stop].clone(), right[start:stop].clone(), part)
+            assert torch.equal(part, whole[start:stop])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_way_follows_the_precision_the_machine_and_the_samples_alone(precision: Precision) -> None:
+    name = precision if precision == "float32" or has_units(CPU) else "rounded"
+    ways = [choose_way(precision, samples, batch) for samples in (PICTURES, NUMBERS) for batch in (LISTED_FROM, 32)]
+    assert ways == [f"{name} lit", f"{name} all", f"{name} all", f"{name} all"]
+    assert set(ways) <= WAYS.keys()
