@@ -94,8 +94,8 @@ class SmoothedGPSampler(GPSampler):
     it, and the process proposes corners that nobody has been to. Source: Picheny et al., "A benchmark of kriging-based
     infill criteria for noisy optimization" (2013).
 
-    Samplers that share a `fit` fit the process to the same trials once: of several proposals at a time the first is
-    waited for, and the others begin where its fit ended.
+    Samplers that share a `fit` begin where the last one ended, if it was to the same trials: of several proposals at a
+    time only the first waits for it. To other trials each begins anew, so that a proposal depends on no older ones.
     """
 
     def __init__(self, seed: int, fit: "LastFit | None" = None) -> None:

@@ -6,7 +6,8 @@
       │               └────────────────────────── go on ◄── rung: wait for others, then should it stop? ┘ │
       └─────────────────────────────────── capacity is free ◄─────────────────────────────────────────────┘
 
-Trials are acquired one at a time, whenever capacity is free, so the sampler knows all that has been learnt so far.
+Trials are acquired one at a time, whenever capacity is free, so the sampler knows all that has been learnt so far;
+what it has read and fitted for one serves for the next ones, until an epoch has been trained.
 Rungs are those of synchronous successive halving: a trial that reaches one leaves its fleet until enough others have,
 and the pruner then judges them together. A trial that is stopped frees its capacity at once, and is told while the
 next one trains.
