@@ -108,6 +108,8 @@ class SmoothedGPSampler(GPSampler):
         drawn = super()._sample_relative_impl(study, completed_trials, *others)
         if self._fit.told != told:
             self._fit.told, self._fit.processes = told, self._gprs_cache_list
+            for process in self._fit.processes:  # a fit that begins here adds as much again
+                process.noise_var = process.noise_var - 0.01 * self._minimum_noise
         return drawn
 
     def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
