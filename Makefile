@@ -68,6 +68,7 @@ bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; t
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.peers.splits
 	$(BIN)/python -m benchmarks.sql_share
+	$(BIN)/python -m benchmarks.gpu_waits
 	$(BIN)/python -m benchmarks.whole_job --rounds 5
 	$(BIN)/python -m benchmarks.winners
 	$(BIN)/python -m benchmarks.curve_model

@@ -42,6 +42,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "bf16": ("bf16 arithmetic", "benchmarks.bf16"),
     "gpu": ("On a GPU", "benchmarks.gpu"),
     "gpu-search": ("A whole search on a GPU", "benchmarks.gpu"),
+    "gpu-waits": ("How long a GPU waits", "benchmarks.gpu_waits"),
 }
 HEAD = "# Results\n\nWritten by `make bench`, a section by each command named below."
 MISSING = "Not measured yet."

@@ -24,6 +24,8 @@ from search.store.storage import DEFAULT_URL
 from search.store.url import PASSWORD, names_password
 from studies.built_in import DEFAULT
 
+MAX_WORKERS = 256
+
 
 def _seen(context: typer.Context, option: typer.CallbackParam, url: str) -> str:
     """Warn of a password that everybody on the machine can read."""
@@ -31,6 +33,18 @@ def _seen(context: typer.Context, option: typer.CallbackParam, url: str) -> str:
     if source is not None and source.name == "COMMANDLINE" and names_password(url):
         err.print(f"warning: others see the password in --storage; SWEETSPOT_STORAGE or {PASSWORD} hide it")
     return url
+
+
+def _workers(text: str) -> str:
+    """Refuse what is no number of workers."""
+    if text != "auto" and not (text.isdecimal() and text.isascii() and 1 <= int(text) <= MAX_WORKERS):
+        raise typer.BadParameter(f"{text!r} is neither auto nor a whole number from 1 to {MAX_WORKERS}")
+    return text
+
+
+def workers_asked(text: str) -> int | None:
+    """Return how many workers `--workers` asks for, None for one a card."""
+    return None if text == "auto" else int(text)
 
 
 StorageOption = Annotated[
@@ -50,6 +64,16 @@ StudyNameOption = Annotated[
 ]
 StudyOption = Annotated[str, typer.Option("--study", help="Name of the study in the database.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps; auto takes a GPU if any.")]
+WorkersOption = Annotated[
+    str,
+    typer.Option(
+        "--workers",
+        callback=_workers,
+        metavar="<1 to 256 or auto>",
+        help="Processes of this machine that share the work, each with a GPU of its own while there are any; auto is "
+        "one for each GPU.",
+    ),
+]
 DataOption = Annotated[
     Path | None,
     typer.Option(

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from model.data.dataset import Dataset
-from model.device import choose_device, describe
+from model.device import choose_device, describe, devices_of
 from model.fleet.speed import bfloat16_gain
 from model.network.arithmetic import Precision
 from model.network.way import has_units
@@ -38,7 +38,7 @@ from search.verdict.boundary import FIRST
 from search.verdict.findings import Findings, document
 from search.workers.catalogue import Catalogue, data_name, name_of
 from search.workers.job import Job
-from search.workers.local import local_workers
+from search.workers.local import local_workers, sharing
 from search.workers.ray_cluster import RayCluster
 from studies.built_in import DEFAULT
 from studies.confirmation import EPOCHS, SEEDS
@@ -58,7 +58,6 @@ PrecisionOption = Annotated[
 SeedOption = Annotated[
     int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of a new study.  [default: the study's, or 0]")
 ]
-WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes of this machine that share the work.")]
 ConfirmSeedsOption = Annotated[
     int | None,
     typer.Option(
@@ -82,7 +81,7 @@ RayOption = Annotated[
     str | None, typer.Option(help="Ray cluster whose nodes the workers go to: auto, HOST:PORT or ray://HOST:PORT.")
 ]
 RayCpusOption = Annotated[float, typer.Option(min=0.01, max=1024, help="Cores of a worker on Ray.")]
-RayGpusOption = Annotated[float, typer.Option(min=0, max=64, help="GPUs of a worker on Ray, or a share of one.")]
+RayGpusOption = Annotated[float, typer.Option(min=0, help="1 for a GPU of its own for a worker on Ray, or a share.")]
 WidenOption = Annotated[
     list[str] | None,
     typer.Option(help="A wider range of a new study, with --from; once for each parameter.", metavar="NAME=LOW:HIGH"),
@@ -109,7 +108,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     studies: cli.StudiesOption = None,
     artifacts: cli.ArtifactOption = None,
     fleet_size: cli.FleetOption = None,
-    workers: WorkersOption = 1,
+    workers: cli.WorkersOption = "1",
     confirm_seeds: ConfirmSeedsOption = None,
     confirm_epochs: ConfirmEpochsOption = None,
     confirm_minutes: ConfirmMinutesOption = None,
@@ -127,7 +126,8 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     cli.set_up_logging(verbose)
     name, url = cli.check_study_name(name_of(question) if study is None else study), parse_url(storage)
     wider = _wider(widen or [], source, name)
-    torch_device = choose_device(device)
+    torch_device, asked = choose_device(device), cli.workers_asked(workers)
+    devices = devices_of(torch_device, asked)
     catalogue = Catalogue(torch_device, data_dir, studies, cli.err.print)
     if detach:
         _check_detached(workers, timeout, fleet_size, device, ray)
@@ -135,7 +135,7 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         _tell(store, submit(store, trials, confirm_seeds, confirm_epochs, confirm_minutes), as_json)
         return 0
     cli.warn_of_rounding()
-    cluster = _cluster(ray, ray_cpus, ray_gpus, shared=not is_file(url))  # before anything is loaded or written
+    cluster = _cluster(ray, ray_cpus, ray_gpus, device, shared=not is_file(url))  # before anything is loaded or written
     console = cli.err if as_json else cli.out
     file = catalogue.read(question, check=not is_worker())
     data = catalogue.data_of(file)
@@ -149,11 +149,12 @@ def run(  # noqa: PLR0917  # Typer passes options by name
         job = Job(store, data, fleet_size or CAPACITY[torch_device.type], artifacts, console, stop)
         todo = _something_to_do(store, trials, console)
         if cluster is not None:
-            job.search_by_workers(cluster.workers(store, device, data_dir, artifacts, fleet_size, question), workers)
-        elif workers > 1:
-            places = (str(torch_device), data_dir, job.artifacts.directory)
-            start_worker = local_workers(store, *places, fleet_size, count=workers, question=question)
-            job.search_by_workers(start_worker, workers)
+            count = cluster.fitting() if asked is None else asked
+            job.search_by_workers(cluster.workers(store, device, data_dir, artifacts, fleet_size, question), count)
+        elif len(devices) > 1:
+            console.print(sharing(devices), markup=False)
+            start_worker = local_workers(store, devices, data_dir, job.artifacts.directory, fleet_size, question)
+            job.search_by_workers(start_worker, len(devices))
         elif todo:
             job.search()
         state = store.state()
@@ -173,18 +174,20 @@ def _begin(store: StudyStore, data: Dataset, device: str, storage: str) -> None:
         cli.out.print(line, markup=False)
 
 
-def _cluster(address: str | None, cpus: float, gpus: float, *, shared: bool) -> RayCluster | None:
+def _cluster(address: str | None, cpus: float, gpus: float, device: str, *, shared: bool) -> RayCluster | None:
     """Connect to the Ray cluster, if one is given."""
     if address is None and (cpus, gpus) != (1.0, 0.0):
         raise UsageError("--ray-cpus and --ray-gpus say what a worker takes of a Ray cluster: name it by --ray")
     if address is not None and not shared:
         raise UsageError("--ray: nodes cannot share an SQLite file; use --storage postgresql://USER:PASSWORD@HOST/NAME")
+    if gpus and ":" in device:
+        raise UsageError(f"--device {device}: with --ray-gpus Ray says which card a worker has; ask for --device cuda")
     return None if address is None else RayCluster(address, cpus, gpus)
 
 
-def _check_detached(workers: int, timeout: float | None, fleet_size: int | None, device: str, ray: str | None) -> None:
+def _check_detached(workers: str, timeout: float | None, fleet_size: int | None, device: str, ray: str | None) -> None:
     """Refuse what only a process that trains can heed."""
-    given = {"--ray": ray is not None, "--workers": workers > 1}
+    given = {"--ray": ray is not None, "--workers": workers != "1"}
     given |= {"--timeout": timeout is not None, "--fleet-size": fleet_size is not None}
     wrong = [option for option, is_given in {**given, "--device": device != "auto"}.items() if is_given]
     if wrong:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 PARENT = "SWEETSPOT_PARENT"  # environment variable: the process that started this one as its worker
+SERVICE = "SWEETSPOT_SERVICE"  # environment variable: the process that started this one as one of its services
 NAP_SECONDS = 0.25  # a signal that comes while we rest is answered within these
 
 
@@ -21,9 +22,9 @@ def is_worker() -> bool:
 
 
 def orphaned() -> bool:
-    """Return whether the process that started this worker is gone; False for who is no worker."""
-    parent = os.environ.get(PARENT)
-    return parent is not None and parent != str(os.getppid())
+    """Return whether the process that started this one to work is gone; False for who was started by hand."""
+    parents = {os.environ[name] for name in (PARENT, SERVICE) if name in os.environ}
+    return bool(parents - {str(os.getppid())})
 
 
 def stopping() -> list[int]:

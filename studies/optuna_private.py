@@ -5,6 +5,7 @@ Each has its reason. `tests/studies/test_optuna_private.py` fails, with the name
 
 import warnings
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -83,13 +84,38 @@ class StudyView:
         return [trial for trial in self.visible(trials) if states is None or trial.state in states]
 
 
+@dataclass
+class LastFit:
+    """A Gaussian process as it was last fitted, and to which trials' values."""
+
+    told: Sequence[tuple[int, Sequence[float]]] = ()
+    processes: Any = None
+
+
 class SmoothedGPSampler(GPSampler):
     """Optuna's Gaussian process, which looks for what is better than the best mean of its process.
 
     Optuna's compares with the best value. Where values are noisy that one is a lucky trial: nothing near it can beat
     it, and the process proposes corners that nobody has been to. Source: Picheny et al., "A benchmark of kriging-based
     infill criteria for noisy optimization" (2013).
+
+    Samplers that share a `fit` begin where the last one ended, if it was to the same trials: of several proposals at a
+    time only the first waits for it. To other trials each begins anew, so that a proposal depends on no older ones.
     """
+
+    def __init__(self, seed: int, fit: "LastFit | None" = None) -> None:
+        super().__init__(seed=seed, warn_independent_sampling=False)
+        self._fit = fit or LastFit()
+
+    def _sample_relative_impl(self, study: Study, completed_trials: list[FrozenTrial], *others: Any) -> dict[str, Any]:
+        told = [(trial.number, trial.values) for trial in completed_trials]
+        self._gprs_cache_list = self._fit.processes if self._fit.told == told else None
+        drawn = super()._sample_relative_impl(study, completed_trials, *others)
+        if self._fit.told != told:
+            self._fit.told, self._fit.processes = told, self._gprs_cache_list
+            for process in self._fit.processes:  # a fit that begins here adds as much again
+                process.noise_var = process.noise_var - 0.01 * self._minimum_noise
+        return drawn
 
     def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
         assert self._gprs_cache_list is not None

@@ -12,8 +12,14 @@ from optuna.trial import FrozenTrial, TrialState
 from studies.aims import Aim, no_values
 from studies.curve_model import CurveModel, numeric, predicted_values, reporting, reports, subsample
 from studies.foreign import excluded, outside_space
-from studies.optuna_private import SmoothedGPSampler, StudyView
+from studies.optuna_private import LastFit, SmoothedGPSampler, StudyView
 from studies.space import Space
+
+
+def load_libraries() -> None:
+    """Import what the Gaussian process needs. It takes most of a second, which a GPU would wait at the first fit."""
+    import scipy.optimize  # noqa: PLC0415
+    import scipy.stats  # noqa: F401, PLC0415
 
 
 class CurveSampler(SmoothedGPSampler):
@@ -27,9 +33,14 @@ class CurveSampler(SmoothedGPSampler):
     """
 
     def __init__(
-        self, seed: int, horizon: int, space: Mapping[str, BaseDistribution], model: CurveModel | None = None
+        self,
+        seed: int,
+        horizon: int,
+        space: Mapping[str, BaseDistribution],
+        model: CurveModel | None = None,
+        fit: LastFit | None = None,
     ) -> None:
-        super().__init__(seed=seed, warn_independent_sampling=False)
+        super().__init__(seed, fit)
         self.model = model or CurveModel()
         self.horizon = horizon
         self.space = space

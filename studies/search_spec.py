@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -18,6 +18,7 @@ from studies.asked import Asked
 from studies.claims import Metric
 from studies.file import StudyFile
 from studies.halving import HALVING, Halving
+from studies.optuna_private import LastFit
 from studies.pruner import CurvePruner
 from studies.sampler import CurveSampler, FrontSampler
 from studies.space import Space
@@ -118,10 +119,11 @@ class _Sampler:
     space: Space
     halving: Halving | None
     against: Aim | None
+    fit: LastFit = field(default_factory=LastFit, compare=False)  # what its samplers share
 
     def __call__(self, seed: int) -> BaseSampler:
         if self.halving:
-            return CurveSampler(seed, self.halving.horizon, self.space, self.halving.model)
+            return CurveSampler(seed, self.halving.horizon, self.space, self.halving.model, self.fit)
         with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # of `group`
             group = bool(self.space.sometimes)
             if self.against is not None:

@@ -4,11 +4,13 @@ Optuna checks the version of its schema when a database is opened, so these tabl
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, distribution_to_json
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search.store.counts import COPIED
@@ -25,9 +27,12 @@ TRIALS = _table("trials")
 REPORTS = _table("trial_intermediate_values")
 USER = _table("trial_user_attributes")
 SYSTEM = _table("trial_system_attributes")
+PARAMS = _table("trial_params")
+VALUES = _table("trial_values")
 HEARTBEATS = _table("trial_heartbeats")
 NAMES = {*tables(), "alembic_version"}
 """Tables of a database that is Optuna's."""
+INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}  # kinds of values that have no number in SQL
 
 
 def time_now() -> datetime:
@@ -135,19 +140,72 @@ def set_attrs(connection: sa.Connection, table: sa.TableClause, owner: int, attr
     """Insert or replace attributes of a trial, in `USER` or `SYSTEM`, or of a study, in `STUDY_USER`."""
     of = "study_id" if table is STUDY_USER else "trial_id"
     rows = [{of: owner, "key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
-    insert = _insert(connection, table)
-    new = insert.on_conflict_do_update(index_elements=[of, "key"], set_={"value_json": insert.excluded.value_json})
-    for row in rows:
-        connection.execute(new.values(row))
+    _replace(connection, table, rows, (of, "key"))
+
+
+def set_params(connection: sa.Connection, trial_id: int, params: Mapping[str, tuple[float, BaseDistribution]]) -> None:
+    """Insert parameters of a trial, each with its number as Optuna stores it, and its distribution."""
+    rows = [
+        {"trial_id": trial_id, "param_name": name, "param_value": value, "distribution_json": distribution_to_json(d)}
+        for name, (value, d) in params.items()
+    ]
+    _replace(connection, PARAMS, rows, ("trial_id", "param_name"))
+
+
+def report(connection: sa.Connection, shown: Mapping[int, tuple[int, float]]) -> None:
+    """Insert or replace what trials show, each at an epoch."""
+    rows = [
+        {"trial_id": trial_id, "step": epoch, "intermediate_value": number, "intermediate_value_type": kind}
+        for trial_id, (epoch, value) in shown.items()
+        for number, kind in [_as_stored(value)]
+    ]
+    _replace(connection, REPORTS, rows, ("trial_id", "step"))
+
+
+def last_report(connection: sa.Connection, trial_id: int) -> list[float]:
+    """Return the value of a trial's last report, which Optuna takes for that of a pruned one; none if it is none."""
+    asked = sa.select(REPORTS.c.intermediate_value, REPORTS.c.intermediate_value_type)
+    found = connection.execute(asked.where(REPORTS.c.trial_id == trial_id).order_by(REPORTS.c.step.desc())).first()
+    if found is None or found[1].name == "NAN":
+        return []
+    return [INFINITE.get(found[1].name, found[0])]
+
+
+def end(connection: sa.Connection, trial_id: int, state: str, values: Sequence[float]) -> None:
+    """Let a running trial end so, now, and with these values."""
+    stored = [(objective, *_as_stored(value)) for objective, value in enumerate(values)]
+    rows = [
+        {"trial_id": trial_id, "objective": objective, "value": number, "value_type": kind}
+        for objective, number, kind in stored
+    ]
+    _replace(connection, VALUES, rows, ("trial_id", "objective"))
+    ended = sa.update(TRIALS).where(TRIALS.c.trial_id == trial_id)
+    connection.execute(ended.values(state=state, datetime_complete=time_now()))
+
+
+def _as_stored(value: float) -> tuple[float | None, str]:
+    """Return a value's number in SQL, where infinity has none, and its kind."""
+    if math.isnan(value):
+        return None, "NAN"
+    return (value, "FINITE") if math.isfinite(value) else (None, "INF_POS" if value > 0 else "INF_NEG")
+
+
+def _replace(
+    connection: sa.Connection, table: sa.TableClause, rows: Sequence[Mapping[str, Any]], key: tuple[str, str]
+) -> None:
+    """Insert rows, or replace those of the same key; the statement is of one row, so that it is compiled once."""
+    if rows:
+        insert = _insert(connection, table)
+        new = {name: insert.excluded[name] for name in rows[0] if name not in key}
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=new), list(rows))
 
 
 def heartbeat(connection: sa.Connection, trial_ids: Iterable[int]) -> None:
     """Insert or renew the heartbeats of these trials."""
-    new = _insert(connection, HEARTBEATS).on_conflict_do_update(
-        index_elements=["trial_id"], set_={"heartbeat": sa.func.now()}
-    )
-    for trial_id in sorted(trial_ids):
-        connection.execute(new.values(trial_id=trial_id, heartbeat=sa.func.now()))
+    new = _insert(connection, HEARTBEATS).values(heartbeat=sa.func.now())
+    new = new.on_conflict_do_update(index_elements=["trial_id"], set_={"heartbeat": sa.func.now()})
+    if rows := [{"trial_id": trial_id} for trial_id in sorted(trial_ids)]:
+        connection.execute(new, rows)
 
 
 def studies_with(keys: Collection[str]) -> sa.Select[Any]:

@@ -14,7 +14,7 @@ Each transaction locks in the same order, study before trials, so that PostgreSQ
 import hashlib
 import logging
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 from filelock import FileLock
+from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 
 from search.errors import NotFoundError, StorageError
@@ -99,11 +100,44 @@ class Storage:
         with self.engine.begin() as connection:
             return list(connection.scalars(rows.studies_running()))
 
-    def set_attrs(self, trial_id: int, attrs: Mapping[str, Any]) -> None:
-        """Store user attributes of a running trial in one transaction; Optuna takes one for each."""
+    def set_params(
+        self, trial_id: int, params: Mapping[str, tuple[float, BaseDistribution]], attrs: Mapping[str, Any]
+    ) -> bool:
+        """Store parameters, as Optuna does, and system attributes of a running trial; one transaction.
+
+        False, and nothing is done, if it is not running any more, as below.
+        """
+        with self._still(trial_id) as connection:
+            if connection is not None:
+                rows.set_params(connection, trial_id, params)
+                rows.set_attrs(connection, rows.SYSTEM, trial_id, attrs)
+            return connection is not None
+
+    def report(self, shown: Mapping[int, tuple[int, float]]) -> set[int]:
+        """Store what trials show, each at an epoch; one transaction. Return those that are still running: the others
+        are left as they are."""
         with self.engine.begin() as connection:
-            if rows.still_running(connection, [trial_id]):
+            running = set(rows.still_running(connection, shown))
+            rows.report(connection, {trial_id: shown[trial_id] for trial_id in sorted(running)})
+            return running
+
+    def end(self, trial_id: int, state: str, values: Sequence[float] | None, attrs: Mapping[str, Any]) -> bool:
+        """Let a running trial end, with its user attributes; one transaction. `values` None: that of its last report.
+
+        Optuna takes a transaction for each attribute, and two more.
+        """
+        with self._still(trial_id) as connection:
+            if connection is not None:
                 rows.set_attrs(connection, rows.USER, trial_id, attrs)
+                found = rows.last_report(connection, trial_id) if values is None else values
+                rows.end(connection, trial_id, state, found)
+            return connection is not None
+
+    @contextmanager
+    def _still(self, trial_id: int) -> Iterator[sa.Connection | None]:
+        """Begin a transaction in which a trial is running, and stays so; None if it is not."""
+        with self.engine.begin() as connection:
+            yield connection if rows.still_running(connection, [trial_id]) else None
 
     def heartbeat(self, trial_ids: Iterable[int]) -> None:
         """Record, by the database's clock, that these trials are being worked on."""
@@ -248,6 +282,9 @@ def _begin_immediately(engine: sa.Engine) -> None:
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # or sqlite3 would begin transactions by itself
         connection.execute("PRAGMA journal_mode=WAL")
+        # The disk is waited for at checkpoints alone, not in each transaction. Who is killed loses nothing so; a
+        # machine that loses power loses its last transactions, in order, and the workers that knew of them.
+        connection.execute("PRAGMA synchronous=NORMAL")
 
     def begun(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -5,18 +5,18 @@ Every call waits while the database is away, and may be run again then: nothing 
 
 import json
 import logging
+import math
 import os
 import platform
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
 from model.seeds import derive
@@ -25,6 +25,7 @@ from search.store.attributes import check_study
 from search.store.copies import complete_copies, to_copy
 from search.store.counts import COPIED, Counts, count
 from search.store.queue import GRACE_SECONDS, enqueue, fail_stale, invalid_params
+from search.store.snapshot import Draft, Snapshot
 from search.store.state import StudyState, read_state
 from search.store.storage import Storage
 from search.store.url import redacted
@@ -71,6 +72,7 @@ class StudyStore:
         self.grace_seconds = GRACE_SECONDS
         self._held: set[int] = set()  # ids of the trials that this worker has acquired and not ended
         self._last_heartbeat = self._last_stale_check = 0.0
+        self._known: list[FrozenTrial] | None = None  # all trials, if nothing but acquiring has happened since
         self._failed_lately = True  # or perhaps: the study may have been tried before
 
     @_retried
@@ -122,21 +124,29 @@ class StudyStore:
         return None
 
     def _sampled(self, trial_id: int) -> optuna.Trial:
-        """Give an acquired trial its parameters: those it was queued with, else the sampler's."""
-        # All are read: a trial that Optuna's cache has not seen cannot be given parameters.
-        known = {trial_key(trial): trial for trial in self.study.get_trials(deepcopy=False)}
-        wanted = known[trial_id]
+        """Give an acquired trial its parameters: those it was queued with, else the sampler's; all at once."""
+        wanted, others = self._read(trial_id)
         if wrong := invalid_params(self.spec.space, wanted.system_attrs.get("fixed_params", {})):
             self.storage.fail(study_key(self.study), trial_id, f"refused: {wrong}", None)
             raise TrialLostError(f"trial {wanted.number} is refused: {wrong}")
         sampler = self.spec.sampler(derive(self.seed, "sampler", wanted.number) % 2**32)
-        study = optuna.load_study(
-            study_name=self.study.study_name, storage=self.storage.optuna, sampler=sampler, pruner=self.spec.pruner
-        )
-        with _ours(wanted):
-            trial = optuna.Trial(study, trial_id)
-            self._suggest(trial, wanted.system_attrs.get("fixed_params", {}))
+        draft = Draft(self.storage.optuna, [*others, wanted], wanted)
+        trial = optuna.Trial(draft.study(self.study.study_name, sampler, self.spec.pruner), trial_id)
+        self._suggest(trial, wanted.system_attrs.get("fixed_params", {}))
+        if draft.params and not self.storage.set_params(trial_id, draft.params, draft.attrs):
+            raise _lost(trial)
+        trial.study, trial.storage = self.study, self.storage.optuna
+        self._known = [*others, draft.trial]
         return trial
+
+    def _read(self, trial_id: int) -> tuple[FrozenTrial, list[FrozenTrial]]:
+        """Return a trial that was just acquired, and all others: as they were when one was acquired just before."""
+        if self._known is None:
+            self._known = self.study.get_trials(deepcopy=False)
+            acquired = next(trial for trial in self._known if trial_key(trial) == trial_id)
+        else:
+            acquired = self.storage.optuna.get_trial(trial_id)
+        return acquired, [trial for trial in self._known if trial.number != acquired.number]
 
     def _suggest(self, trial: optuna.Trial, fixed: Mapping[str, Any]) -> None:
         """Give a trial its parameters; those that it was queued with must occur together."""
@@ -151,7 +161,8 @@ class StudyStore:
             raise TrialLostError(f"trial {trial.number} is refused: {wrong}")
 
     def heartbeat(self, trials: Iterable[optuna.Trial]) -> None:
-        """Say that these trials are being worked on; at most every `heartbeat_seconds`."""
+        """Say, after each epoch, that these trials are being worked on; stored at most every `heartbeat_seconds`."""
+        self._known = None
         if time.monotonic() - self._last_heartbeat >= self.heartbeat_seconds:
             self._heartbeat([trial_key(trial) for trial in trials])
             self._last_heartbeat = time.monotonic()
@@ -167,6 +178,7 @@ class StudyStore:
             self._fail_stale()
 
     def _fail_stale(self) -> None:
+        self._known = None
         fail_stale(self.storage, self.study, self.grace_seconds)
         self._last_stale_check = time.monotonic()
 
@@ -175,23 +187,38 @@ class StudyStore:
         """Fail what a process was training, and queue it again: we know that it has ended."""
         fail_stale(self.storage, self.study, self.grace_seconds, dead=process)
 
-    @_retried
     def report(self, trial: optuna.Trial, value: float, epoch: int) -> None:
         """Store a trial's value at an epoch.
 
         Raises `TrialLostError`, as `complete`, `prune` and `fail` do, if somebody else has ended the trial meanwhile.
         """
-        with _ours(trial), warnings.catch_warnings(action="ignore", category=UserWarning):  # of reporting it again
-            if self.spec.against is None:
-                trial.report(value, epoch)
-            else:  # Optuna's report refuses a study of two aims, where nothing is pruned by it
-                self.storage.optuna.set_trial_intermediate_value(trial_key(trial), epoch, value)
+        if self.report_all({trial: (epoch, value)}):
+            raise _lost(trial)
 
     @_retried
+    def report_all(self, shown: Mapping[optuna.Trial, tuple[int, float]]) -> dict[optuna.Trial, TrialLostError]:
+        """Store trials' values, each at an epoch, in one transaction; return those that somebody else has ended."""
+        self._known = None
+        running = self.storage.report({trial_key(trial): told for trial, told in shown.items()}) if shown else set()
+        return {trial: _lost(trial) for trial in shown if trial_key(trial) not in running}
+
     def should_prune(self, trial: optuna.Trial) -> bool:
         """Return whether the pruner would stop a trial at its last report; none with two aims."""
-        with _ours(trial):
-            return self.spec.against is None and trial.should_prune()
+        return bool(self.to_prune([trial]))
+
+    @_retried
+    def to_prune(self, trials: Sequence[optuna.Trial]) -> list[optuna.Trial]:
+        """Return those that the pruner would stop at their last reports, all judged by what is known at one moment.
+
+        One that was ended elsewhere is none of them.
+        """
+        if self.spec.against is not None:
+            return []
+        known = self.study.get_trials(deepcopy=False)
+        study = Snapshot(self.storage.optuna, known).study(self.study.study_name, None, self.spec.pruner)
+        frozen = {trial_key(trial): trial for trial in known if trial.state == TrialState.RUNNING}
+        asked = [(trial, frozen[trial_key(trial)]) for trial in trials if trial_key(trial) in frozen]
+        return [trial for trial, stored in asked if self.spec.pruner.prune(study, stored)]
 
     def complete(self, trial: optuna.Trial, value: float, attrs: Mapping[str, Any]) -> None:
         """Tell a trial that trained to its end, with what is known of it."""
@@ -204,18 +231,19 @@ class StudyStore:
     def fail(self, trial: optuna.Trial, why: str) -> None:
         """Tell a trial that cannot be finished, and why; another takes its place in the budget."""
         self._failed_lately = True
-        self._tell(trial, TrialState.FAIL, None, {"reason": why})
+        self._tell(trial, TrialState.FAIL, [], {"reason": why})
 
     @_retried
     def _tell(
         self, trial: optuna.Trial, state: TrialState, values: list[float] | None, attrs: Mapping[str, Any]
     ) -> None:
-        stored = self.storage.optuna.get_trial(trial_key(trial))
-        if stored.state == state and stored.user_attrs.get("worker") == self.worker:
-            return  # the connection broke after it was told
-        with _ours(trial):
-            self.storage.set_attrs(trial_key(trial), attrs)
-            self.study.tell(trial, values, state)
+        self._known = None
+        if values is not None and any(map(math.isnan, values)):
+            raise ValueError(f"trial {trial.number} cannot be told with {values}")
+        if not self.storage.end(trial_key(trial), state.name, values, attrs):
+            stored = self.storage.optuna.get_trial(trial_key(trial))
+            if stored.state != state or stored.user_attrs.get("worker") != self.worker:
+                raise _lost(trial)  # else the connection broke after it was told
 
     def give_back(self, trials: Iterable[optuna.Trial]) -> None:
         """Let a later run take these trials up again, with the same numbers and parameters.
@@ -230,6 +258,7 @@ class StudyStore:
 
     @_retried
     def _give_back(self, trial_ids: Collection[int]) -> None:
+        self._known = None
         self.storage.give_back(trial_ids)
         self._held.difference_update(trial_ids)
 
@@ -321,17 +350,8 @@ def quiet_experiments() -> "warnings.catch_warnings[None]":
     return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
 
 
-@contextmanager
-def _ours(trial: optuna.Trial | FrozenTrial) -> Iterator[None]:
-    """Translate Optuna's two ways to say that a trial is no longer running."""
-    try:
-        yield
-    except UpdateFinishedTrialError as error:
-        raise TrialLostError(f"trial {trial.number} was ended elsewhere") from error
-    except ValueError as error:
-        if not str(error).startswith("Cannot tell a"):
-            raise
-        raise TrialLostError(f"trial {trial.number} was ended elsewhere") from error
+def _lost(trial: optuna.Trial) -> TrialLostError:
+    return TrialLostError(f"trial {trial.number} was ended elsewhere")
 
 
 def _state(study: optuna.Study, spec: StudySpec, seed: int, copied: list[int] | None) -> None:

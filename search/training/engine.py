@@ -6,7 +6,8 @@
       │               └────────────────────────── go on ◄── rung: wait for others, then should it stop? ┘ │
       └─────────────────────────────────── capacity is free ◄─────────────────────────────────────────────┘
 
-Trials are acquired one at a time, whenever capacity is free, so the sampler knows all that has been learnt so far.
+Trials are acquired one at a time, whenever capacity is free, so the sampler knows all that has been learnt so far;
+what it has read and fitted for one serves for the next ones, until an epoch has been trained.
 Rungs are those of synchronous successive halving: a trial that reaches one leaves its fleet until enough others have,
 and the pruner then judges them together. A trial that is stopped frees its capacity at once, and is told while the
 next one trains.
@@ -15,9 +16,11 @@ next one trains.
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from statistics import median
+from threading import Thread
 from typing import Any, Protocol
 
 import optuna
@@ -35,6 +38,7 @@ from search import __version__
 from search.errors import SearchError
 from search.store.study import StudyStore, TrialLostError
 from studies.aims import SECONDS, TIMES
+from studies.sampler import load_libraries
 
 CAPACITY = {
     "cpu": 512,
@@ -125,6 +129,8 @@ class Engine:
 
     def search(self, stop: Callable[[], bool]) -> None:
         """Work until the study has all its trials, or `stop()`; open trials are then given back."""
+        if self.store.spec.rungs:  # by learning curves
+            Thread(target=load_libraries).start()  # while the first trials, which are drawn at random, train
         with self.fleets:
             try:
                 self._work(stop)
@@ -240,18 +246,18 @@ class Engine:
             return
         for run in trained:
             run.seconds += seconds * run.member.units / fleet.units
+        lost = self._report(trained)
         for run in trained:
-            self._follow_up(run, self._report)
+            self._follow_up(run, partial(self._go_on_or_end, lost=lost))
         for epoch in [epoch for epoch, waiting in self.at_rung.items() if len(waiting) >= self.store.spec.rung_size]:
             self._judge_rung(epoch)
         self.listener.trained(trained)
 
     def _judge_rung(self, epoch: int) -> None:
         """Judge those who wait at a rung; the promoted go on when there is capacity."""
-        for run in self.at_rung.pop(epoch):
-            self._follow_up(run, self._prune)
-            if run in self.runs and run not in self.stopped:
-                self.promoted.append(run)
+        waiting = self.at_rung.pop(epoch)
+        self._stop_some(waiting)
+        self.promoted += (run for run in waiting if run not in self.stopped)
 
     def _follow_up(self, run: Run, step: Callable[[Run], str | None]) -> None:
         """Take a step that returns how a trial ended, None if it has not, and see it off if it has."""
@@ -267,16 +273,27 @@ class Engine:
             self._ask_again = 0.0
             self.listener.ended(run, state)
 
-    def _report(self, run: Run) -> str | None:
-        """Report a trial that has reached a rung, and complete it, let it wait or have it judged."""
+    def _report(self, runs: Sequence[Run]) -> dict[optuna.Trial, TrialLostError]:
+        """Report those that have reached a rung; return those of them that somebody else has ended."""
+        due = [run for run in runs if self._reports(run.member)]
+        return self.store.report_all(
+            {run.trial: (run.member.epochs_trained, run.last.value) for run in due if run.last is not None}
+        )
+
+    def _reports(self, member: BaseMember) -> bool:
+        return member.epochs_trained in self.store.spec.report_epochs and math.isfinite(member.loss)
+
+    def _go_on_or_end(self, run: Run, lost: Mapping[optuna.Trial, TrialLostError]) -> str | None:
+        """Complete a trial that has trained to its end, fail one that diverged, let it wait at a rung, or judge it."""
         member, trial, store = run.member, run.trial, self.store
+        if trial in lost:
+            raise lost[trial]
         if not math.isfinite(member.loss):
             store.fail(trial, f"diverged in epoch {member.epochs_trained}: training loss {member.loss}, {trial.params}")
             return "failed"
-        if member.epochs_trained not in store.spec.report_epochs:
+        if not self._reports(member):
             return None
         assert run.last is not None
-        store.report(trial, run.last.value, member.epochs_trained)
         if member.epochs_trained == store.spec.epochs:
             figures = self._figures(run) | self._timed(run)
             if self.keep is not None:
@@ -289,12 +306,13 @@ class Engine:
             run.fleet.detach(member)
             self.at_rung.setdefault(member.epochs_trained, []).append(run)
         elif not store.spec.rungs:
-            self._prune(run)
+            self._stop_some([run])
         return None
 
-    def _prune(self, run: Run) -> None:
-        """Stop a trial if the pruner would; its capacity is free at once, and it is told while the next one trains."""
-        if self.store.should_prune(run.trial):
+    def _stop_some(self, runs: Sequence[Run]) -> None:
+        """Stop those the pruner would; their capacity is free at once, and they are told while the next ones train."""
+        doomed = self.store.to_prune([run.trial for run in runs])
+        for run in (run for run in runs if run.trial in doomed):
             if run.training:
                 run.fleet.detach(run.member)
             self.stopped.append(run)
@@ -315,12 +333,7 @@ class Engine:
     def score_runs(self, fleet: Fleet) -> None:
         """Scored those of this engine."""
         for run in tuple(self.runs):  # a copy, since meanwhile trials of other fleets begin and end
-            member = run.member
-            if (
-                member in fleet.members
-                and member.epochs_trained in self.store.spec.report_epochs
-                and math.isfinite(member.loss)
-            ):
+            if run.member in fleet.members and self._reports(run.member):
                 run.last = self._score(run)
 
     def _score(self, run: Run) -> Scored:

@@ -1,10 +1,10 @@
-"""Workers on this machine: processes that run the command of a worker."""
+"""Workers on this machine: processes that run the command of a worker, each with a GPU of its own if there are any."""
 
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from search.signals import PARENT
@@ -15,7 +15,8 @@ from studies.built_in import DEFAULT
 class LocalWorker(subprocess.Popen[bytes]):
     """A worker on this machine."""
 
-    def __init__(self, options: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, options: Sequence[str], environment: Mapping[str, str], device: str = "") -> None:
+        self.device = device  # one of the options, for who starts the next worker
         super().__init__(
             [sys.executable, "-m", "search.run", *options],
             env={**os.environ, **environment, PARENT: str(os.getpid())},
@@ -31,8 +32,16 @@ class LocalWorker(subprocess.Popen[bytes]):
 
 def worker_environment(store: StudyStore, threads: int) -> dict[str, str]:
     """Return what a worker finds in its environment: the storage, not as an argument, which `ps` would show."""
-    given = {name: os.environ.get(name, str(threads)) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    return {**given, "SWEETSPOT_STORAGE": store.storage.url.render_as_string(hide_password=False)}
+    return {**_threads(threads), "SWEETSPOT_STORAGE": store.storage.url.render_as_string(hide_password=False)}
+
+
+def thread_variables(workers: int) -> dict[str, str]:
+    """Return what tells one of so many workers on this machine how many threads it has."""
+    return _threads(threads_each(workers))
+
+
+def _threads(count: int) -> dict[str, str]:
+    return {name: os.environ.get(name, str(count)) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
 def threads_each(workers: int) -> int:
@@ -59,16 +68,37 @@ def worker_options(  # noqa: PLR0917
     ]
 
 
-def local_workers(
+def local_workers(  # noqa: PLR0917
     store: StudyStore,
-    device: str,
+    devices: Sequence[str],
     data: Path | None,
     artifacts: Path,
     fleet_size: int | None,
-    *,
-    count: int,
     question: str = DEFAULT,
 ) -> Callable[[], LocalWorker]:
-    """Return what starts one of so many workers, who share this machine's cores."""
-    options = worker_options(store, device, data, artifacts, fleet_size, question)
-    return partial(LocalWorker, options, worker_environment(store, threads_each(count)))
+    """Return what starts a worker for each of these devices, and another in place of one that has ended.
+
+    They share this machine's cores.
+    """
+    environment, started = worker_environment(store, threads_each(len(devices))), list[LocalWorker]()
+
+    def start() -> LocalWorker:
+        device = next_device(devices, [worker.device for worker in started if worker.poll() is None])
+        options = worker_options(store, device, data, artifacts, fleet_size, question)
+        started.append(LocalWorker(options, environment, device))
+        return started[-1]
+
+    return start
+
+
+def next_device(devices: Sequence[str], busy: Sequence[str]) -> str:
+    """Return the device of the next worker: the first of those that have the fewest of what they are to have."""
+    missing = Counter(devices) - Counter(busy)
+    return max(devices, key=lambda device: missing[device])
+
+
+def sharing(devices: Sequence[str]) -> str:
+    """Return in words which workers are where."""
+    places = list(dict.fromkeys(devices))
+    each = "one on each" if len(places) == len(devices) else "which share" if len(places) > 1 else "all on"
+    return f"{len(devices)} workers, {each}: {', '.join(places)}"

@@ -118,6 +118,11 @@ class RayCluster:
             raise UsageError("--ray needs Ray; install it with: pip install 'sweetspot[ray]'")
         if cpus > 1 and not cpus.is_integer():
             raise UsageError(f"--ray-cpus must be whole above 1, not {cpus:g}: Ray shares out no more than one core")
+        if gpus > 1:
+            raise UsageError(
+                f"--ray-gpus must be at most 1, not {gpus:g}: a worker trains on one card; --workers auto starts as "
+                "many as the cluster has cards for"
+            )
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         endpoint = _endpoint(address)
         ray: Any = import_module("ray")  # takes seconds, and is not always there
@@ -133,6 +138,10 @@ class RayCluster:
         self.gpus = gpus
         options = {"num_cpus": cpus, "num_gpus": gpus, "scheduling_strategy": "SPREAD"}
         self.actors = ray.remote(max_concurrency=3, **options)(WorkerActor)  # begin, finish, terminate
+
+    def fitting(self) -> int:
+        """Return for how many workers the cluster has GPUs; a single one where a worker asks for none."""
+        return max(1, int(self.ray.cluster_resources().get("GPU", 0) / self.gpus)) if self.gpus else 1
 
     def device(self, asked: str) -> str:
         """Return the device that a worker is to take: Ray hides no GPU from who asked for none."""

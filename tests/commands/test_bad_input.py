@@ -41,11 +41,21 @@ LINES = [  # command line, exit code, what the line on stderr must hold
     ("run --timeout soon", 2, "Invalid value for '--timeout'"),
     ("run --workers 0", 2, "Invalid value for '--workers'"),
     ("run --workers 257", 2, "Invalid value for '--workers'"),
+    ("run --workers many", 2, "'many' is neither auto nor a whole number from 1 to 256"),
+    ("run --device cuda:0,cuda:1", 2, "one worker trains on one device, not on 'cuda:0,cuda:1': --workers auto"),
+    ("run --detach --workers auto", 2, "--detach trains nothing: leave out --workers"),
+    ("worker --workers 0", 2, "Invalid value for '--workers'"),
+    ("worker --device cuda:0,cuda:1", 2, "one worker trains on one device"),
     ("run --ray auto", 2, "--ray: nodes cannot share an SQLite file; use --storage postgresql://"),
     ("run --ray auto --detach", 2, "--detach trains nothing: leave out --ray"),
     ("run --ray-cpus 0", 2, "Invalid value for '--ray-cpus'"),
     ("run --ray-gpus -1", 2, "Invalid value for '--ray-gpus'"),
     ("run --ray-gpus 1", 2, "--ray-cpus and --ray-gpus say what a worker takes of a Ray cluster"),
+    (
+        "run --storage postgresql://me@host/db --ray auto --ray-gpus 2",
+        2,
+        "--ray-gpus must be at most 1, not 2: a",
+    ),
     ("run --storage postgresql://me@host/db --ray auto --ray-cpus 1.5", 2, "--ray-cpus must be whole above 1, not 1.5"),
     *(
         (f"run --storage postgresql://me@host/db --ray={address}", 2, "--ray: use auto, HOST:PORT or ray://HOST:PORT")

@@ -18,6 +18,7 @@ from search.store import rows
 from search.store.storage import Storage
 from search.store.study import StudyStore
 from search.verdict.findings import findings
+from studies.sweet_spot import SPACE
 from tests.support.tiny_study import confirmed_once, copy_of, storage_at
 
 ZONES = ["UTC", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kolkata"]
@@ -86,18 +87,48 @@ def stored(store: StudyStore, table: sa.Table, trial_id: int) -> dict[str, str]:
         return {found.key: found.value_json for found in connection.execute(asked)}
 
 
-def test_attributes_and_heartbeats_are_written_as_by_optuna(url: str) -> None:
+def all_of(store: StudyStore, table: sa.Table, trial_id: int) -> list[dict[str, Any]]:
+    """Return a trial's rows in a table, without their own keys, in order."""
+    own = {"trial_id", *(column.name for column in table.primary_key)}
+    with store.storage.engine.begin() as connection:
+        found = connection.execute(sa.select(table).where(table.c.trial_id == trial_id)).mappings().all()
+    return sorted(({key: row[key] for key in row if key not in own} for row in found), key=str)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo"], indirect=True)
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+@pytest.mark.parametrize("last", [0.75, float("inf"), float("-inf"), float("nan")])
+def test_a_trial_is_sampled_reports_and_ends_as_by_optuna(url: str, zone: str, state: TrialState, last: float) -> None:
+    """Parameters, reports, values, attributes and times, column by column."""
+    store = store_at(url)
+    store.set_budget(2)
+    baseline, ours, theirs = store.acquire(), store.acquire(), store.study.ask()
+    assert baseline is not None
+    assert ours is not None
+    attrs: dict[str, Any] = {"text": "é", "number": 0.1, "list": [1, None, True], "record": {"a": {"b": 2}}}
+    for name, value in ours.params.items():
+        theirs.storage.set_trial_param(theirs._trial_id, name, SPACE[name].to_internal_repr(value), SPACE[name])
+    for epoch, value in ((1, 0.5), (3, last)):
+        store.report(ours, value, epoch)
+        theirs.report(value, epoch)
+    for key, value in attrs.items():
+        theirs.set_user_attr(key, value)
+    values = [0.25] if state == TrialState.COMPLETE else None
+    store._tell(ours, state, [] if state == TrialState.FAIL else values, attrs)
+    store.study.tell(theirs, values, state)
+    same(row(store, ours._trial_id), row(store, theirs._trial_id))
+    for table in (rows.PARAMS, rows.REPORTS, rows.VALUES):
+        assert all_of(store, table, ours._trial_id) == all_of(store, table, theirs._trial_id)
+    written = [stored(store, rows.USER, one._trial_id) for one in (ours, theirs)]
+    assert written[0].items() >= {key: written[1][key] for key in attrs}.items()
+
+
+def test_heartbeats_are_written_as_by_optuna(url: str) -> None:
     store = store_at(url)
     store.set_budget(2)
     ours, theirs = store.acquire(), store.acquire()
     assert ours is not None
     assert theirs is not None
-    attrs: dict[str, Any] = {"text": "é", "number": 0.1, "list": [1, None, True], "record": {"a": {"b": 2}}}
-    store.storage.set_attrs(ours._trial_id, attrs)
-    for key, value in attrs.items():
-        theirs.set_user_attr(key, value)
-    written = [stored(store, rows.USER, one._trial_id) for one in (ours, theirs)]
-    assert written[0].items() >= {key: written[1][key] for key in attrs}.items()
     store.storage.optuna.record_heartbeat(theirs._trial_id)
     ages = store.storage.ages(store.study._study_id)
     assert abs(ages[ours._trial_id] - ages[theirs._trial_id]) < 60

@@ -147,11 +147,17 @@ def test_only_trials_with_the_wanted_attributes_are_claimed(storage: Storage, st
 
 def test_attributes_are_replaced_and_never_written_to_a_finished_trial(storage: Storage, study: optuna.Study) -> None:
     trial = study.ask(dict(SPACE))
-    storage.set_attrs(trial._trial_id, {"a": 1, "b": [None, "ü", 1.5]})
-    storage.set_attrs(trial._trial_id, {"a": {"c": True}})
-    study.tell(trial, 1.0)
-    storage.set_attrs(trial._trial_id, {"a": "late"})
-    assert study.trials[0].user_attrs == {"a": {"c": True}, "b": [None, "ü", 1.5]}
+    trial.set_user_attr("a", 1)
+    assert storage.report({trial._trial_id: (1, 0.5), trial._trial_id + 1: (1, 0.5)}) == {trial._trial_id}
+    assert storage.end(trial._trial_id, "COMPLETE", [1.0], {"a": {"c": True}, "b": [None, "ü", 1.5]})
+    assert not storage.end(trial._trial_id, "PRUNED", [2.0], {"a": "late"})
+    assert not storage.set_params(trial._trial_id, {"lr": (0.5, SPACE["lr"])}, {"late": True})
+    assert storage.report({trial._trial_id: (3, 0.75)}) == set()
+    (stored,) = study.trials
+    assert (stored.value, stored.state.name, stored.intermediate_values) == (1.0, "COMPLETE", {1: 0.5})
+    assert stored.user_attrs == {"a": {"c": True}, "b": [None, "ü", 1.5]}
+    assert "late" not in stored.system_attrs
+    assert stored.params["lr"] == trial.params["lr"]
 
 
 def test_a_stale_trial_fails_and_is_queued_again_in_one_step_and_only_once(
@@ -305,5 +311,5 @@ def test_sqlite_on_a_network_file_system_is_warned_of(
 def test_json_of_every_kind_survives(storage: Storage, study: optuna.Study) -> None:
     attrs = {"text": "ü'\"\\\n", "nested": {"a": [1, 2.5, None, False]}, "big": 2**53, "empty": {}}
     trial = study.ask(dict(SPACE))
-    storage.set_attrs(trial._trial_id, attrs)
+    storage.end(trial._trial_id, "COMPLETE", [1.0], attrs)
     assert study.trials[0].user_attrs == json.loads(json.dumps(attrs))

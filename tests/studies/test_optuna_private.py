@@ -144,3 +144,26 @@ def test_optunas_process_expects_what_it_was_fitted_to() -> None:
     assert covariance.shape == (12, 12)
     assert 0 < process.noise < 0.01
     assert process.constants == 3
+
+
+def proposed(trials: int, seed: int, fit: private.LastFit | None) -> dict[str, float]:
+    """What a sampler proposes for the next trial of a study, the same one each time: it leaves its mark on it."""
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    space = {name: FloatDistribution(0, 1) for name in ("x", "y")}
+    for number in range(trials):
+        trial = study.ask(space)
+        x, y = trial.params.values()
+        study.tell(trial, 1 - (x - 0.3) ** 2 - (y - 0.6) ** 2 + number % 5 / 100)
+    waiting = study.ask()
+    return private.SmoothedGPSampler(seed, fit).sample_relative(study, study.trials[waiting.number], space)
+
+
+def test_samplers_share_a_fit_to_the_same_trials_and_no_other() -> None:
+    shared = private.LastFit()
+    assert proposed(12, 0, shared) == proposed(12, 0, None)  # nothing was fitted before
+    first = shared.processes
+    for seed in (1, 2, 3):
+        assert proposed(12, seed, shared) == pytest.approx(proposed(12, seed, None), rel=1e-4)
+    assert shared.processes is first
+    assert proposed(13, 4, shared) == proposed(13, 4, None)
+    assert shared.processes is not first
