@@ -31,6 +31,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "room": ("Padding and idle room of a search", "benchmarks.capacity"),
     "whole-job": ("The whole job", "benchmarks.whole_job"),
     "outlook": ("What a trial would reach", "benchmarks.curve_model"),
+    "tables": ("Searches among recorded learning curves", "benchmarks.tables.regret"),
     "splits": ("How the peers share out the cores", "benchmarks.peers.splits"),
     "own-study": ("A study of one's own", "benchmarks.own_study"),
     "sql-share": ("The share of SQL and sampler", "benchmarks.sql_share"),

@@ -1,7 +1,7 @@
 """Train every setting of a problem's grid, by fleets of our own, and keep how many rows were wrong after each epoch.
 
-    python -m benchmarks.tables.record                  what is not there yet; a minute or some for each
-    python -m benchmarks.tables.record digits-cnn       one anew
+python -m benchmarks.tables.record                  what is not there yet; a minute or some for each
+python -m benchmarks.tables.record digits-cnn       one anew
 """
 
 import argparse
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.tables.problems import PROBLEMS, Problem
-from benchmarks.tables.table import FOLDER, grid
+from benchmarks.tables.table import Table, grid
 from model.data.samples import Samples
 from model.fleet.family import Family
 from model.fleet.fleets import Fleets
@@ -35,9 +35,9 @@ def settings(problem: Problem) -> list[Mapping[str, Any]]:
 
 
 @torch.no_grad()
-def wrong(member: BaseMember, score: Samples) -> int:
+def wrong(member: BaseMember, inputs: torch.Tensor, targets: torch.Tensor) -> int:
     """Return how many rows a network names wrongly."""
-    return int((member.network().eval()(score.inputs).argmax(1) != score.targets).sum())
+    return int((member.network().eval()(inputs).argmax(1) != targets).sum())
 
 
 def trained(
@@ -45,6 +45,7 @@ def trained(
 ) -> Iterator[tuple[tuple[int, int, int], int]]:
     """Yield setting, seed and epoch, from 0, with how many rows were wrong."""
     family, training = family_of(problem, train), dict[BaseMember, tuple[int, int]]()
+    inputs = score.inputs
     waiting = list(product(range(len(settings)), range(problem.seeds)))[::-1]
     with Fleets(train, derive(0, problem.name), problem.batch) as fleets:
         while waiting or training:
@@ -56,7 +57,7 @@ def trained(
                 training[member] = place, seed
             fleet, _ = fleets.train_next()
             for member in tuple(fleet.members):
-                yield (*training[member], member.epochs_trained - 1), wrong(member, score)
+                yield (*training[member], member.epochs_trained - 1), wrong(member, inputs, score.targets)
                 if member.epochs_trained == problem.epochs:
                     fleet.detach(member)
                     del training[member]
@@ -78,7 +79,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*PROBLEMS, []], help="problems; by default those not recorded yet")
     asked = parser.parse_args().names
     for name, problem in PROBLEMS.items():
-        path = FOLDER / f"{name}.npz"
+        path = Table.path(name)
         if name in asked or not (asked or path.exists()):
             found = record(problem, path)
             print(f"{name}: {found.shape} curves, least wrong {found.min()}, {path.stat().st_size:,} bytes", flush=True)

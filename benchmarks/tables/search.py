@@ -122,7 +122,7 @@ class Search:
 def ours(table: Table, halving: Halving | None = None) -> Contender:
     """Return our sampler and pruner for a table."""
     problem = table.problem
-    halving = halving or HALVING.stretched(problem.epochs, problem.rows, problem.batch)
+    halving = halving or HALVING.stretched(problem.epochs, problem.rows, problem.batch, table.rows)
 
     def sampler(seed: int, number: int) -> BaseSampler:
         own = derive(seed, "sampler", number) % 2**32

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from benchmarks.tables.problems import PROBLEMS, Axis, Problem
 
+LAST = 5  # epochs of which a setting's worth is the mean
 FOLDER = Path(__file__).parent
 
 
@@ -42,9 +44,14 @@ class Table:
     rows: int  # that were scored
 
     @staticmethod
+    def path(name: str) -> Path:
+        """Return where a table is, or is to be."""
+        return FOLDER / f"{name}.npz"
+
+    @staticmethod
     def of(name: str) -> "Table":
         """Read a table."""
-        with np.load(FOLDER / f"{name}.npz") as stored:
+        with np.load(Table.path(name)) as stored:
             return Table(PROBLEMS[name], stored["wrong"], int(stored["rows"]))
 
     def place(self, params: Mapping[str, Any]) -> int:
@@ -57,7 +64,7 @@ class Table:
         """Return the accuracy of a trial after each epoch; trials of one setting take its seeds in turn."""
         return list(map(float, 1 - self.wrong[place, number % self.wrong.shape[1]] / self.rows))
 
-    @property
+    @cached_property
     def worth(self) -> NDArray[np.float64]:
-        """What each setting reaches at the end: the mean accuracy of its seeds."""
-        return np.asarray(1 - self.wrong[:, :, -1].mean(1) / self.rows)
+        """What each setting reaches: the mean accuracy of its seeds' last epochs, as a single one is luck besides."""
+        return np.asarray(1 - self.wrong[:, :, -LAST:].mean((1, 2)) / self.rows)
