@@ -60,7 +60,8 @@ class Search:
     at_rung: dict[int, list[Run]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.study = optuna.create_study(direction="maximize", pruner=self.contender.pruner)
+        name = f"{self.table.problem.name}-{self.seed}"  # by which Hyperband deals out its brackets
+        self.study = optuna.create_study(study_name=name, direction="maximize", pruner=self.contender.pruner)
 
     def take(self, trials: int | None = None, epochs: int | None = None) -> Iterator[None]:
         """Search until so many trials have ended or so many epochs are taken; yield after each epoch."""
