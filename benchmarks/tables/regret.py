@@ -113,10 +113,9 @@ def report(lines: Sequence[Line]) -> str:
     if not tables:
         return results.MISSING
     held = [name for name in tables if name not in TUNED]
-    seeds = len({line["seed"] for line in lines})
     return "\n\n".join(
         [
-            f"{len(tables)} tables, recorded by `python -m benchmarks.tables.record`; {seeds} seeds each; ours has"
+            f"{len(tables)} tables, recorded by `python -m benchmarks.tables.record`; ours has"
             f" {TRIALS} trials, {ABREAST[0]} side by side, and each peer as many epochs, {ABREAST[1]} trials side by"
             " side. All peers are Optuna's; GPSampler has Optuna's default pruner, the median. Regret: points of"
             " accuracy that the setting found is worth less than the table's best; what a setting is worth is the mean"
@@ -134,6 +133,7 @@ def report(lines: Sequence[Line]) -> str:
 _HEAD = (
     "table",
     "contender",
+    "seeds",
     "epochs",
     *(f"regret at {100 * share:.0f} %" for share in SHARES),
     f"less than {RIVAL}'s",
@@ -151,7 +151,7 @@ def _rows(lines: Sequence[Line], table: str) -> Iterator[list[str]]:
         text = f"{less.estimate:+.2f}" + (f" ({bounds[0]:+.2f} to {bounds[1]:+.2f})" if bounds else "")
         shown = 100 * np.mean([line["shown"] for line in own])
         epochs = f"{np.mean([line['epochs'] for line in own]):.0f}"
-        yield [table, who, epochs, *at, "" if who == RIVAL else text, f"{shown:.2f}"]
+        yield [table, who, str(len(regrets)), epochs, *at, "" if who == RIVAL else text, f"{shown:.2f}"]
 
 
 def _rank_table(lines: Sequence[Line], groups: Mapping[str, Sequence[str]]) -> tuple[list[str], list[list[str]]]:

@@ -113,6 +113,6 @@ def test_the_section_has_every_contender_of_every_table() -> None:
         for k, who in enumerate(whos)
     ]
     text = regret.report(lines)
-    assert f"| cancer-sgd | {OURS} | 9 | 2.00 | 1.00 | 0.05 | +1.00" in text
+    assert f"| cancer-sgd | {OURS} | 2 | 9 | 2.00 | 1.00 | 0.05 | +1.00" in text
     assert f"| {OURS} | 1.00 (1.00 to 1.00) | 1.00 (1.00 to 1.00) |" in text
     assert regret.report([]) == regret.results.MISSING
