@@ -73,6 +73,8 @@ bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; t
 	$(BIN)/python -m benchmarks.winners
 	$(BIN)/python -m benchmarks.curve_model
 	$(BIN)/python -m benchmarks.going_on
+	$(BIN)/python -m benchmarks.tables.record  # what is not in the repository
+	$(BIN)/python -m benchmarks.tables.regret
 	$(BIN)/python -m benchmarks.whole_job --rounds 0
 
 calibrate: $(READY) ## simulate again how sure the verdict is: docs/calibration.md; takes 20 to 30 minutes

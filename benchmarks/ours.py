@@ -10,7 +10,7 @@ import time
 from rich.console import Console
 
 from benchmarks.clocked import Clocked
-from benchmarks.peers.job import asked, ran, tell
+from benchmarks.peers.job import Begun, asked, ran, tell
 from model.data.dataset import open_dataset
 from model.device import choose_device
 from search.store.storage import open_storage
@@ -29,7 +29,7 @@ def main() -> None:
     place = choose_device()
     data = open_dataset("mnist", place)
     with tempfile.TemporaryDirectory() as directory:
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), Begun()
         storage = open_storage(options.storage or f"sqlite:///{directory}/study.db", create=True)
         store = Clocked(open_study(storage, sweet_spot(epochs=options.epochs), options.seed))
         store.set_budget(options.trials)
@@ -39,7 +39,7 @@ def main() -> None:
                 lambda: False
             )
         seconds = time.perf_counter() - start
-        tell("ours", options, seconds, ran(store.study.trials), sql=store.summary())
+        tell("ours", options, seconds, ran(store.study.trials), begun, sql=store.summary())
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import results
+from benchmarks.tenants import REPEATS, disturbed, least_disturbed, watched
 
 Contenders = Callable[[argparse.Namespace, int], Mapping[str, Callable[[], Mapping[str, Any]]]]
 """What runs in a round, by name, for the options and a seed."""
+Watch = Callable[[Callable[[], Mapping[str, Any]]], Mapping[str, Any]]
+"""Runs one of them, and returns what it told and what others took of the machine meanwhile."""
 
 
 def key(line: dict[str, Any]) -> tuple[Any, ...]:
@@ -30,26 +33,47 @@ def in_turn(names: Sequence[str], turn: int) -> list[str]:
     return [*names[start:], *names[:start]]
 
 
-def measure(options: argparse.Namespace, path: Path, everybody: Contenders) -> list[dict[str, Any]]:
-    """Run what is missing of the rounds, and append it; return all lines of a job of this size.
+def measure(
+    options: argparse.Namespace, path: Path, everybody: Contenders, watch: Watch = watched
+) -> list[dict[str, Any]]:
+    """Run what is missing of the rounds, then what others disturbed, and append it; return the lines that count.
 
-    Raises `SystemExit` if the file holds what another commit did.
+    They are those of jobs of this size, of each job the least disturbed (`benchmarks.tenants` has the rule). Raises
+    `SystemExit` if the file holds what another commit did.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _check(options, path)
-    done = {key(line) for line in measured(path)}
     wanted = [name for name in options.only.split(",") if name != "ray_tune" or importlib.util.find_spec("ray")]
-    for turn in range(options.rounds):
-        seed = options.seed + turn
-        runs = everybody(options, seed)
-        for name in in_turn(wanted, turn):
-            job = {"name": name, "seed": seed, "trials": options.trials, "epochs": options.epochs}
-            if key(job) not in done:
-                line = {**runs[name](), **job, "commit": results.commit(), "machine": machine()}
-                with path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-                print({k: v for k, v in line.items() if k in ("name", "seed", "seconds", "best")}, file=sys.stderr)
-    return [line for line in measured(path) if (line["trials"], line["epochs"]) == (options.trials, options.epochs)]
+    for repeat in range(1 + REPEATS):
+        for turn in range(options.rounds):
+            seed = options.seed + turn
+            runs = everybody(options, seed)
+            for name in in_turn(wanted, turn):
+                job = {"name": name, "seed": seed, "trials": options.trials, "epochs": options.epochs}
+                if _wanted([line for line in measured(path) if key(line) == key(job)], repeat):
+                    _append(path, {**watch(runs[name]), **job, "commit": results.commit(), "machine": machine()})
+    return counting(measured(path), options.trials, options.epochs)
+
+
+def counting(lines: Sequence[dict[str, Any]], trials: int, epochs: int) -> list[dict[str, Any]]:
+    """Return the lines of jobs of this size, and of the runs of one job and contender the least disturbed alone."""
+    runs: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for k, line in enumerate(lines):
+        if (line["trials"], line["epochs"]) == (trials, epochs):
+            runs.setdefault(key(line) if "stolen" in line else (k,), []).append(line)
+    return [dict(least_disturbed(each)) for each in runs.values()]
+
+
+def _wanted(runs: Sequence[dict[str, Any]], repeat: int) -> bool:
+    """Return whether a job is to be run: at first where it was not, and again where others disturbed all its runs."""
+    return not runs or (len(runs) <= repeat and all(map(disturbed, runs)))
+
+
+def _append(path: Path, line: Mapping[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    told = ("name", "seed", "seconds", "best", "stolen", "others")
+    print({k: v for k, v in line.items() if k in told}, file=sys.stderr)
 
 
 def _check(options: argparse.Namespace, path: Path) -> None:

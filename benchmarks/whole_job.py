@@ -8,6 +8,10 @@ Ours samples and halves by what trials would reach (`studies/`), the peers by Op
 halving, a third at each of their rungs (`benchmarks/peers/job.py`). A round is one seed. Every run is a process of its
 own and appends a line to the results file; what is there is not measured again, so the command goes on where it was
 interrupted. Wall time begins when data and libraries are loaded.
+
+Others' share of the machine is measured beside each run. By the rule of `benchmarks.tenants`, stated before, a run
+that others disturbed by more than 5 % of all cores' time is repeated when all rounds are done, at most twice, and of a
+job's runs the least disturbed counts.
 """
 
 import argparse

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, median
 from typing import Any
 
-from benchmarks import results
+from benchmarks import results, time_to
 from benchmarks.peers.job import FACTOR, own_rungs
 from benchmarks.sql_share import share
 from studies.halving import HALVING
@@ -92,6 +92,7 @@ def report(lines: Sequence[Line]) -> str:
             " it what it costs.",
             results.table(_HEAD, [_row(name, runs, ours, rates) for name, runs in found.items()]),
             *_shares(ours),
+            *time_to.parts(found, NAMES),
             "Is ours as accurate? The best accuracy is that of the luckiest trial, on validation; beside it, what its"
             " setting reaches on the test images, trained again from fresh seeds (`python -m benchmarks.winners`)."
             " Means over all searches that were measured, of a seed perhaps several, since a seed is nothing that two"

@@ -30,8 +30,8 @@ class Halving:
         """The first rung."""
         return min(self.rungs)
 
-    def stretched(self, epochs: int, rows: int, batch: int) -> "Halving":
-        """Return the same for trials of so many epochs on so many rows.
+    def stretched(self, epochs: int, rows: int, batch: int, scored: int | None = None) -> "Halving":
+        """Return the same for trials of so many epochs on so many rows, scored on so many others.
 
         On 1,200 rows in batches of 128 a trial has made 30 steps after 3 epochs, and little could be said of it. So a
         trial is first judged after `STEPS`, but no later than after a sixth of its epochs, since short ones would
@@ -41,7 +41,8 @@ class Halving:
         first = max(self.first, min(wanted, epochs // LATEST_SHARE))
         rungs = {round(first * rung / self.first): of for rung, of in self.rungs.items()}
         horizon = max(self.horizon, min(self.horizon * first // self.first, epochs))
-        return replace(self, rungs=rungs, horizon=horizon)
+        model = self.model if scored is None else AnyErrors(rows=scored)
+        return replace(self, rungs=rungs, horizon=horizon, model=model)
 
     def before(self, epochs: int) -> list[int]:
         """Return the rungs that trials of this length come to before their end."""

@@ -59,7 +59,7 @@ def search_spec(
     length, metric = epochs or study.epochs, metric_of(family)
     against = AIMS[study.against] if study.against else None
     by_curves = against is None and uses_curve_model(family.measure.name, study.searched)
-    halving = _halving(study, data, length) if by_curves else None
+    halving = _halving(study, data, length, family.measure.name == "accuracy") if by_curves else None
     text = {"name": file.path.name, "sha256": file.sha256, "text": file.text}
     return StudySpec(
         name=name,
@@ -90,8 +90,11 @@ def search_spec(
     )
 
 
-def _halving(study: Study, data: Described, epochs: int) -> Halving:
-    return study.halving or HALVING.stretched(epochs, data.fingerprint()["train"], study.batch)
+def _halving(study: Study, data: Described, epochs: int, counted: bool) -> Halving:
+    """Return where trials are judged; `counted` says that the metric is a share of the rows that were scored."""
+    parts = data.fingerprint()
+    scored = parts["validation"] if counted else None
+    return study.halving or HALVING.stretched(epochs, parts["train"], study.batch, scored)
 
 
 def _method(metric: Metric, halving: Halving | None, against: Aim | None) -> str:

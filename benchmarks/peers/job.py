@@ -5,10 +5,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count, takewhile
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -33,6 +36,29 @@ class Ran:
     accuracy: float  # on validation, when it ended
     state: str  # complete, pruned or failed
     by_epoch: Mapping[int, float] = field(default_factory=dict)  # accuracy at each report, where it is known
+    ended: float | None = None  # when, in seconds since 1970
+
+
+@dataclass(frozen=True)
+class Begun:
+    """When a job began."""
+
+    at: float = field(default_factory=time.time)  # seconds since 1970
+    cpu: float = field(default_factory=lambda: cpu_seconds())  # noqa: PLW0108  # defined below; of this process and all it started
+
+
+def cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of all that it, or they, started, as far as /proc tells."""
+    parent, spent = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            name, _, rest = path.read_text(encoding="utf-8", errors="replace").rpartition(")")
+            pid, fields = int(name.split()[0]), rest.split()
+            parent[pid], spent[pid] = int(fields[1]), sum(map(int, fields[11:15]))  # its own, and of those that ended
+    ours = {os.getpid()}
+    while more := {pid for pid, of in parent.items() if of in ours and pid not in ours}:
+        ours |= more
+    return sum(spent.get(pid, 0) for pid in ours) / os.sysconf("SC_CLK_TCK") or time.process_time()
 
 
 def asked(about: str, arguments: list[str] | None = None, **defaults: Any) -> argparse.Namespace:
@@ -53,6 +79,7 @@ def ran(trials: Iterable[optuna.trial.FrozenTrial]) -> list[Ran]:
             t.value or 0.0,
             t.state.name.lower(),
             t.intermediate_values,
+            t.datetime_complete.timestamp() if t.datetime_complete else None,
         )
         for t in trials
         if t.state.is_finished()
@@ -80,8 +107,17 @@ def own_rungs(epochs: int) -> list[int]:
     return [*takewhile(lambda rung: rung < epochs, (FIRST_RUNG * FACTOR**k for k in count()))]
 
 
-def tell(name: str, options: argparse.Namespace, seconds: float, trials: list[Ran], **more: Any) -> None:
+def results_in(trials: Iterable[Ran], begun: Begun) -> list[tuple[float, float]]:
+    """Return when trials were complete, in seconds since the job began, and with which accuracy, the first first."""
+    return sorted((t.ended - begun.at, t.accuracy) for t in trials if t.state == "complete" and t.ended is not None)
+
+
+def tell(
+    name: str, options: argparse.Namespace, seconds: float, trials: list[Ran], begun: Begun | None = None, **more: Any
+) -> None:
     """Print how a job went, as the last line of the output: one line of JSON."""
+    if begun is not None:
+        more |= {"cpu_seconds": cpu_seconds() - begun.cpu, "results": results_in(trials, begun)}
     states = Counter(trial.state for trial in trials)
     complete = [trial for trial in trials if trial.state == "complete"]
     winner = max(complete, key=lambda trial: trial.accuracy, default=None)

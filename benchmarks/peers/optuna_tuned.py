@@ -15,7 +15,7 @@ import optuna
 import torch
 from optuna.storages import RDBStorage
 
-from benchmarks.peers.job import asked, optunas_pruner, optunas_sampler, ran, tell
+from benchmarks.peers.job import Begun, asked, optunas_pruner, optunas_sampler, ran, tell
 from benchmarks.peers.resident import resident, train
 from studies.sweet_spot import BASELINE
 
@@ -53,7 +53,7 @@ def main() -> None:
         return accuracy
 
     with tempfile.TemporaryDirectory() as directory:
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), Begun()
         study = optuna.create_study(
             storage=OneClaimAtATime(f"sqlite:///{directory}/study.db"),
             direction="maximize",
@@ -62,7 +62,7 @@ def main() -> None:
         )
         study.enqueue_trial(BASELINE)
         study.optimize(objective, n_trials=options.trials, n_jobs=options.jobs)
-        tell("optuna_tuned", options, time.perf_counter() - start, ran(study.trials))
+        tell("optuna_tuned", options, time.perf_counter() - start, ran(study.trials), begun)
 
 
 if __name__ == "__main__":

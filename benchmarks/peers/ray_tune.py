@@ -22,7 +22,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks.peers.job import FACTOR, FIRST_RUNG, Ran, asked, optunas_sampler, tell
+from benchmarks.peers.job import FACTOR, FIRST_RUNG, Begun, Ran, asked, optunas_sampler, tell
 from benchmarks.peers.resident import Data, resident, train
 from model import ENVIRONMENT
 from studies.sweet_spot import BASELINE
@@ -55,7 +55,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the log files
     with tempfile.TemporaryDirectory() as directory:
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), Begun()
         search = OptunaSearch(
             sampler=optunas_sampler(options.seed),
             storage=RDBStorage(f"sqlite:///{directory}/study.db"),
@@ -81,7 +81,7 @@ def main() -> None:
             run_config=tune.RunConfig(storage_path=directory, verbose=0),
         )
         results = tuner.fit()
-        tell("ray_tune", options, time.perf_counter() - start, [_ran(r, options.epochs) for r in results])
+        tell("ray_tune", options, time.perf_counter() - start, [_ran(r, options.epochs) for r in results], begun)
     ray.shutdown()
 
 
@@ -89,7 +89,7 @@ def _ran(result: tune.Result, epochs: int) -> Ran:
     end, config = result.metrics or {}, result.config or {}
     epoch = end.get("epoch", 0)
     state = "failed" if result.error else "complete" if epoch == epochs else "pruned"
-    return Ran(config["hidden_units"], config["lr"], epoch, end.get("accuracy", 0.0), state)
+    return Ran(config["hidden_units"], config["lr"], epoch, end.get("accuracy", 0.0), state, ended=end.get("timestamp"))
 
 
 if __name__ == "__main__":

@@ -48,10 +48,10 @@ def train(width: int, lr: float, epochs: int, data: Data) -> Iterator[tuple[int,
     model = network(width).to(data.pixels.device)
     adam = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     for epoch in range(1, epochs + 1):
-        for index in torch.randperm(len(data.targets), device=data.targets.device).split(ARTICLE_BATCH):
+        for index in torch.randperm(len(data.labels), device=data.labels.device).split(ARTICLE_BATCH):
             logits = model(data.pixels.index_select(0, index))
             adam.zero_grad()
-            nn.functional.cross_entropy(logits, data.targets[index]).backward()
+            nn.functional.cross_entropy(logits, data.labels[index]).backward()
             adam.step()
         if epoch in reports(epochs):
             yield epoch, accuracy(model, data)

@@ -1,0 +1,90 @@
+"""How much of the machine others took while a run was measured, and which runs are therefore measured again.
+
+The rule, stated before anything is measured: a run is disturbed if the hypervisor (steal in /proc/stat) and processes
+that are not the run's own together took more than `LIMIT` of all cores' time during it. When all rounds are done, each
+disturbed run is repeated, at most `REPEATS` times. Of a job's runs the least disturbed counts, whatever it shows.
+"""
+
+import os
+import resource
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LIMIT = 0.05  # of all cores' time
+REPEATS = 2
+FLAGS = "avx2", "avx512f", "avx512_bf16", "amx_bf16"  # what decides how fast products are
+TICK = os.sysconf("SC_CLK_TCK")  # of the kernel's clock, in a second
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds of all cores since the machine started; of this process and its children that have ended, `own`."""
+
+    busy: float
+    stolen: float
+    idle: float
+    own: float
+
+    @staticmethod
+    def now() -> "Spent":
+        """Read them; Linux alone tells what others took, elsewhere there are no others."""
+        own = sum(_seconds(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        path = Path("/proc/stat")
+        return of_stat(path.read_text(encoding="utf-8"), own) if path.exists() else Spent(own, 0.0, 0.0, own)
+
+
+def of_stat(text: str, own: float) -> Spent:
+    """Read the first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal, in ticks."""
+    user, nice, system, idle, wait, irq, soft, steal = (int(each) / TICK for each in text.split()[1:9])
+    return Spent(user + nice + system + irq + soft, steal, idle + wait, own)
+
+
+def _seconds(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def shares(before: Spent, after: Spent, told: float = 0.0) -> dict[str, float]:
+    """Return what a run took, in CPU seconds, and which share of all cores' time went to the hypervisor and to others.
+
+    `told` is what the run says that it took: Ray's workers are no children of ours.
+    """
+    own = max(after.own - before.own, told)
+    busy, stolen = after.busy - before.busy, after.stolen - before.stolen
+    everything = busy + stolen + after.idle - before.idle
+    others = max(0.0, busy - own)
+    return {"stolen": stolen / everything, "others": others / everything} if everything else {"stolen": 0, "others": 0}
+
+
+def watched(run: Callable[[], Line]) -> dict[str, Any]:
+    """Run, and return what it told with what others took meanwhile, the load before and the instruction set."""
+    load, before = os.getloadavg()[0], Spent.now()
+    line = dict(run())
+    taken = shares(before, Spent.now(), line.get("cpu_seconds", 0.0))
+    return {**line, **taken, "load": load, "instructions": instructions()}
+
+
+def disturbance(line: Line) -> float:
+    """Return which share of all cores' time others had during a run; none where nobody looked."""
+    return float(line.get("stolen", 0.0) + line.get("others", 0.0))
+
+
+def disturbed(line: Line) -> bool:
+    """Return whether a run is to be repeated."""
+    return disturbance(line) > LIMIT
+
+
+def least_disturbed(lines: Sequence[Line]) -> Line:
+    """Return the run of a job that counts; of those that are equal the first."""
+    return min(lines, key=disturbance)
+
+
+def instructions() -> str:
+    """Return which of `FLAGS` the processor has, as far as is known."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    found = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
+    return ", ".join(flag for flag in FLAGS if flag in found)
