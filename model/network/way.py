@@ -4,8 +4,8 @@ The rule asks for a study's precision, the instructions of the machine and the k
 study whose processes each measured for themselves would round otherwise in each, and never twice alike. A trial stores
 its way, and a rerun restores it, whatever this machine would choose.
 
-As measured (`python -m benchmarks.bf16`, benchmarks/RESULTS.md): of pictures on a CPU, leaving out what is dark is the
-faster way at 25, 100 and 256 units, in float32 with AVX2 and with AVX-512, and in bfloat16 with AVX512_BF16, where
+As measured (`python -m benchmarks.bf16`, benchmarks/RESULTS.md): of pictures on a CPU, a model-epoch is faster without
+what is dark at 25, 100 and 256 units, in float32 with AVX2 and with AVX-512, and in bfloat16 with AVX512_BF16, where
 what is lit often is a bfloat16 product. So the width decides nothing here. With AMX nobody has measured it.
 """
 
