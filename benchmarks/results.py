@@ -35,7 +35,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "tables": ("Searches among recorded learning curves", "benchmarks.tables.regret"),
     "splits": ("How the peers share out the cores", "benchmarks.peers.splits"),
     "own-study": ("A study of one's own", "benchmarks.own_study"),
-    "built-in": ("The built-in studies", "benchmarks.own_study STUDY --section built-in"),
+    "built-in": ("The built-in studies", "benchmarks.own_study"),
     "sql-share": ("The share of SQL and sampler", "benchmarks.sql_share"),
     "scaling": ("A trial's cost in SQL as the study grows", "benchmarks.scaling"),
     "scale": ("Workers by the hundred", "benchmarks.scale"),

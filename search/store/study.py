@@ -9,9 +9,11 @@ import math
 import os
 import platform
 import secrets
+import threading
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -34,6 +36,7 @@ from studies.optuna_private import study_key, trial_key
 from studies.spec import CLAIMS, PRECISION, StudySpec
 
 _log = logging.getLogger(__name__)
+_WARNINGS = threading.Lock()
 HEARTBEAT_SECONDS = 10.0  # between two heartbeats of a worker's trials, and between two looks for stale ones
 MAX_FAILED = 20  # diverged trials a study replaces before it gives up: beyond that, something else is wrong
 P = ParamSpec("P")
@@ -345,9 +348,14 @@ def _check_failures(study: optuna.Study) -> None:
         raise SearchError(f"{len(diverged)} trials of {study.study_name!r} diverged, the last: {why}")
 
 
-def quiet_experiments() -> "warnings.catch_warnings[None]":
-    """Silence Optuna's warning on metric names being experimental: the version is pinned below 6."""
-    return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
+@contextmanager
+def quiet_experiments() -> Iterator[None]:
+    """Silence Optuna's warning on metric names being experimental: the version is pinned below 6.
+
+    One thread at a time, since Python's filters are those of the whole process.
+    """
+    with _WARNINGS, warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+        yield
 
 
 def _lost(trial: optuna.Trial) -> TrialLostError:
