@@ -131,7 +131,7 @@ def _trained(file: StudyFile, spec: StudySpec, data: Any, params: Params, seed: 
     torch.manual_seed(derive(seed, "masks"))
     for _ in range(spec.epochs):
         for index in torch.randperm(len(data.train), generator=generator).split(spec.batch):
-            loss = spec.family.criterion(network(data.train.inputs[index]), data.train.targets[index])
+            loss = spec.family.criterion(network(data.train.inputs_at(index)), data.train.targets[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

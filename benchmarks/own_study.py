@@ -39,6 +39,7 @@ def script(question: str, trials: int, epochs: int | None, seed: int) -> dict[st
     stated = catalogue.read(question, check=False)
     data = catalogue.data_of(stated)
     family, study = family_of(stated, data), stated.study
+    inputs = data.train.inputs
     length = epochs or study.epochs
 
     def objective(trial: optuna.Trial) -> float:
@@ -49,7 +50,7 @@ def script(question: str, trials: int, epochs: int | None, seed: int) -> dict[st
         value = 0.0
         for epoch in range(1, length + 1):
             for index in torch.randperm(len(data.train)).split(study.batch):
-                loss = family.criterion(network(augment(data.train.inputs[index])), data.train.targets[index])
+                loss = family.criterion(network(augment(inputs[index])), data.train.targets[index])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
