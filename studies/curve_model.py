@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from studies.space import share_of_range
+
 ERRORS = 1e-4, 0.2  # least, most: of networks that hardly err or have learnt nothing it does not matter how little
 LATEST = 3  # reports that say what a trial's luck is: one alone is as noisy as good settings differ
 SEEN = 100  # trials that are looked at: what that takes grows with their cube
@@ -150,17 +152,11 @@ def curves(
 def _places(trials: Sequence[FrozenTrial]) -> Vector:
     """Return the trials' parameters `(n, d)`, each from 0 to 1 on its own scale; in the middle where one has none."""
     scaled = [
-        {name: _scaled(distribution, trial.params[name]) for name, distribution in numeric(trial.distributions)}
+        {name: share_of_range(distribution, trial.params[name]) for name, distribution in numeric(trial.distributions)}
         for trial in trials
     ]
     names = sorted({name for each in scaled for name in each})
     return np.array([[each.get(name, 0.5) for name in names] for each in scaled]).reshape(len(trials), len(names))
-
-
-def _scaled(distribution: IntDistribution | FloatDistribution, value: float) -> float:
-    scale = math.log if distribution.log else float
-    low, high = scale(distribution.low), scale(distribution.high)
-    return (scale(value) - low) / (high - low)
 
 
 def numeric(space: Mapping[str, BaseDistribution]) -> list[tuple[str, IntDistribution | FloatDistribution]]:

@@ -10,6 +10,7 @@ A space is a dict of ranges, or a function of a trial, in Optuna's own define-by
 What the function returns is of no account. It is run often, and must ask for the same whenever it is told the same.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,16 @@ def inside(distribution: BaseDistribution, value: Any) -> bool:
         return contains(distribution, value)
     except (TypeError, ValueError):
         return False
+
+
+def share_of_range(distribution: IntDistribution | FloatDistribution, value: float) -> float:
+    """Return where in its range a value lies, from 0 to 1 on the range's own scale; beyond them outside of it.
+
+    Raises `ZeroDivisionError` for a range of a single value.
+    """
+    scale = math.log if distribution.log else float
+    low, high = scale(distribution.low), scale(distribution.high)
+    return (scale(value) - low) / (high - low)
 
 
 @dataclass(frozen=True, eq=False)

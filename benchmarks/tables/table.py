@@ -1,6 +1,5 @@
 """A recorded table: what a trial of any setting shows after each epoch, by the nearest setting on the grid."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,16 +11,10 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from benchmarks.tables.problems import PROBLEMS, Axis, Problem
+from studies.space import share_of_range
 
 LAST = 5  # epochs of which a setting's worth is the mean
 FOLDER = Path(__file__).parent
-
-
-def scaled(distribution: IntDistribution | FloatDistribution, value: float) -> float:
-    """Return where in its range a value is, from 0 to 1."""
-    scale = math.log if distribution.log else float
-    low, high = scale(distribution.low), scale(distribution.high)
-    return (scale(value) - low) / (high - low)
 
 
 def grid(axes: Mapping[str, Axis]) -> list[list[float]]:
@@ -57,7 +50,7 @@ class Table:
     def place(self, params: Mapping[str, Any]) -> int:
         """Return the setting on the grid that is nearest in each parameter."""
         shape = [count for _, count in self.problem.axes.values()]
-        at = [round(scaled(axis[0], params[name]) * (axis[1] - 1)) for name, axis in self.problem.axes.items()]
+        at = [round(share_of_range(axis[0], params[name]) * (axis[1] - 1)) for name, axis in self.problem.axes.items()]
         return int(np.ravel_multi_index(at, shape))
 
     def curve(self, place: int, number: int) -> Sequence[float]:

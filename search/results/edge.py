@@ -1,11 +1,12 @@
 """Where the best trial lies at the edge of what was searched: there the space may end before the best of it."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+
+from studies.space import share_of_range
 
 NEAR = 0.02  # of a range, on its own scale: what lies so near its end is at its edge
 
@@ -35,9 +36,8 @@ def edges(space: Mapping[str, BaseDistribution], params: Mapping[str, Any]) -> l
 def _edge(name: str, distribution: BaseDistribution, value: Any) -> Iterator[Edge]:
     if not isinstance(distribution, IntDistribution | FloatDistribution) or distribution.single():
         return
-    scale = math.log if distribution.log else float
-    low, high, at = scale(distribution.low), scale(distribution.high), scale(value)
-    if at <= low + NEAR * (high - low):
+    at = share_of_range(distribution, value)
+    if at <= NEAR:
         yield Edge(name, "lower")
-    elif at >= high - NEAR * (high - low):
+    elif at >= 1 - NEAR:
         yield Edge(name, "upper")

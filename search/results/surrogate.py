@@ -6,7 +6,6 @@ A sampler fits such a process anew for each trial and keeps none; this one is fi
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import log
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from search.results.tried import Setting, Tried
 from studies.optuna_private import Process
+from studies.space import share_of_range
 
 LEAST = 10  # trials: of fewer nothing is said
 MOST = 150  # trials that it is fitted to: what that takes grows with their cube
@@ -102,14 +102,14 @@ def place(distribution: BaseDistribution, value: Any) -> float:
     """Return where a value lies in its range, from 0 to 1 on its own scale, or the number of a category."""
     if isinstance(distribution, CategoricalDistribution):
         return float(distribution.to_internal_repr(value))
-    low, high, at = (_scaled(distribution, each) for each in (*_ends(distribution), value))
-    return min(max((at - low) / (high - low), 0.0), 1.0)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return min(max(share_of_range(distribution, value), 0.0), 1.0)
 
 
 def value_at(distribution: BaseDistribution, share: float) -> float:
     """Return the value of a range there; whole numbers are not rounded."""
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    low, high = _ends(distribution)
+    low, high = distribution.low, distribution.high
     return float(low * (high / low) ** share if distribution.log else low + share * (high - low))
 
 
@@ -126,12 +126,3 @@ def few(distribution: BaseDistribution) -> bool:
     if not isinstance(distribution, IntDistribution):
         return not is_range(distribution)
     return bool((distribution.high - distribution.low) / distribution.step < FEW)
-
-
-def _ends(distribution: BaseDistribution) -> tuple[float, float]:
-    assert isinstance(distribution, IntDistribution | FloatDistribution)
-    return distribution.low, distribution.high
-
-
-def _scaled(distribution: BaseDistribution, value: float) -> float:
-    return log(value) if getattr(distribution, "log", False) else float(value)

@@ -9,8 +9,9 @@ import pytest
 from benchmarks.tables import record, regret
 from benchmarks.tables.problems import PROBLEMS, TUNED
 from benchmarks.tables.search import OURS, Contender, Search, ours, peers
-from benchmarks.tables.table import Table, grid, scaled
+from benchmarks.tables.table import Table, grid
 from model.data.samples import Samples
+from studies.space import share_of_range
 
 RECORDED = [name for name in PROBLEMS if Table.path(name).exists()]
 SMALL = min(RECORDED, key=lambda name: Table.of(name).wrong.size)
@@ -34,7 +35,7 @@ def test_a_grid_goes_from_the_lowest_to_the_highest_evenly() -> None:
     for problem in PROBLEMS.values():
         for (distribution, count), values in zip(problem.axes.values(), grid(problem.axes), strict=True):
             assert (values[0], values[-1]) == (distribution.low, distribution.high)
-            places = [scaled(distribution, value) * (count - 1) for value in values]
+            places = [share_of_range(distribution, value) * (count - 1) for value in values]
             assert places == pytest.approx(range(count), abs=0.45)  # whole numbers are rounded
 
 
