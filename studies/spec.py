@@ -1,7 +1,7 @@
 """What every study states: its question and how it is answered."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -103,3 +103,15 @@ class StudySpec:
             **({} if self.family.precision == PRECISION else {"precision": self.family.precision}),
             **({} if self.file is None else {"file": {name: self.file[name] for name in ("name", "sha256")}}),
         }
+
+
+def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield each key in which two fingerprints differ, with what is stored and what is asked for, None for nothing.
+
+    Older versions stored less of the data, which is not compared, and no precision.
+    """
+    split = {key: value for key, value in asked["split"].items() if key in stored["split"]}
+    stored, asked = ({"precision": PRECISION, **each} for each in (stored, {**asked, "split": split}))
+    for key in sorted({*stored, *asked}):
+        if stored.get(key) != asked.get(key):
+            yield key, stored.get(key), asked.get(key)

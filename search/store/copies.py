@@ -16,7 +16,7 @@ from search.errors import StudyMismatchError
 from search.store.counts import COPIED
 from search.store.trials import usable
 from studies.space import inside
-from studies.spec import PRECISION
+from studies.spec import differences
 
 FROM = "from"  # attribute of a copied trial: study and number
 OWN = ("space", "conditional", "wider")  # in what the two studies may differ
@@ -31,12 +31,10 @@ def to_copy(source: optuna.Study, space: Mapping[str, BaseDistribution], asked: 
     stored = source.user_attrs.get("fingerprint")
     if stored is None:
         raise StudyMismatchError(f"study {source.study_name!r} was not made by sweetspot; --from names one that was")
-    split = {key: value for key, value in asked["split"].items() if key in stored["split"]}
-    stored, known = ({"precision": PRECISION, **each} for each in (stored, {**asked, "split": split}))
-    for key in sorted({*stored, *known} - set(OWN)):
-        if stored.get(key) != known.get(key):
+    for key, was, now in differences(stored, asked):
+        if key not in OWN:
             raise StudyMismatchError(
-                f"study {source.study_name!r} has {key} {stored.get(key)}, you ask for {known.get(key)}: "
+                f"study {source.study_name!r} has {key} {was}, you ask for {now}: "
                 "its trials cannot be compared with new ones"
             )
     finished = usable(source, TrialState.COMPLETE, TrialState.PRUNED)

@@ -33,7 +33,7 @@ from search.store.storage import Storage
 from search.store.url import redacted
 from studies.asking import SpaceError, written
 from studies.optuna_private import study_key, trial_key
-from studies.spec import CLAIMS, PRECISION, StudySpec
+from studies.spec import CLAIMS, StudySpec, differences
 
 _log = logging.getLogger(__name__)
 _WARNINGS = threading.Lock()
@@ -378,10 +378,6 @@ def _state(study: optuna.Study, spec: StudySpec, seed: int, copied: list[int] | 
 
 
 def _check(name: str, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Compare two studies; older versions stored less of the data, and what they did not store is not compared."""
-    split = {key: value for key, value in asked["split"].items() if key in stored["split"]}
-    stored, asked = ({"precision": PRECISION, **each} for each in (stored, {**asked, "split": split}))
-    for key in sorted({*stored, *asked}):
-        if stored.get(key) != asked.get(key):
-            was, now = json.dumps(stored.get(key)), json.dumps(asked.get(key))
-            raise StudyMismatchError(f"study {name!r} has {key} {was}, you ask for {now}; choose another --study name")
+    for key, *each in differences(stored, asked):
+        was, now = map(json.dumps, each)
+        raise StudyMismatchError(f"study {name!r} has {key} {was}, you ask for {now}; choose another --study name")
