@@ -20,7 +20,7 @@ from model.fleet.fleets import Fleets
 from model.seeds import derive
 from search.store.study import StudyStore
 from search.training.display import Lines
-from search.training.engine import Engine, Run
+from search.training.engine import POLL_SECONDS, Engine, Run
 from search.verdict.boundary import boundary_of
 from search.verdict.rounds import Limits, open_round, write_down
 from search.verdict.runs import SEED, params_of
@@ -149,15 +149,14 @@ class CohortEngine(Engine):
         """Fill the fleets that have not begun with trials of one seed, so many as there is room for."""
         while self.fleets.has_room_in_background and time.monotonic() >= self._ask_again:
             seed_index = self.store.next_seed()
-            fleet = None if seed_index is None else self._fleet_of(seed_index)
-            trial = self._acquire() if fleet else None
-            if fleet is None or trial is None:
+            if seed_index is None:
+                self._ask_again = time.monotonic() + POLL_SECONDS
+                return
+            order_seed = derive(self.store.seed, "confirm", "order", seed_index)
+            fleet = self.fleets.in_background(order_seed, self.capacity)
+            if fleet is None or (trial := self._acquire()) is None:
                 return
             self._try_to_start(trial, fleet)
-
-    def _fleet_of(self, seed_index: int) -> Fleet | None:
-        order_seed = derive(self.store.seed, "confirm", "order", seed_index)
-        return self.fleets.in_background(order_seed, self.capacity)
 
     def _finished(self) -> bool:
         """Return whether no round is left, and nobody trains any of the last one."""
