@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.importance import PedAnovaImportanceEvaluator
 
 from model.seeds import derive
 from search.results.tried import Tried
@@ -64,6 +63,8 @@ def importances(tried: Tried) -> tuple[Importance, ...]:
 
 def _excess(tried: Tried, names: Sequence[str]) -> NDArray[np.float64]:
     """Return by how much each parameter exceeds chance, `(resamples, parameters)`."""
+    from optuna.importance import PedAnovaImportanceEvaluator  # noqa: PLC0415  # scikit-learn: wanted at the end alone
+
     rng = np.random.default_rng(derive(tried.seed, "importance"))
     trials = ImportanceTrials(dict(tried.space), [dict(setting) for setting in tried.settings])
     levels, evaluator = np.array(tried.levels), PedAnovaImportanceEvaluator(target_quantile=TOP)
