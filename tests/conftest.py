@@ -13,6 +13,7 @@ from benchmarks.faults import Postgres, made_up_mnist
 from model.data.dataset import open_dataset
 from model.data.mnist import provide
 from model.data.samples import Parts
+from model.threads import using
 
 # The programs that tests start are to have signals as a terminal's have: `nohup` and a background job ignore some.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -63,16 +64,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     """A number of CPU threads. Compare runs of one number only: above 64 units their bits differ from 1 to 2."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+    with using(request.param):
+        yield request.param
 
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """As in a search, where each of two fleets has one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with using(1):
+        yield

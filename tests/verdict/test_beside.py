@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState, create_trial
 
-from benchmarks.faults import made_up_mnist, start, wait_until
+from benchmarks.faults import Pace, made_up_mnist, start, wait_until
 from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
+from model.threads import using
 from search.store.storage import open_storage
 from search.store.study import StudyStore, open_study
-from search.training.display import Lines
 from search.training.engine import Engine
 from search.training.replay import Recipe, replayed
 from search.verdict.confirmation import ConfirmationStore, begin_beside, confirm_search, open_confirmation
@@ -34,10 +33,8 @@ NOT_COMPARED = {"seconds", "worker", "stints"}
 
 @pytest.fixture(autouse=True)
 def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+    with using(2):
+        yield
 
 
 def at(url: str) -> StudyStore:
@@ -51,28 +48,17 @@ def never() -> bool:
 
 
 def job(url: str, *, beside: bool = True, seconds: float = 0.0) -> None:
-    """Search and confirm; `seconds` are spent after each epoch of a search's trials, so that others have the time."""
+    """Search and confirm; `seconds` are spent after each epoch of a search's trials, for who is to kill it there."""
     store, data, begun = at(url), made_up_mnist(), []
 
     def begin() -> Engine:
         begun.append(begin_beside(store, data, *CONFIRM, CAPACITY))
         return begun[0]
 
-    Engine(store, data, CAPACITY, Slow(store, seconds), beside=begin if beside else None).search(never)
+    Engine(store, data, CAPACITY, Pace(seconds), beside=begin if beside else None).search(never)
     assert "test" not in vars(data)  # nothing of it is read before all is chosen
     going_on = begun[0] if begun else None
     assert confirm_search(store, data, *CONFIRM, CAPACITY, beside=going_on, console=quiet, stop=never)
-
-
-class Slow(Lines):
-    """Takes its time after each epoch of the search."""
-
-    def __init__(self, store: StudyStore, seconds: float) -> None:
-        super().__init__(store, TRIALS, quiet)
-        self.pause = seconds
-
-    def trained(self, _: list[Any]) -> None:
-        time.sleep(self.pause)
 
 
 def trials_of(url: str, name: str) -> list[dict[str, Any]]:
@@ -99,10 +85,8 @@ def confirmation(url: str) -> ConfirmationStore:
 def after(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One after the other."""
     url = f"sqlite:///{tmp_path_factory.mktemp('after')}/s.db"
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    job(url, beside=False)
-    torch.set_num_threads(before)
+    with using(2):
+        job(url, beside=False)
     return url
 
 
@@ -121,7 +105,7 @@ def begun_early(url: str) -> list[Any]:
 
 
 def test_search_and_confirmation_are_the_same_to_the_bit_as_one_after_the_other(url: str, after: str) -> None:
-    job(url, seconds=0.05)
+    job(url)
     assert begun_early(url)
     assert trials_of(url, "s") == trials_of(after, "s")
     assert trials_of(url, "s/confirm") == trials_of(after, "s/confirm")
@@ -129,7 +113,7 @@ def test_search_and_confirmation_are_the_same_to_the_bit_as_one_after_the_other(
 
 def test_what_trains_when_the_search_ends_goes_on_and_can_be_trained_again(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
-    job(url, seconds=0.05)
+    job(url)
     end = max(trial.datetime_complete for trial in at(url).study.get_trials() if trial.datetime_complete)
     across = [trial for trial in begun_early(url) if trial.datetime_complete > end]
     assert across
@@ -150,7 +134,7 @@ def test_a_search_that_is_interrupted_gives_all_back_and_goes_on_to_the_same_end
     def trains_beside() -> bool:
         return bool(begun and begun[0].runs)
 
-    Engine(store, data, CAPACITY, Slow(store, 0), beside=begin).search(trains_beside)
+    Engine(store, data, CAPACITY, Pace(), beside=begin).search(trains_beside)
     begun[0].give_back()
     for study in (store.study, begun[0].store.study):
         assert not study.get_trials(states=(TrialState.RUNNING,))
