@@ -141,7 +141,8 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     data = catalogue.data_of(file)
     store = _opened(storage, catalogue, file, name, epochs, seed, wider, precision)
     if not as_json:
-        _begin(store, data, f"device {describe(torch_device)}", f"storage {redacted(url)}")
+        trains = not is_worker() and store.counts().finished < trials
+        _begin(store, data, f"device {describe(torch_device)}", f"storage {redacted(url)}", look=trains)
         console.print(f"study {name!r} on {data_name(file)}: {store.spec.question} {store.spec.method}", markup=False)
     if not is_worker():
         submit(store, trials, confirm_seeds, confirm_epochs, confirm_minutes)
@@ -165,10 +166,10 @@ def run(  # noqa: PLR0917  # Typer passes options by name
     return 0 if stop.signal is None else 128 + stop.signal
 
 
-def _begin(store: StudyStore, data: Dataset, device: str, storage: str) -> None:
-    """Say where and how a study trains, and if the other precision would be faster."""
+def _begin(store: StudyStore, data: Dataset, device: str, storage: str, *, look: bool) -> None:
+    """Say where and how a study trains and, after a look that takes a moment, if another precision would be faster."""
     spec, precision = store.spec, store.spec.family.precision
-    gain = None if is_worker() else bfloat16_gain(spec.family, largest(spec), data.train, spec.batch)
+    gain = bfloat16_gain(spec.family, largest(spec), data.train, spec.batch) if look else None
     cli.out.print(" · ".join([device, precision_text(precision, gain), storage]), markup=False)
     if not is_worker() and (line := slower_text(precision, gain, has_units(data.train.device))) is not None:
         cli.out.print(line, markup=False)
