@@ -10,7 +10,7 @@ served next is not the one that happens to end its epoch first, but the one that
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,7 +96,11 @@ class Fleets:
     def least_loaded(self, capacity: int) -> Fleet | None:
         """Return the emptiest fleet that is not training, if it has not its share of so many units yet."""
         resting = [task.fleet for task in self._tasks if task.epoch is None]
-        fleet = min(resting, key=lambda fleet: fleet.units, default=None)
+        return self._emptiest(resting, capacity)
+
+    def _emptiest(self, fleets: Iterable[Fleet], capacity: int) -> Fleet | None:
+        """Return the emptiest of these fleets, if it has not its share of so many units yet."""
+        fleet = min(fleets, key=lambda fleet: fleet.units, default=None)
         return fleet if fleet is not None and fleet.units * len(self) < capacity else None
 
     def in_background(self, order_seed: int, capacity: int) -> Fleet | None:
@@ -107,17 +111,18 @@ class Fleets:
             if not place.fleet.members:
                 place.fleet = Fleet(self.images, order_seed, self.batch, 0, place.fleet.number)
         joinable = [place.fleet for place in resting if (place.fleet.order_seed, place.fleet.clock) == (order_seed, 0)]
-        fleet = min(joinable, key=lambda fleet: fleet.units, default=None)
-        return fleet if fleet is not None and fleet.units * len(self) < capacity else None
+        return self._emptiest(joinable, capacity)
 
     def take_over(self, other: "Fleets") -> None:
         """Let what was in the background of other fleets of the device, which have ended, go on in this one's."""
         self.background = other.background or self.background
 
-    @property
-    def has_room_in_background(self) -> bool:
-        """Whether a network could begin in the background."""
-        return any(not place.fleet.members or not place.fleet.clock for place in self._resting_in_background())
+    def has_room_in_background(self, capacity: int) -> bool:
+        """Return whether a network could begin in the background, of which fleets are to have so many units."""
+        begin = [
+            place.fleet for place in self._resting_in_background() if not (place.fleet.members and place.fleet.clock)
+        ]
+        return self._emptiest(begin, capacity) is not None
 
     def _resting_in_background(self) -> list[FleetTask]:
         """Return the places that wait for networks, or for an epoch that may begin."""

@@ -173,7 +173,7 @@ class Engine:
 
     def _refill_beside(self) -> None:
         """Let others train in the background where the search has nothing to train."""
-        if self._beside is not None and self.fleets.has_room_in_background:
+        if self._beside is not None and self.fleets.has_room_in_background(self.capacity):
             self.beside = self.beside or self._beside()
             self.beside.fleets = self.fleets
             self.beside.refill()

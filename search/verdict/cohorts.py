@@ -146,17 +146,23 @@ class CohortEngine(Engine):
         super()._work(stop)
 
     def refill(self) -> None:
-        """Fill the fleets that have not begun with trials of one seed, so many as there is room for."""
-        while self.fleets.has_room_in_background and time.monotonic() >= self._ask_again:
+        """Fill the fleets that have not begun with trials of one seed after another, as far as there is room."""
+        while self.fleets.has_room_in_background(self.capacity) and time.monotonic() >= self._ask_again:
             seed_index = self.store.next_seed()
             if seed_index is None:
                 self._ask_again = time.monotonic() + POLL_SECONDS
+            elif not self._start_some(derive(self.store.seed, "confirm", "order", seed_index)):
                 return
-            order_seed = derive(self.store.seed, "confirm", "order", seed_index)
-            fleet = self.fleets.in_background(order_seed, self.capacity)
-            if fleet is None or (trial := self._acquire()) is None:
-                return
+
+    def _start_some(self, order_seed: int) -> bool:
+        """Start waiting trials of the seed that the store has turned to, while there is room; return if there was any."""
+        started = False
+        while (fleet := self.fleets.in_background(order_seed, self.capacity)) is not None:
+            if (trial := self.store.acquire()) is None:
+                return started
             self._try_to_start(trial, fleet)
+            started = True
+        return started
 
     def _finished(self) -> bool:
         """Return whether no round is left, and nobody trains any of the last one."""

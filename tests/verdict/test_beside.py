@@ -206,7 +206,7 @@ def test_fleets_in_the_background_train_while_the_others_have_nothing(tiny: Any)
         assert fleets.in_background(8, 512) is None  # the other place is behind a fleet that trains
         while (clocks := (first.clock, behind.clock)) != (3, 3) and max(clocks) < 50:
             fleets.train_next()
-        assert not fleets.has_room_in_background
+        assert not fleets.has_room_in_background(512)
         second.add(article_network(16, 0), 0.01)
         paused = behind.clock + 1  # an epoch of it may be under way
         for _ in range(8):
