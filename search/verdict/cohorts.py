@@ -155,7 +155,7 @@ class CohortEngine(Engine):
                 return
 
     def _start_some(self, order_seed: int) -> bool:
-        """Start waiting trials of the seed that the store has turned to, while there is room; return if there was any."""
+        """Start waiting trials of the seed that the store has turned to, while there is room; return if any was."""
         started = False
         while (fleet := self.fleets.in_background(order_seed, self.capacity)) is not None:
             if (trial := self.store.acquire()) is None:
