@@ -21,7 +21,8 @@ from search.errors import SweetspotError
 from search.signals import Stop
 from search.store.storage import open_storage
 from search.store.study import StudyStore, open_study
-from search.training.engine import Engine, Run
+from search.training.engine import Engine
+from search.training.run import Run
 from studies.sweet_spot import sweet_spot
 
 CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}  # what `audit` finds where nothing is wrong

@@ -21,7 +21,8 @@ from benchmarks.fleets import fleet_of
 from benchmarks.peers.job import asked, outcome
 from model.data.dataset import open_dataset
 from model.data.samples import Parts, Samples
-from search.training.engine import CAPACITY, Engine, Run
+from search.training.engine import CAPACITY, Engine
+from search.training.run import Run
 
 MB = 1e6
 WIDTH = 32  # ROOM holds 16 of them

@@ -10,7 +10,7 @@ from model.device import choose_device
 from search import cli
 from search.store.storage import open_storage
 from search.store.study import load_study
-from search.training.engine import environment
+from search.training.figures import environment
 from search.training.replay import FRESH_SEEDS, Replay, compare, finished_trial, otherwise, replayed
 from search.workers.catalogue import Catalogue
 from studies.terms import Terms

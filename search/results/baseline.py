@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from search.training.engine import Run
+from search.training.run import Run
 from studies.spec import StudySpec
 from studies.study import Study
 from studies.terms import Terms

@@ -24,7 +24,7 @@ from model.fleet.family import Family
 from model.network.weights import encode, read, write
 from search.store.storage import Storage
 from search.store.url import is_file
-from search.training.engine import Run
+from search.training.run import Run
 from studies.optuna_private import study_key, trial_key
 
 WEIGHTS = "weights.safetensors"

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from search.store.study import StudyStore
 from search.store.trials import value
-from search.training.engine import Run
+from search.training.run import Run
 
 RATE_WINDOW = 30.0  # seconds over which the rate is measured
 

@@ -17,7 +17,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
 from functools import partial
 from statistics import median
 from threading import Thread
@@ -32,11 +31,11 @@ from model.fleet.fleet import Fleet
 from model.fleet.fleets import Fleets
 from model.network.member import BaseMember
 from model.network.scoring import BEFORE_SAMPLES
-from model.rounding import rounding
 from model.seeds import derive
-from search import __version__
 from search.errors import SearchError
 from search.store.study import StudyStore, TrialLostError
+from search.training.figures import figures_of
+from search.training.run import Run
 from studies.aims import SECONDS, TIMES
 from studies.sampler import load_libraries
 
@@ -45,38 +44,9 @@ CAPACITY = {
     "cuda": 512,
     "mps": 512,
 }  # hidden units trained at once; docs/decisions.md says how they were chosen
-SHORT = {"validation": "val", "test": "test"}  # prefix of a trial's figures
 MIN_CAPACITY = 16  # units: with less than this not even one trial fits
 POLL_SECONDS = 1.0  # between two looks at a study whose remaining trials other workers are training
 _log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False)
-class Run:
-    """A trial that this process has acquired and trains."""
-
-    trial: optuna.Trial
-    fleet: Fleet
-    member: BaseMember
-    init_seed: int
-    before: Scored  # untrained, on the first `BEFORE_SAMPLES` of the training set
-    seconds: float = 0.0  # its share, by units, of the device's training time
-    last: Scored | None = None  # latest score, on the study's `score_on`
-
-    @property
-    def training(self) -> bool:
-        """Whether it is in its fleet; else it waits at a rung, or for capacity."""
-        return self.member in self.fleet.members
-
-    @property
-    def baseline(self) -> bool:
-        """Whether it is the baseline, which is never pruned."""
-        return bool(self.trial.user_attrs.get("baseline"))
-
-    @property
-    def kept(self) -> bool:
-        """Whether it is trained to its end whatever it shows: the baseline, or another fixed trial."""
-        return self.baseline or "fixed" in self.trial.user_attrs
 
 
 Keep = Callable[[Run, dict[str, Any]], None]
@@ -326,18 +296,18 @@ class Engine:
         return "pruned"
 
     def _score_all(self, fleet: Fleet) -> None:
-        """Scored all trials of a fleet that have reached a rung, in the fleet's thread: those of others train on."""
+        """Score all trials of a fleet that have reached a rung, in the fleet's thread: those of others train on."""
         for engine in self._engines:
             engine.score_runs(fleet)
 
     def score_runs(self, fleet: Fleet) -> None:
-        """Scored those of this engine."""
+        """Score those of this engine."""
         for run in tuple(self.runs):  # a copy, since meanwhile trials of other fleets begin and end
             if run.member in fleet.members and self._reports(run.member):
                 run.last = self._score(run)
 
     def _score(self, run: Run) -> Scored:
-        """Scored a trial that has reached a rung."""
+        """Score a trial that has reached a rung."""
         return self.family.score(run.member.network(), self.score_set)
 
     def _timed(self, run: Run) -> dict[str, float]:
@@ -352,48 +322,5 @@ class Engine:
         return {SECONDS.figure: median(taken[1:])}  # the first one pays for page faults and for choosing kernels
 
     def _figures(self, run: Run) -> dict[str, Any]:
-        """Return what a trial that ends leaves behind: its figures, and all that a replay needs."""
-        assert run.last is not None
-        train, spec = self.family.score(run.member.network(), self.train_set), self.store.spec
-        return {
-            "parameters": run.member.parameters,
-            "trainer": run.member.trainer,
-            "precision": run.member.precision,
-            **({"way": run.member.way} if run.member.way else {}),
-            "epochs": run.member.epochs_trained,
-            **scores(spec.score_on, train, run.last, spec.measure),
-            "gap": train.value - run.last.value,
-            "before_accuracy": run.before.value,
-            "before_loss": run.before.loss,
-            "seconds": run.seconds,
-            "init_seed": run.init_seed,
-            "order_seed": run.fleet.order_seed,
-            "first_epoch": run.member.segments[0].clock,
-            "stints": [list(astuple(segment)) for segment in run.member.segments],
-            "batch": run.fleet.batch,
-            "train_on": spec.train_on,
-            "score_on": spec.score_on,
-            **environment(self.train_set.device),
-        }
-
-
-def scores(score_on: str, train: Scored, scored: Scored, measure: str = "accuracy") -> dict[str, float]:
-    """Return a trial's four figures under the names they are stored by; a rerun compares the same ones."""
-    prefix = SHORT[score_on]
-    return {
-        f"train_{measure}": train.value,
-        "train_loss": train.loss,
-        f"{prefix}_{measure}": scored.value,
-        f"{prefix}_loss": scored.loss,
-    }
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """Return where and with what a trial trained: what its bits depend on, beside its seeds."""
-    return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "sweetspot": __version__,
-        **rounding(),
-    }
+        """Return what a trial that ends leaves behind."""
+        return figures_of(run, self.store.spec, self.train_set)

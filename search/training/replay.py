@@ -19,7 +19,7 @@ from model.threads import using
 from search.errors import NotFoundError
 from search.store.attributes import nonsense
 from search.store.trials import unusable
-from search.training.engine import SHORT, scores
+from search.training.figures import SHORT, scores
 from studies.spec import PRECISION
 from studies.terms import Terms
 

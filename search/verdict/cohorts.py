@@ -20,7 +20,8 @@ from model.fleet.fleets import Fleets
 from model.seeds import derive
 from search.store.study import StudyStore
 from search.training.display import Lines
-from search.training.engine import POLL_SECONDS, Engine, Run
+from search.training.engine import POLL_SECONDS, Engine
+from search.training.run import Run
 from search.verdict.boundary import boundary_of
 from search.verdict.rounds import Limits, open_round, write_down
 from search.verdict.runs import SEED, params_of

@@ -11,7 +11,8 @@ from benchmarks.faults import made_up_mnist
 from search.store.storage import open_storage
 from search.store.study import open_study
 from search.training.display import Lines, Screen, watch
-from search.training.engine import Engine, Run
+from search.training.engine import Engine
+from search.training.run import Run
 from studies.sweet_spot import sweet_spot
 
 

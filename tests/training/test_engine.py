@@ -20,7 +20,8 @@ from search.errors import SearchError
 from search.store.storage import open_storage
 from search.store.study import MAX_FAILED, StudyStore, open_study
 from search.training.display import Screen
-from search.training.engine import Engine, Run
+from search.training.engine import Engine
+from search.training.run import Run
 from studies.space import Space
 from studies.spec import StudySpec
 from studies.sweet_spot import sweet_spot
