@@ -7,6 +7,9 @@ The script is what a careful user of Optuna writes: tensors that lie in memory, 
 fused Adam, TPE, successive halving, two trials at once in two threads, the same fixed trials. It augments by our
 operation: one of torchvision's own changes all pictures of a minibatch alike. Both search only: nothing is confirmed.
 Every run is a process of its own.
+
+How long, and which, trials are trained is for sampler and pruner to say. So beside the time stands the work: the
+floating-point operations of the products and convolutions in all that was trained, zeros counted.
 """
 
 import argparse
@@ -16,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from torch import Tensor
 from benchmarks import results
 from model.fleet.family import Family
 from model.general.augment import Augmentation
+from model.general.look import look
 from search.workers.catalogue import Catalogue
 from studies.search_spec import family_of
 from studies.spec import report_epochs
@@ -71,7 +75,26 @@ def script(question: str, trials: int, epochs: int | None, seed: int) -> dict[st
         found.enqueue_trial(study.searched.belonging({**study.baseline, **settings}))
     start = time.perf_counter()
     found.optimize(objective, trials, n_jobs=2)
-    return {"seconds": time.perf_counter() - start, "best": found.best_value}
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "best": found.best_value, "trained": trained(found)}
+
+
+def trained(study: optuna.Study) -> list[tuple[dict[str, Any], int]]:
+    """Return the parameters and epochs of all trials that were trained."""
+    seen = [(trial.params, trial.intermediate_values) for trial in study.trials]
+    return [(params, max(values)) for params, values in seen if values]
+
+
+def work(question: str, trials: Iterable[tuple[Mapping[str, Any], int]]) -> float:
+    """Return the floating-point operations, in 10^9, of training trials for so many epochs."""
+    catalogue = Catalogue(torch.device("cpu"), None, None, print)
+    stated = catalogue.read(question, check=False)
+    data = catalogue.data_of(stated)
+    family, total = family_of(stated, data), 0
+    for params, epochs in trials:
+        seen = look(family.build(params, 0), family.inputs, torch.device("cpu"), torch.sum)
+        total += seen.flops * epochs
+    return total * len(data.train) / 1e9
 
 
 def changes(family: Family, params: Mapping[str, Any], seed: int) -> Callable[[Tensor], Tensor]:
@@ -88,9 +111,10 @@ def ours(question: str, trials: int, epochs: int | None, seed: int) -> dict[str,
         options += [f"--epochs={epochs}"] if epochs else []
         command = [sys.executable, "-m", "search.run", question, *options, "--confirm-seeds=0", "--json"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = trained(optuna.load_study(study_name=None, storage=f"sqlite:///{directory}/study.db"))
     last = [line for line in done.stderr.splitlines() if f"{trials}/{trials} trial" in line][-1]
     best = json.loads(done.stdout)["best"]
-    return {"seconds": float(last.split("s]")[0].strip(" [")), "best": best["value"]}
+    return {"seconds": float(last.split("s]")[0].strip(" [")), "best": best["value"], "trained": found}
 
 
 def main() -> None:
@@ -105,12 +129,12 @@ def main() -> None:
     if asked.script is not None:
         print(json.dumps(script(asked.studies[0], asked.trials, asked.epochs, asked.script)))
         return
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     rows = [row for question in asked.studies for row in _compared(question, asked)]
-    head = ("study", "s, ours", "s, script", "times as long", "best, ours", "best, script")
+    head = ("study", "who", "s", "10^9 operations", "10^9 a second", "ours against it", "best")
     length = f" of {asked.epochs} epochs" if asked.epochs else ""
     told = f"{asked.trials} trials{length}, medians of {asked.rounds} seeds, in turn."
     text = f"{results.machine('optuna')}\n\n{told}\n\n"
-    print(text + results.table(head, rows))
     results.write(asked.section, text + results.table(head, rows))
 
 
@@ -122,12 +146,21 @@ def _compared(question: str, asked: argparse.Namespace) -> list[list[str]]:
         command += [f"--script={seed}", *([f"--epochs={asked.epochs}"] if asked.epochs else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         theirs.append(json.loads(done.stdout.splitlines()[-1]))
-    ratio = [b["seconds"] / a["seconds"] for a, b in zip(mine, theirs, strict=True)]
-    middle = statistics.median
-    cells = [middle(each["seconds"] for each in side) for side in (mine, theirs)]
-    best = [middle(each["best"] for each in side) for side in (mine, theirs)]
-    spread = f"{middle(ratio):.2f} ({min(ratio):.2f} to {max(ratio):.2f})"
-    return [[Path(question).name, f"{cells[0]:.1f}", f"{cells[1]:.1f}", spread, f"{best[0]:.4f}", f"{best[1]:.4f}"]]
+    for side in (mine, theirs):
+        for each in side:
+            each["work"] = work(question, each["trained"])
+            each["rate"] = each["work"] / each["seconds"]
+    against = results.ratio([a["rate"] / b["rate"] for a, b in zip(mine, theirs, strict=True)])
+    return [
+        _row(Path(question).name, "ours", mine, ""),
+        _row("", "script", theirs, against),
+    ]
+
+
+def _row(study: str, who: str, side: Sequence[Mapping[str, Any]], against: str) -> list[str]:
+    middle = {name: statistics.median(each[name] for each in side) for name in ("seconds", "work", "rate", "best")}
+    cells = [f"{middle['seconds']:.1f}", f"{middle['work']:.0f}", f"{middle['rate']:.1f}", against]
+    return [study, who, *cells, f"{middle['best']:.4f}"]
 
 
 if __name__ == "__main__":
