@@ -11,7 +11,7 @@ initial weights and the order of all batches, so arms are compared in pairs. Not
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from optuna import Study
@@ -198,13 +198,18 @@ class _Draw:
     def arms(self) -> list[Arm]:
         """Return the stated arms, the tuned ones, and the winner's where it is none of these."""
         won, found = self.winner.params, self._best_no_larger()
-        stated = stated_arms(self.asked, {*self.asked.stated(won), *found}, self.space)
+        stated = [self._won(arm) for arm in stated_arms(self.asked, {*self.asked.stated(won), *found}, self.space)]
         tuned = trainable({*self.asked.tuned(won), *(found if self.asked.protocols.free else ())}, self.space)
         arms = [*stated, *map(self._tuned, tuned)]
         if not any(arm.role == WINNER for arm in arms):
             own = Setting.of(won)
             arms.append(Arm(WINNER, own, own, self.winner.number, WINNER))
         return arms
+
+    def _won(self, arm: Arm) -> Arm:
+        """Let an arm be the winner's too where it is that setting and the test set scores it anyway: once is enough."""
+        won = arm.params == Setting.of(self.winner.params) and arm.setting in self.asked.tested
+        return replace(arm, role=WINNER) if won and arm.role is None else arm
 
     def _best_no_larger(self) -> set[Setting]:
         """Return what claims that are about no larger networks are compared with: the best that was found of these.

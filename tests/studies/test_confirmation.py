@@ -8,8 +8,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from studies.asked import Asked
-from studies.claims import ACCURACY, AsGoodAsAny, Metric, as_good_as_any, better, sweet_spot
-from studies.confirmation import Plan, asked_of, best_trial, confirmation_of, plan
+from studies.claims import ACCURACY, AsGoodAsAny, Metric, as_good_as_any, better, reaches, sweet_spot
+from studies.confirmation import Plan, asked_of, best_trial, confirmation_of, early_arms, plan
+from studies.settings import Setting
 from studies.sweet_spot import ARTICLE
 from studies.sweet_spot import sweet_spot as search_of
 
@@ -103,6 +104,17 @@ def test_the_winner_is_trained_once_where_it_is_the_baseline():
     drawn = plan("s", TRIALS[:1], Asked.of_study([SPOT], BASELINE, ACCURACY), SPACE)
     winner = next(arm for arm in drawn.arms if arm.role == "winner")
     assert drawn.trained(winner).role == "baseline"
+
+
+@pytest.mark.parametrize("free", [(), ("lr",)])
+def test_the_winner_is_trained_once_where_a_claim_has_it_scored_on_the_test_data_anyway(free):
+    won = TRIALS[3].params
+    asked = Asked.of_study([reaches(won, 0.9), better(won, than=BASELINE)], BASELINE, ACCURACY, free)
+    drawn = plan("s", TRIALS, asked, SPACE)
+    winner = next(arm for arm in drawn.arms if arm.role == "winner")
+    assert (winner.protocol, drawn.trained(winner)) == ("stated", winner)
+    assert [arm.params for arm in drawn.to_train()].count(Setting.of(won)) == 1
+    assert winner.setting not in {arm.setting for arm in early_arms(asked, SPACE)}  # they are stored without a role
 
 
 def test_a_plan_of_the_time_when_arms_were_stored_by_width_is_read():
