@@ -20,9 +20,8 @@ from rich.console import Console
 
 from search.cli import STORAGE, STUDY
 from search.errors import NotFoundError
-from search.results.display import Display
 from search.results.page import page
-from search.results.summary import curve_text, table, width_curve
+from search.results.search_text import show_search
 from search.results.verdict_text import show
 from search.store.state import read_state
 from search.store.storage import open_storage
@@ -68,11 +67,7 @@ def _findings(artifact_store: Artifacts) -> Findings | None:
 def _terminal(browser: Browser, artifact_store: Artifacts, found: Findings | None, out: Path) -> None:
     console = Console(record=True, width=WIDTH, highlight=False, file=io.StringIO())
     state = read_state(artifact_store.storage, artifact_store.study)
-    display = Display.of(state.attributes)
-    console.print(table(state.best, state.baseline, display))
-    console.print(f"\nbest {display.metric} by {display.axis(display.main)}", markup=False)
-    for line in curve_text(width_curve(state.finished, display), display):
-        console.print(line, markup=False)
+    show_search(state, console)
     if found is not None:
         show(found, console)
     with _tab(browser) as tab:

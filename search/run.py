@@ -13,18 +13,12 @@ from model.network.arithmetic import Precision
 from model.network.way import has_units
 from search import cli
 from search.errors import UsageError
-from search.results.display import Display
-from search.results.influence import influence_sentences
 from search.results.precision import largest, precision_text, slower_text
+from search.results.search_text import show_search
 from search.results.summary import (
-    best_edges,
-    curve_text,
-    front_as_table,
     next_commands,
     study_options,
     summary,
-    table,
-    width_curve,
 )
 from search.results.verdict_text import show
 from search.signals import Stop, is_worker
@@ -265,18 +259,7 @@ def _report(state: StudyState, why: str | None) -> None:
     )
     if why:
         cli.out.print(f"{why}: {counts.waiting} open trials given back; run the same command to go on")
-    display = Display.of(state.attributes)
-    cli.out.print(table(state.best, state.baseline, display))
-    if (front := front_as_table(state, display)) is not None:
-        cli.out.print("\nthe Pareto front")
-        cli.out.print(front)
-    for edge in best_edges(state):
-        cli.out.print(edge.sentence, markup=False)
-    for line in influence_sentences(state):
-        cli.out.print(line, markup=False)
-    cli.out.print(f"\nbest {display.metric} by {display.axis(display.main)}", markup=False)
-    for line in curve_text(width_curve(state.finished, display), display):
-        cli.out.print(line, markup=False)
+    show_search(state, cli.out)
 
 
 def _conclude(state: StudyState, found: Findings | None, as_json: bool) -> None:
