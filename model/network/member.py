@@ -18,6 +18,7 @@ from model.network.update import Rule
 
 INPUTS, CLASSES = 784, 10  # of the article's network
 FLOPS_OF_A_UNIT = 2 * 2 * INPUTS  # of a training step for an image, in the first layer of that network
+MOSTLY_FIRST = FLOPS_OF_A_UNIT / (2 * 3)  # units from which on its second layer is more arithmetic than the first
 
 
 @dataclass
@@ -98,9 +99,10 @@ class Member(BaseMember):
 
     @property
     def units(self) -> int:
-        """Its width, if it is the article's network; else that of a first layer of the article's, and no more, of as
-        much arithmetic."""
-        return self.config.hidden[0] if self.config.is_the_articles else units_of(self.config.flops)
+        """Its width, if it is the article's network and its first layer most of the arithmetic; else that of a first
+        layer of the article's, and no more, of as much arithmetic."""
+        width = self.config.hidden[0]
+        return width if self.config.is_the_articles and width < MOSTLY_FIRST else units_of(self.config.flops)
 
     def copy_state(self) -> None:
         """Make all that is its own independent of the fleet it was in."""

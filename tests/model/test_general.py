@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from model.data.samples import Samples
 from model.errors import NetworkError
-from model.fleet.family import Family
+from model.fleet.family import Family, Trainer
 from model.fleet.fleet import Fleet, epoch_order
 from model.fleet.fleets import Fleets
 from model.general.choices import Loss, Metric, Optimizer
@@ -421,6 +421,13 @@ def test_capacity_is_counted_in_units_of_as_much_arithmetic() -> None:
     found = [of.member(of.build({"units": units}, 0), {"lr": 0.1}, 0, CPU, "general") for units in (1, 25, 100)]
     assert [member.units for member in found] == [1, 27, 121]  # the upper layers of 100 units count, too
     assert [member.parameters for member in found] == [785 + 2 + 20, 20_535, 78_500 + 10_100 + 1_010]
+
+    def counted(units: int, trainer: Trainer) -> int:
+        return of.member(of.build({"units": units}, 0), {"lr": 0.1}, 0, CPU, trainer).units
+
+    # In a fleet the article's network counts its width, as long as the first layer is most of it.
+    assert [counted(units, "fleet") for units in (1, 100, 522)] == [1, 100, 522]
+    assert [counted(units, "fleet") for units in (523, 1536)] == [counted(units, "general") for units in (523, 1536)]
 
 
 # Channels last
