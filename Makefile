@@ -58,6 +58,7 @@ bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; t
 	$(BIN)/python -m benchmarks.general
 	$(BIN)/python -m benchmarks.augment
 	$(BIN)/python -m benchmarks.plain
+	$(BIN)/python -m benchmarks.costs
 	$(BIN)/python -m benchmarks.strict
 	-$(BIN)/python -m benchmarks.capacity  # of make run's study, if it is there
 	$(BIN)/python -m benchmarks.photographs

@@ -27,6 +27,7 @@ SECTIONS = {  # in this order, with the command that measures each
     "general": ("Any network", "benchmarks.general"),
     "augment": ("What augmentation costs", "benchmarks.augment"),
     "plain": ("Plain MLPs in a fleet", "benchmarks.plain"),
+    "costs": ("What a network costs, estimated", "benchmarks.costs"),
     "strict": ("What bits that depend on nothing cost", "benchmarks.strict"),
     "room": ("Padding and idle room of a search", "benchmarks.capacity"),
     "whole-job": ("The whole job", "benchmarks.whole_job"),

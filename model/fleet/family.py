@@ -156,7 +156,9 @@ class Family:
         generator = torch.Generator(device).manual_seed(derive(seed, "draws"))
         optimizer = self.optimizer.over(weights, params)
         units, augmentation = units_of(seen.flops), self._augmentation(params, seed, device)
-        member = GeneralMember(module, Steps(optimizer), self.criterion, generator, seen.draws, units, augmentation)
+        member = GeneralMember(
+            module, Steps(optimizer), self.criterion, generator, seen.draws, units, seen.cost, augmentation
+        )
         member.precision = self.precision
         return member
 

@@ -70,6 +70,11 @@ class Fleet:
         """Hidden units that train."""
         return sum(member.units for member in self.members)
 
+    @property
+    def cost(self) -> int:
+        """What an epoch takes of the device's time, in units, beside what it takes in any fleet."""
+        return sum(member.cost for member in self.members)
+
     def add(self, model: nn.Module, lr: float) -> Member:
         """Take in an MLP with Adam at this learning rate; it trains from the next epoch on."""
         member = mlp_member(model, lr, self.images.device)

@@ -5,7 +5,8 @@ done than one with both, and while one's trials are scored and stored, the other
 with networks left, at a search's end, has the threads of all.
 
 What the sampler proposes depends on which trials have ended before. So that a search repeats itself, the fleet to be
-served next is not the one that happens to end its epoch first, but the one that would if a unit always took as long.
+served next is not the one that happens to end its epoch first, but the one that would if a unit of cost always took as
+long. Where a network's cost is misjudged, the other fleet waits: so it is an estimate from what a step does.
 """
 
 import sys
@@ -34,7 +35,7 @@ class FleetTask:
     fleet: Fleet
     threads: int = 0  # of the epoch under way
     epoch: Future[float] | None = None  # the seconds that it takes
-    due: int = 0  # when it ends, in units times epochs
+    due: int = 0  # when it ends, by what epochs cost
 
     @property
     def busy(self) -> bool:
@@ -137,7 +138,7 @@ class Fleets:
         share = self._threads // len(self)
         for task in busy:
             if task.epoch is None:
-                task.due = self._now + SHARED + task.fleet.units
+                task.due = self._now + SHARED + task.fleet.cost
                 self._begin(task, self._threads if len(busy) == 1 else share)
         for place in self._resting_in_background():
             if place.fleet.members:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from model.errors import NetworkError
 from model.general.choices import Setting
+from model.general.look import ELEMENTS
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ class Augmentation:
     def __init__(self, strengths: Strengths, shape: tuple[int, ...], generator: torch.Generator) -> None:
         self.strengths, self.shape, self.generator = strengths, channels_first(shape), generator
         self._pixels = pixel_places(*self.shape[1:]).to(generator.device)
+
+    @property
+    def cost(self) -> int:
+        """What it costs for a picture, in units: as much as writing two numbers for each of a picture's, each time."""
+        times = bool(self.strengths.moves) + bool(self.strengths.noise)
+        return times * 2 * math.prod(self.shape) // ELEMENTS
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Return other pictures than these, float32 (n, d); with no strength at all, these."""

@@ -27,6 +27,7 @@ class GeneralMember(BaseMember):
     generator: torch.Generator  # on the network's device
     draws: bool  # elsewhere than in dropout layers
     size: int
+    work: int  # of a step, for a sample
     augmentation: Augmentation | None = None  # of its minibatches
     trainer: ClassVar[str] = "general"
 
@@ -34,6 +35,11 @@ class GeneralMember(BaseMember):
     def units(self) -> int:
         """The width of an MLP of the article's that takes as much arithmetic."""
         return self.size
+
+    @property
+    def cost(self) -> int:
+        """What a step costs, and changing its pictures, as measured."""
+        return self.work + (self.augmentation.cost if self.augmentation else 0)
 
     @property
     def parameters(self) -> int:

@@ -62,6 +62,11 @@ class BaseMember(ABC):
         """What it takes of a device's capacity: its width, or that of an MLP of as much arithmetic."""
 
     @property
+    def cost(self) -> int:
+        """What an epoch takes of a device's time, in units: fleets are served in an order that follows from it."""
+        return self.units
+
+    @property
     @abstractmethod
     def parameters(self) -> int:
         """Number of trainable parameters."""

@@ -215,7 +215,7 @@ class Engine:
         if not trained:
             return
         for run in trained:
-            run.seconds += seconds * run.member.units / fleet.units
+            run.seconds += seconds * run.member.cost / fleet.cost
         lost = self._report(trained)
         for run in trained:
             self._follow_up(run, partial(self._go_on_or_end, lost=lost))

@@ -18,7 +18,7 @@ class Run:
     member: BaseMember
     init_seed: int
     before: Scored  # untrained, on the first `BEFORE_SAMPLES` of the training set
-    seconds: float = 0.0  # its share, by units, of the device's training time
+    seconds: float = 0.0  # its share, by cost, of the device's training time
     last: Scored | None = None  # latest score, on the study's `score_on`
 
     @property

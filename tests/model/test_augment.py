@@ -13,6 +13,7 @@ from model.errors import NetworkError
 from model.fleet.family import Family
 from model.fleet.fleet import Fleet
 from model.general.augment import Augment, Augmentation, Strengths, pixel_places, warped
+from model.general.look import ELEMENTS
 from model.network.member import BaseMember
 
 CPU = torch.device("cpu")
@@ -159,6 +160,14 @@ def test_every_strength_counts_and_none_at_all_is_no_augmentation(name: str) -> 
     assert not torch.equal(plain, trained(shape, family(shape), {**NOTHING, name: SOME[name]}))
     fixed = family(shape, Augment(**{name: SOME[name]}))
     assert torch.equal(trained(shape, fixed, {}), trained(shape, family(shape), {**NOTHING, name: SOME[name]}))
+
+
+def test_to_change_pictures_costs_more_and_at_no_strength_nothing() -> None:
+    def cost(**strengths: float) -> int:
+        return join(Fleet(samples((8, 8)), 5, 32), family((8, 8)), {**NOTHING, **strengths}).cost
+
+    moved, both = (cost(**more) - cost() for more in ({"shift": 1.0}, {"shift": 1.0, "noise": 0.1}))
+    assert (moved, both) == (2 * 64 // ELEMENTS, 4 * 64 // ELEMENTS)
 
 
 def test_the_training_set_and_scores_stay_plain() -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from benchmarks.faults import Pace, made_up_mnist, store_at
 from model.data.samples import Parts
+from model.fleet.family import Family
 from model.fleet.fleet import Fleet
-from model.fleet.fleets import Fleets
+from model.fleet.fleets import SHARED, Fleets
 from search.training.engine import Engine
 from search.training.replay import Recipe, replayed
 from studies.sweet_spot import article_network
@@ -153,6 +155,26 @@ def _served(fleets: Fleets, threads: int, resting: bool) -> int:
             assert torch.get_num_threads() == threads
         assert torch.get_num_threads() == 1
     return fleets.train_next()[0].number
+
+
+@two_threads
+def test_a_fleet_is_served_as_often_as_its_networks_cost_lets_it(tiny: Parts, threads: int) -> None:
+    def convolutions(channels: int) -> nn.Module:
+        hidden = (nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, channels, 3), nn.ReLU())
+        return nn.Sequential(*hidden, nn.Flatten(), nn.LazyLinear(10))
+
+    served, costs = [], []
+    family = Family(convolutions, 784, 10)
+    with Fleets(tiny.train, 0, 64) as fleets:
+        for fleet, channels in zip(fleets, (1, 6), strict=True):
+            params = {"channels": channels, "lr": 0.01}
+            fleet.attach(family.member(family.build(params, 0), params, 0, torch.device("cpu")))
+            assert fleet.cost > 2 * fleet.units  # so small a convolution writes more than it computes
+            costs.append(SHARED + fleet.cost)
+        for _ in range(12):
+            served.append(fleets.train_next()[0].number)
+    behind = [costs[number] * served.count(number) for number in (0, 1)]
+    assert abs(behind[0] - behind[1]) <= max(costs)
 
 
 @two_threads

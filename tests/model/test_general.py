@@ -19,8 +19,10 @@ from model.fleet.family import Family, Trainer
 from model.fleet.fleet import Fleet, epoch_order
 from model.fleet.fleets import Fleets
 from model.general.choices import Loss, Metric, Optimizer
+from model.general.look import ELEMENTS, FLOPS, look
 from model.general.member import GeneralMember
 from model.general.sequential import minibatches
+from model.network.arithmetic import Precision
 from model.network.member import Segment
 from model.network.weights import encode, read, write
 from model.seeds import derive
@@ -428,6 +430,17 @@ def test_capacity_is_counted_in_units_of_as_much_arithmetic() -> None:
     # In a fleet the article's network counts its width, as long as the first layer is most of it.
     assert [counted(units, "fleet") for units in (1, 100, 522)] == [1, 100, 522]
     assert [counted(units, "fleet") for units in (523, 1536)] == [counted(units, "general") for units in (523, 1536)]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_step_costs_what_it_computes_and_what_it_writes(precision: Precision) -> None:
+    hidden = (nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+    network = nn.Sequential(*hidden, nn.Linear(3 * 16, CLASSES))
+    seen = look(network, 64, CPU, torch.sum, precision)
+    assert seen.flops == 2 * (2 * 9 * 3 * 64 + 3 * 48 * CLASSES)
+    pooled = 2 * 48  # numbers, and where they were
+    assert seen.elements == 64 + 192 + 192 + pooled + CLASSES
+    assert seen.cost == round(seen.flops / FLOPS + seen.elements / ELEMENTS)
 
 
 # Channels last
