@@ -133,13 +133,13 @@ def passed(loop: Callable[[], object]) -> str:
     samples, params = open_dataset("mnist").train, {**SHAPES["with dropout 0.2 after both"], "lr": LR}
     family = Family(mlp, 784, 10)
     ours, theirs = [], []
-    with Fleets(samples, 0, ARTICLE_BATCH) as fleets:
+    with using(os.cpu_count() or 1), Fleets(samples, 0, ARTICLE_BATCH) as fleets:
         for seed, fleet in enumerate(AT_ONCE * list(fleets)):
             fleet.attach(family.member(family.build(params, seed), params, seed, samples.device))
         epochs = 5 * len(fleets)  # of all networks in a fleet
         for turn in range(1 + LOOPS):
             mine = elapsed(lambda: [fleets.train_next() for _ in range(epochs)]) / epochs / AT_ONCE
-            with fleets.at_rest(), using(os.cpu_count() or 1):
+            with fleets.at_rest():
                 other = elapsed(loop)
             if turn:  # the first warms up
                 ours.append(mine)
