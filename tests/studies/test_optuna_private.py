@@ -27,7 +27,8 @@ OF_TORCH |= {
     "_backward_hooks",
     "_backward_pre_hooks",
 }  # of what is no plain MLP
-OF_TORCH |= {"_ops", "_python_dispatch", "_schema"}  # how PyTorch tells of a call that draws random numbers
+OF_TORCH |= {"_ops", "_python_dispatch", "_schema"}  # how PyTorch tells of a call that draws random numbers, or writes
+OF_TORCH |= {"_to_copy"}  # the operation that makes a tensor another type
 
 
 @pytest.fixture
