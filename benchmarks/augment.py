@@ -7,17 +7,15 @@ programs on the machine change least, and the ratio to no augmentation in the sa
 """
 
 import argparse
-import time
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-import torch
 from torch import nn
 
 from benchmarks import results
+from benchmarks.fleets import one_in_each
 from model.data.dataset import Samples, open_dataset
 from model.fleet.family import Family
-from model.fleet.fleets import Fleets
 from model.general.augment import Augment
 
 BATCH, EPOCHS, WIDTHS = 1028, 2, (25, 256)
@@ -37,15 +35,7 @@ def network(units: int) -> nn.Module:
 def computed(samples: Samples, units: int, augment: Augment) -> float:
     """Train two networks at once, once to warm up; return a processor's milliseconds for a model-epoch."""
     family, params = Family(network, 784, 10, augment=augment, shape=(28, 28)), {"units": units, "lr": 0.01}
-    with Fleets(samples, 0, BATCH) as fleets:
-        for seed, fleet in enumerate(fleets):
-            fleet.attach(family.member(family.build(params, seed), params, seed, torch.device("cpu")))
-        for _ in fleets:
-            fleets.train_next()
-        start = time.process_time()
-        for _ in range(EPOCHS * len(fleets)):
-            fleets.train_next()
-        return 1e3 * (time.process_time() - start) / EPOCHS / len(fleets)
+    return 1e3 * one_in_each(family, params, samples, BATCH, EPOCHS).computed
 
 
 def measured(samples: Samples) -> dict[tuple[int, str], float]:

@@ -7,15 +7,15 @@ first layer, the measure microseconds of a thread for a sample. What counts is h
 """
 
 import argparse
-import time
 from collections.abc import Iterator, Mapping
 from statistics import median
 
 from benchmarks import results
+from benchmarks.fleets import one_in_each
 from model.data.dataset import open_dataset
 from model.data.samples import Samples
 from model.fleet.family import Family, Trainer
-from model.fleet.fleets import SHARED, Fleets
+from model.fleet.fleets import AT_ONCE, SHARED
 from studies.built_in.cnn import network
 
 IMAGES, EPOCHS = 8000, 2
@@ -36,19 +36,9 @@ def cases() -> Iterator[tuple[dict[str, float], Trainer]]:
 
 def measured(samples: Samples, batch: int, params: Mapping[str, float], trainer: Trainer) -> tuple[int, int, float]:
     """Return units, estimated cost of an epoch in a fleet of its own, and microseconds of a thread for a sample."""
-    family = Family(network, 784, 10)
-    with Fleets(samples, 0, batch) as fleets:
-        for seed, fleet in enumerate(fleets):
-            built = family.build(params, seed)
-            fleet.attach(family.member(built, {**params, "lr": 0.001}, seed, samples.device, trainer))
-        for _ in fleets:
-            fleets.train_next()
-        start = time.perf_counter()
-        for _ in range(EPOCHS * len(fleets)):
-            fleets.train_next()
-        passed = time.perf_counter() - start
-        fleet = next(iter(fleets))
-        return fleet.units, SHARED + fleet.cost, 1e6 * passed / EPOCHS / len(samples)
+    spent = one_in_each(Family(network, 784, 10), {**params, "lr": 0.001}, samples, batch, EPOCHS, trainer=trainer)
+    threads = AT_ONCE  # each trains one of them
+    return spent.member.units, SHARED + spent.member.cost, 1e6 * threads * spent.passed / len(samples)
 
 
 def main() -> None:
@@ -82,10 +72,10 @@ def main() -> None:
         "units",
         "cost",
         "us for a sample",
-        "us for a unit of cost, of the median",
+        "for a unit of cost, to the median",
     )
     told = [
-        f"{results.machine()}",
+        results.machine(),
         f"The dearest takes {max(of_cost) / min(of_cost):.1f} times as long for a unit of cost as the cheapest; by"
         f" arithmetic alone it would be {max(of_units) / min(of_units):.1f} times.",
         results.table(head, rows),

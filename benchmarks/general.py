@@ -9,18 +9,15 @@ passed stands what processors computed: where other programs run, it says more.
 
 import argparse
 import os
-import time
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-import torch
-
 from benchmarks import results
+from benchmarks.fleets import one_in_each
 from benchmarks.peers.job import outcome
 from benchmarks.peers.networks import DROPOUT, IMAGES, KINDS, LR, data
 from model.data.samples import Samples
 from model.fleet.family import Family
-from model.fleet.fleets import Fleets
 
 CASES = {
     ("mlp", 128): 20,
@@ -42,17 +39,8 @@ def ours(kind: str, batch: int, epochs: int) -> Found:
     """Train two networks at once, once to warm up, and return what a model-epoch cost."""
     function, units = KINDS[kind]
     family, params = Family(function, 784, 10), {"units": units, "dropout": DROPOUT, "lr": LR}
-    with Fleets(Samples(*data()), 0, batch) as fleets:
-        for seed, fleet in enumerate(fleets):
-            fleet.attach(family.member(family.build(params, seed), params, seed, torch.device("cpu")))
-        for _ in fleets:
-            fleets.train_next()
-        passed, computed = time.perf_counter(), time.process_time()
-        for _ in range(epochs * len(fleets)):
-            fleets.train_next()
-        passed, computed = time.perf_counter() - passed, time.process_time() - computed
-        trained = epochs * len(fleets)
-    return {"passed": 1e3 * passed / trained, "computed": 1e3 * computed / trained}
+    spent = one_in_each(family, params, Samples(*data()), batch, epochs)
+    return {"passed": 1e3 * spent.passed, "computed": 1e3 * spent.computed}
 
 
 def measured(kind: str, batch: int, epochs: int) -> dict[str, Found]:

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +28,19 @@ import torch
 from torch import Tensor
 
 from benchmarks import results
+from model.data.dataset import Dataset
 from model.fleet.family import Family
 from model.general.augment import Augmentation
-from model.general.look import look
 from search.workers.catalogue import Catalogue
 from studies.search_spec import family_of
 from studies.spec import report_epochs
+from studies.study import Study
 
 
 def script(question: str, trials: int, epochs: int | None, seed: int) -> dict[str, Any]:
     """Search by Optuna's own means."""
     torch.set_num_threads(1)
-    catalogue = Catalogue(torch.device("cpu"), None, None, print)
-    stated = catalogue.read(question, check=False)
-    data = catalogue.data_of(stated)
-    family, study = family_of(stated, data), stated.study
+    study, data, family = opened(question)
     inputs = data.train.inputs
     length = epochs or study.epochs
 
@@ -79,22 +77,18 @@ def script(question: str, trials: int, epochs: int | None, seed: int) -> dict[st
     return {"seconds": seconds, "best": found.best_value, "trained": trained(found)}
 
 
+def opened(question: str) -> tuple[Study, Dataset, Family]:
+    """Return a study, its data, and how its networks are built and scored."""
+    catalogue = Catalogue(torch.device("cpu"), None, None, print)
+    stated = catalogue.read(question, check=False)
+    data = catalogue.data_of(stated)
+    return stated.study, data, family_of(stated, data)
+
+
 def trained(study: optuna.Study) -> list[tuple[dict[str, Any], int]]:
     """Return the parameters and epochs of all trials that were trained."""
     seen = [(trial.params, trial.intermediate_values) for trial in study.trials]
     return [(params, max(values)) for params, values in seen if values]
-
-
-def work(question: str, trials: Iterable[tuple[Mapping[str, Any], int]]) -> float:
-    """Return the floating-point operations, in 10^9, of training trials for so many epochs."""
-    catalogue = Catalogue(torch.device("cpu"), None, None, print)
-    stated = catalogue.read(question, check=False)
-    data = catalogue.data_of(stated)
-    family, total = family_of(stated, data), 0
-    for params, epochs in trials:
-        seen = look(family.build(params, 0), family.inputs, torch.device("cpu"), torch.sum)
-        total += seen.flops * epochs
-    return total * len(data.train) / 1e9
 
 
 def changes(family: Family, params: Mapping[str, Any], seed: int) -> Callable[[Tensor], Tensor]:
@@ -146,15 +140,14 @@ def _compared(question: str, asked: argparse.Namespace) -> list[list[str]]:
         command += [f"--script={seed}", *([f"--epochs={asked.epochs}"] if asked.epochs else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         theirs.append(json.loads(done.stdout.splitlines()[-1]))
+    _, data, family = opened(question)
     for side in (mine, theirs):
         for each in side:
-            each["work"] = work(question, each["trained"])
+            flops = (epochs * family.epoch_flops(params, len(data.train)) for params, epochs in each["trained"])
+            each["work"] = sum(flops) / 1e9
             each["rate"] = each["work"] / each["seconds"]
     against = results.ratio([a["rate"] / b["rate"] for a, b in zip(mine, theirs, strict=True)])
-    return [
-        _row(Path(question).name, "ours", mine, ""),
-        _row("", "script", theirs, against),
-    ]
+    return [_row(Path(question).name, "ours", mine, ""), _row("", "script", theirs, against)]
 
 
 def _row(study: str, who: str, side: Sequence[Mapping[str, Any]], against: str) -> list[str]:

@@ -15,11 +15,7 @@ from search import cli
 from search.errors import UsageError
 from search.results.precision import largest, precision_text, slower_text
 from search.results.search_text import show_search
-from search.results.summary import (
-    next_commands,
-    study_options,
-    summary,
-)
+from search.results.summary import next_commands, study_options, summary
 from search.results.verdict_text import show
 from search.signals import Stop, is_worker
 from search.store.request import Request, submit

@@ -34,7 +34,7 @@ from model.general.sequential import Sequential
 from model.general.step import Steps
 from model.generator import seeded
 from model.network.arithmetic import Precision
-from model.network.member import BaseMember, Member, plain_member, units_of
+from model.network.member import BaseMember, Member, plain_member
 from model.network.plain import PlainMLP, recognised
 from model.network.scoring import Score, score
 from model.network.update import Rule
@@ -155,10 +155,8 @@ class Family:
             seen = look(module, self.inputs, device, self._made_up_loss, self.precision)
         generator = torch.Generator(device).manual_seed(derive(seed, "draws"))
         optimizer = self.optimizer.over(weights, params)
-        units, augmentation = units_of(seen.flops), self._augmentation(params, seed, device)
-        member = GeneralMember(
-            module, Steps(optimizer), self.criterion, generator, seen.draws, units, seen.cost, augmentation
-        )
+        augmentation = self._augmentation(params, seed, device)
+        member = GeneralMember(module, Steps(optimizer), self.criterion, generator, seen, augmentation)
         member.precision = self.precision
         return member
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from model.general.augment import Augmentation
 from model.general.choices import Loss
 from model.general.draws import OwnGenerator, own_dropout
+from model.general.look import Look
 from model.general.precision import products_in
 from model.general.step import Steps
-from model.network.member import BaseMember
+from model.network.member import BaseMember, units_of
 
 
 @dataclass(eq=False)
@@ -25,21 +26,19 @@ class GeneralMember(BaseMember):
     steps: Steps
     criterion: Loss
     generator: torch.Generator  # on the network's device
-    draws: bool  # elsewhere than in dropout layers
-    size: int
-    work: int  # of a step, for a sample
+    seen: Look  # of the network
     augmentation: Augmentation | None = None  # of its minibatches
     trainer: ClassVar[str] = "general"
 
     @property
     def units(self) -> int:
         """The width of an MLP of the article's that takes as much arithmetic."""
-        return self.size
+        return units_of(self.seen.flops)
 
     @property
     def cost(self) -> int:
         """What a step costs, and changing its pictures, as measured."""
-        return self.work + (self.augmentation.cost if self.augmentation else 0)
+        return self.seen.cost + (self.augmentation.cost if self.augmentation else 0)
 
     @property
     def parameters(self) -> int:
@@ -59,7 +58,7 @@ class GeneralMember(BaseMember):
     def drawing(self) -> Iterator[AbstractContextManager[object]]:
         """Have its dropout layers draw from its own generator; yield a context in which the rest of it does."""
         with own_dropout(self.module, self.generator):
-            yield OwnGenerator(self.generator) if self.draws else nullcontext()
+            yield OwnGenerator(self.generator) if self.seen.draws else nullcontext()
 
     def step(self, inputs: Tensor, targets: Tensor, drawing: AbstractContextManager[object]) -> tuple[Tensor, Tensor]:
         """Take a step on a minibatch; return the outputs and the loss, (), both before it."""
