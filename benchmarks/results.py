@@ -31,7 +31,6 @@ SECTIONS = {  # in this order, with the command that measures each
     "strict": ("What bits that depend on nothing cost", "benchmarks.strict"),
     "room": ("Padding and idle room of a search", "benchmarks.capacity"),
     "whole-job": ("The whole job", "benchmarks.whole_job"),
-    "whole-job-avx512": ("The whole job with AVX-512, and the time until an accuracy", "benchmarks.whole_job"),
     "outlook": ("What a trial would reach", "benchmarks.curve_model"),
     "going-on": ("What going on gains", "benchmarks.going_on"),
     "tables": ("Searches among recorded learning curves", "benchmarks.tables.regret"),

@@ -61,9 +61,8 @@ def contenders(options: argparse.Namespace, seed: int) -> dict[str, Callable[[],
 def main() -> None:
     """Measure what is missing, then write the section."""
     everybody = ",".join(contenders(argparse.Namespace(trials=0, epochs=0), 0))
-    files = {"results": "build/whole_job.jsonl", "section": "whole-job"}
-    options = asked(__doc__.splitlines()[0], rounds=5, only=everybody, **files)
-    results.write(options.section, report(measure(options, Path(options.results), contenders)))
+    options = asked(__doc__.splitlines()[0], rounds=5, only=everybody, results="build/whole_job.jsonl")
+    results.write("whole-job", report(measure(options, Path(options.results), contenders)))
 
 
 if __name__ == "__main__":
