@@ -68,6 +68,9 @@ bench: $(READY) ## measure speed, SQL and memory again: benchmarks/RESULTS.md; t
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.peers.splits
+	$(BIN)/python examples/breast_cancer.py  # writes its table
+	$(BIN)/python -m benchmarks.own_study examples/digits_dropout.py examples/breast_cancer.py examples/fashion_dropout.py
+	$(BIN)/python -m benchmarks.own_study dropout architectures augmentation cnn --trials 12 --epochs 5 --rounds 2 --section built-in
 	$(BIN)/python -m benchmarks.sql_share
 	$(BIN)/python -m benchmarks.gpu_waits
 	$(BIN)/python -m benchmarks.whole_job --rounds 5
