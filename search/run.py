@@ -233,8 +233,8 @@ def _something_to_do(store: StudyStore, trials: int, console: Console) -> bool:
         console.print(f"wider: {ranges}; {told}", markup=False)
     if counts.finished >= trials:
         console.print(f"the study already has {counts.finished} finished trials, --trials {trials} asks for no more")
-    elif counts.finished or counts.waiting > 1:
-        console.print(f"going on with {counts.finished} finished trials and {counts.waiting} given back")
+    elif counts.finished or counts.waiting > len(store.spec.fixed) + bool(store.spec.baseline):  # more than a new one's
+        console.print(f"going on with {counts.finished} finished trials and {counts.waiting} that wait")
     if budget > trials and budget > counts.finished:
         console.print(f"the study is to have {budget} trials, as somebody has asked; search.stop lowers that")
     return counts.finished < trials

@@ -88,6 +88,16 @@ def test_it_goes_on_where_it_was(directory: Path, options: list[str], capsys: py
     assert sum(each["trials"] for each in document["values"]) == trials
 
 
+def test_a_new_study_goes_on_with_nothing_though_its_fixed_trials_wait(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [written(tmp_path), "--epochs=1", f"--storage=sqlite:///{tmp_path}/s.db", "--confirm-seeds=0"]
+    assert call(run.main, *asked, "--trials=1") == 0
+    assert "going on" not in capsys.readouterr().out
+    assert call(run.main, *asked, "--trials=3") == 0
+    assert "going on with 1 finished trials and 1 that wait" in capsys.readouterr().out
+
+
 def test_a_worker_works_on_files_of_its_own_and_on_no_others(
     directory: Path, options: list[str], tmp_path: Path, mnist_dir: Path
 ) -> None:
