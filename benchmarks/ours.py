@@ -2,6 +2,7 @@
 
 python -m benchmarks.ours --trials 50 --epochs 100
 python -m benchmarks.ours --capacity 1024                a fleet of another size
+python -m benchmarks.ours --precision bfloat16           with products in bfloat16
 """
 
 import tempfile
@@ -18,6 +19,7 @@ from search.store.study import open_study
 from search.training.artifacts import Artifacts, artifact_dir
 from search.training.display import watch
 from search.training.engine import CAPACITY, Engine
+from studies.spec import PRECISION
 from studies.sweet_spot import sweet_spot
 
 
@@ -25,13 +27,14 @@ def main() -> None:
     """Run the job and print how it went."""
     import torchmetrics.classification  # noqa: F401, PLC0415  # trials are scored with it; time begins with all loaded
 
-    options = asked("Ours.", storage="", capacity=0)
+    options = asked("Ours.", storage="", capacity=0, precision=PRECISION)
     place = choose_device()
     data = open_dataset("mnist", place)
     with tempfile.TemporaryDirectory() as directory:
         start, begun = time.perf_counter(), Begun()
         storage = open_storage(options.storage or f"sqlite:///{directory}/study.db", create=True)
-        store = Clocked(open_study(storage, sweet_spot(epochs=options.epochs), options.seed))
+        spec = sweet_spot(epochs=options.epochs, precision=options.precision)
+        store = Clocked(open_study(storage, spec, options.seed))
         store.set_budget(options.trials)
         artifact_store = Artifacts(storage, store.study, artifact_dir(storage))
         with watch(store, options.trials, Console(stderr=True)) as listener:

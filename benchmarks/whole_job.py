@@ -52,6 +52,7 @@ def contenders(options: argparse.Namespace, seed: int) -> dict[str, Callable[[],
     return {
         "sgemm": lambda: {"flops_per_second": sgemm_rate()},
         "ours": lambda: outcome("ours", *job),
+        "ours_bfloat16": lambda: outcome("ours", *job, "--precision", "bfloat16"),
         "optuna_tuned": lambda: outcome("peers.optuna_tuned", *job),
         "ray_tune": lambda: outcome("peers.ray_tune", *job),
         "optuna_example": lambda: outcome("peers.optuna_example", *job, "--widths", WIDTHS),

@@ -19,6 +19,7 @@ IMAGES = 50_000  # of an epoch
 FRESH = "fresh seeds"  # name of the lines that `benchmarks.winners` adds
 NAMES = {
     "ours": "sweetspot",
+    "ours_bfloat16": "sweetspot, products in bfloat16",
     "optuna_tuned": "Optuna, resident tensors, fused Adam",
     "ray_tune": "Ray Tune, OptunaSearch, ASHA",
     "optuna_example": "Optuna, as its example (extrapolated)",
@@ -79,9 +80,9 @@ def report(lines: Sequence[Line]) -> str:
     ours, theirs = found.get("ours", {}), own_rungs(job["epochs"])
     return "\n\n".join(
         [
-            f"{job['trials']} trials of at most {job['epochs']} epochs, batch 1028, 50,000 images, fp32, SQLite; one"
-            " seed a round, medians over rounds (n); ratios are of runs of one seed, with their range, and where"
-            " commits differ not of runs in turn.",
+            f"{job['trials']} trials of at most {job['epochs']} epochs, batch 1028, 50,000 images, float32"
+            " unless said, SQLite; one seed a round, medians over rounds (n); ratios are of runs of one seed, with"
+            " their range, and where commits differ not of runs in turn.",
             "Ours samples and halves by what trials would reach, the peers with Optuna's TPE and asynchronous"
             f" successive halving. Ours are judged at {_listed(RUNGS)} epochs, theirs at {_listed(theirs)}: of"
             f" {math.prod(RUNGS.values())} trials, theirs of {FACTOR ** len(theirs)}, one is to be trained to its end.",

@@ -3,18 +3,19 @@
 from torch import nn
 
 from model.data.known import KNOWN
+from model.network.arithmetic import Precision
 from studies.asked import Asked
 from studies.built_in import DEFAULT, built_in
 from studies.search_spec import search_spec
-from studies.spec import StudySpec
+from studies.spec import PRECISION, StudySpec
 
 STUDY = built_in(DEFAULT).study
 SPACE, BASELINE = dict(STUDY.searched), dict(STUDY.baseline)
 
 
-def sweet_spot(name: str = DEFAULT, epochs: int | None = None) -> StudySpec:
+def sweet_spot(name: str = DEFAULT, epochs: int | None = None, precision: Precision = PRECISION) -> StudySpec:
     """State its search; `epochs` is a full trial's length, None for the study's."""
-    return search_spec(built_in(DEFAULT), KNOWN["mnist"], name, epochs)
+    return search_spec(built_in(DEFAULT), KNOWN["mnist"], name, epochs, precision=precision)
 
 
 def article_network(width: int, seed: int) -> nn.Module:

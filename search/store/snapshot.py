@@ -1,6 +1,7 @@
 """A study's storage as samplers and pruners see it: all trials as they were at one moment, read once.
 
-Optuna asks the database for all trials again at every turn, and writes each parameter in a transaction of its own.
+Optuna asks the database for all trials, and for the study by its name, at every turn, and writes each parameter in a
+transaction of its own.
 """
 
 import copy
@@ -14,14 +15,15 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.optuna_private import trial_key
+from studies.optuna_private import storage_of, study_key, trial_key
 
 
 class Snapshot:
-    """Answers from the trials that it was given; what else is asked or written goes to the storage."""
+    """Answers of one study from the trials that it was given; what else is asked or written goes to its storage."""
 
-    def __init__(self, storage: BaseStorage, trials: Sequence[FrozenTrial]) -> None:
-        self._storage = storage
+    def __init__(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
+        self._study = study
+        self._storage = storage_of(study)
         self._trials = trials
 
     def __getattr__(self, name: str) -> Any:
@@ -37,16 +39,22 @@ class Snapshot:
         found = [trial for trial in self._trials if states is None or trial.state in states]
         return copy.deepcopy(found) if deepcopy else found
 
-    def study(self, name: str, sampler: BaseSampler | None, pruner: BasePruner) -> optuna.Study:
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """Return the study's key, which is known."""
+        assert study_name == self._study.study_name
+        return study_key(self._study)
+
+    def study(self, sampler: BaseSampler | None, pruner: BasePruner) -> optuna.Study:
         """Return the study for one who asks it for its trials."""
-        return optuna.load_study(study_name=name, storage=cast("BaseStorage", self), sampler=sampler, pruner=pruner)
+        storage = cast("BaseStorage", self)
+        return optuna.load_study(study_name=self._study.study_name, storage=storage, sampler=sampler, pruner=pruner)
 
 
 class Draft(Snapshot):
     """Keeps what is written of one trial until somebody stores it."""
 
-    def __init__(self, storage: BaseStorage, trials: Sequence[FrozenTrial], drafted: FrozenTrial) -> None:
-        super().__init__(storage, trials)
+    def __init__(self, study: optuna.Study, trials: Sequence[FrozenTrial], drafted: FrozenTrial) -> None:
+        super().__init__(study, trials)
         self.trial = copy.deepcopy(drafted)
         self.params: dict[str, tuple[float, BaseDistribution]] = {}  # by name, as Optuna stores them
         self.attrs: dict[str, Any] = {}  # system attributes

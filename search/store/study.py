@@ -133,8 +133,8 @@ class StudyStore:
             self.storage.fail(study_key(self.study), trial_id, f"refused: {wrong}", None)
             raise TrialLostError(f"trial {wanted.number} is refused: {wrong}")
         sampler = self.spec.sampler(derive(self.seed, "sampler", wanted.number) % 2**32)
-        draft = Draft(self.storage.optuna, [*others, wanted], wanted)
-        trial = optuna.Trial(draft.study(self.study.study_name, sampler, self.spec.pruner), trial_id)
+        draft = Draft(self.study, [*others, wanted], wanted)
+        trial = optuna.Trial(draft.study(sampler, self.spec.pruner), trial_id)
         self._suggest(trial, wanted.system_attrs.get("fixed_params", {}))
         if draft.params and not self.storage.set_params(trial_id, draft.params, draft.attrs):
             raise _lost(trial)
@@ -218,7 +218,7 @@ class StudyStore:
         if self.spec.against is not None:
             return []
         known = self.study.get_trials(deepcopy=False)
-        study = Snapshot(self.storage.optuna, known).study(self.study.study_name, None, self.spec.pruner)
+        study = Snapshot(self.study, known).study(None, self.spec.pruner)
         frozen = {trial_key(trial): trial for trial in known if trial.state == TrialState.RUNNING}
         asked = [(trial, frozen[trial_key(trial)]) for trial in trials if trial_key(trial) in frozen]
         return [trial for trial, stored in asked if self.spec.pruner.prune(study, stored)]
