@@ -18,7 +18,6 @@ from model.network.update import Rule
 
 INPUTS, CLASSES = 784, 10  # of the article's network
 FLOPS_OF_A_UNIT = 2 * 2 * INPUTS  # of a training step for an image, in the first layer of that network
-MOSTLY_FIRST = FLOPS_OF_A_UNIT / (2 * 3)  # units from which on its second layer is more arithmetic than the first
 
 
 @dataclass
@@ -62,9 +61,9 @@ class BaseMember(ABC):
         """What it takes of a device's capacity: its width, or that of an MLP of as much arithmetic."""
 
     @property
+    @abstractmethod
     def cost(self) -> int:
         """What an epoch takes of a device's time, in units: fleets are served in an order that follows from it."""
-        return self.units
 
     @property
     @abstractmethod
@@ -104,10 +103,13 @@ class Member(BaseMember):
 
     @property
     def units(self) -> int:
-        """Its width, if it is the article's network and its first layer most of the arithmetic; else that of a first
-        layer of the article's, and no more, of as much arithmetic."""
-        width = self.config.hidden[0]
-        return width if self.config.is_the_articles and width < MOSTLY_FIRST else units_of(self.config.flops)
+        """Its width, if it is the article's network; else its cost."""
+        return self.config.hidden[0] if self.config.is_the_articles else self.cost
+
+    @property
+    def cost(self) -> int:
+        """The width of a first layer of the article's, and no more, of as much arithmetic."""
+        return units_of(self.config.flops)
 
     def copy_state(self) -> None:
         """Make all that is its own independent of the fleet it was in."""

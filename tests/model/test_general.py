@@ -23,7 +23,7 @@ from model.general.look import ELEMENTS, FLOPS, look
 from model.general.member import GeneralMember
 from model.general.sequential import minibatches
 from model.network.arithmetic import Precision
-from model.network.member import Segment
+from model.network.member import BaseMember, Segment
 from model.network.weights import encode, read, write
 from model.seeds import derive
 
@@ -415,21 +415,26 @@ def test_memory_at_an_end_when_a_network_is_built_is_no_fault_of_the_networks() 
         family(lambda units: nn.Linear(INPUTS, units)).build({"units": 2**50}, 0)
 
 
-def test_capacity_is_counted_in_units_of_as_much_arithmetic() -> None:
-    def wide(units: int) -> nn.Module:
-        return nn.Sequential(nn.Linear(784, units), nn.ReLU(), nn.Linear(units, units), nn.ReLU(), nn.Linear(units, 10))
+def wide(units: int) -> nn.Module:
+    """The article's network."""
+    return nn.Sequential(nn.Linear(784, units), nn.ReLU(), nn.Linear(units, units), nn.ReLU(), nn.Linear(units, 10))
 
+
+def wide_member(units: int, trainer: Trainer) -> BaseMember:
     of = Family(wide, 784, 10)
-    found = [of.member(of.build({"units": units}, 0), {"lr": 0.1}, 0, CPU, "general") for units in (1, 25, 100)]
+    return of.member(of.build({"units": units}, 0), {"lr": 0.1}, 0, CPU, trainer)
+
+
+def test_capacity_is_counted_in_units_of_as_much_arithmetic() -> None:
+    found = [wide_member(units, "general") for units in (1, 25, 100)]
     assert [member.units for member in found] == [1, 27, 121]  # the upper layers of 100 units count, too
     assert [member.parameters for member in found] == [785 + 2 + 20, 20_535, 78_500 + 10_100 + 1_010]
 
-    def counted(units: int, trainer: Trainer) -> int:
-        return of.member(of.build({"units": units}, 0), {"lr": 0.1}, 0, CPU, trainer).units
 
-    # In a fleet the article's network counts its width, as long as the first layer is most of it.
-    assert [counted(units, "fleet") for units in (1, 100, 522)] == [1, 100, 522]
-    assert [counted(units, "fleet") for units in (523, 1536)] == [counted(units, "general") for units in (523, 1536)]
+@pytest.mark.parametrize("width", [1, 25, 100, 256, 1536])
+def test_in_a_fleet_the_articles_network_counts_its_width_and_costs_its_arithmetic(width: int) -> None:
+    member = wide_member(width, "fleet")
+    assert (member.units, member.cost) == (width, wide_member(width, "general").units)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
