@@ -29,6 +29,7 @@ from torch import Tensor
 
 from benchmarks import results
 from model.data.dataset import Dataset
+from model.errors import SweetspotError
 from model.fleet.family import Family
 from model.general.augment import Augmentation
 from search.workers.catalogue import Catalogue
@@ -123,6 +124,11 @@ def main() -> None:
     if asked.script is not None:
         print(json.dumps(script(asked.studies[0], asked.trials, asked.epochs, asked.script)))
         return
+    try:
+        for question in asked.studies:
+            opened(question)
+    except SweetspotError as error:  # told before anything is measured
+        parser.error(str(error))
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     rows = [row for question in asked.studies for row in _compared(question, asked)]
     head = ("study", "who", "s", "10^9 operations", "10^9 a second", "ours against it", "best")
