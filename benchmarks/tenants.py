@@ -1,8 +1,9 @@
 """How much of the machine others took while a run was measured, and which runs are therefore measured again.
 
 The rule, stated before anything is measured: a run is disturbed if the hypervisor (steal in /proc/stat) and processes
-that are not the run's own together took more than `LIMIT` of all cores' time during it. When all rounds are done, each
-disturbed run is repeated, at most `REPEATS` times. Of a job's runs the least disturbed counts, whatever it shows.
+that are not the run's own, where they can be told apart, together took more than `LIMIT` of all cores' time during it.
+When all rounds are done, each disturbed run is repeated, at most `REPEATS` times. Of a job's runs the least disturbed
+counts, whatever it shows.
 """
 
 import os
@@ -47,16 +48,17 @@ def _seconds(who: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def shares(before: Spent, after: Spent, told: float = 0.0) -> dict[str, float]:
-    """Return what a run took, in CPU seconds, and which share of all cores' time went to the hypervisor and to others.
+def shares(before: Spent, after: Spent, told: float | None = 0.0) -> dict[str, float | None]:
+    """Return which share of all cores' time went to the hypervisor, and to others.
 
-    `told` is what the run says that it took: Ray's workers are no children of ours.
+    `told` is how many CPU seconds the run says that it took, all its processes together. None if it does not know: then
+    nobody knows what others took, and steal alone says whether it was disturbed.
     """
-    own = max(after.own - before.own, told)
+    own = max(after.own - before.own, told or 0.0)
     busy, stolen = after.busy - before.busy, after.stolen - before.stolen
     everything = busy + stolen + after.idle - before.idle
-    others = max(0.0, busy - own)
-    return {"stolen": stolen / everything, "others": others / everything} if everything else {"stolen": 0, "others": 0}
+    others = None if told is None else max(0.0, busy - own) / max(everything, TICK**-1)
+    return {"stolen": stolen / max(everything, TICK**-1), "others": others}
 
 
 def watched(run: Callable[[], Line]) -> dict[str, Any]:
@@ -68,8 +70,8 @@ def watched(run: Callable[[], Line]) -> dict[str, Any]:
 
 
 def disturbance(line: Line) -> float:
-    """Return which share of all cores' time others had during a run; none where nobody looked."""
-    return float(line.get("stolen", 0.0) + line.get("others", 0.0))
+    """Return which share of all cores' time others had during a run, as far as is known; none where nobody looked."""
+    return float(line.get("stolen", 0.0) + (line.get("others") or 0.0))
 
 
 def disturbed(line: Line) -> bool:

@@ -39,7 +39,8 @@ def parts(jobs: Mapping[str, Mapping[int, Line]], names: Mapping[str, str]) -> l
         "How long until a search has it in hand: seconds from its start until a complete trial has this validation"
         " accuracy. Medians over seeds, in which a run that never gets there counts as infinitely long; in brackets how"
         f" many got there. Contenders ran in turn, on {'; '.join(sets) or 'an unknown instruction set'}. Others'"
-        " time is what the hypervisor (steal) and other processes took of all cores while a run lasted. By a rule"
+        " time is what the hypervisor (steal) and other processes took of all cores while a run lasted; not known where"
+        " a run's own processes end uncounted, as Ray's do: then steal alone says whether it was disturbed. By a rule"
         f" stated before, a run with more than {100 * LIMIT:.0f} % of both together is repeated at the end, at most"
         f" {REPEATS} times, and of a job's runs the least disturbed counts.",
         results.table(_HEAD, [_row(names[name], lines) for name, lines in told.items()]),
@@ -63,13 +64,20 @@ def _row(name: str, lines: Sequence[Line]) -> list[object]:
         name,
         len(lines),
         *(middle(lines, level) for level in LEVELS),
-        f"{median(line['cpu_seconds'] for line in lines):.0f}",
+        _cpu([line["cpu_seconds"] for line in lines]),
         *(_of(lines, key) for key in ("stolen", "others")),
         f"{median(line.get('load', math.nan) for line in lines):.1f}",
         f"{sum(map(disturbed, lines))} (at most {100 * max(map(disturbance, lines)):.0f} %)",
     ]
 
 
+def _cpu(seconds: Sequence[float | None]) -> str:
+    known = [each for each in seconds if each is not None]
+    return f"{median(known):.0f}" if known else "not known"
+
+
 def _of(lines: Sequence[Line], key: str) -> str:
-    taken = [100 * line.get(key, math.nan) for line in lines]
+    taken = [100 * share for line in lines if (share := line.get(key)) is not None]
+    if not taken:
+        return "not known"
     return f"{median(taken):.1f}, {max(taken):.1f}"

@@ -117,7 +117,7 @@ def tell(
 ) -> None:
     """Print how a job went, as the last line of the output: one line of JSON."""
     if begun is not None:
-        more |= {"cpu_seconds": cpu_seconds() - begun.cpu, "results": results_in(trials, begun)}
+        more = {"cpu_seconds": cpu_seconds() - begun.cpu, "results": results_in(trials, begun), **more}
     states = Counter(trial.state for trial in trials)
     complete = [trial for trial in trials if trial.state == "complete"]
     winner = max(complete, key=lambda trial: trial.accuracy, default=None)

@@ -56,6 +56,15 @@ def test_others_have_what_is_busy_and_not_the_runs_own(own: float, others: float
         assert found["stolen"] == pytest.approx(stolen / every, abs=1e-9)
 
 
+def test_who_does_not_know_what_it_took_is_judged_by_steal_alone() -> None:
+    before, after = tenants.Spent(0.0, 0.0, 0.0, 0.0), tenants.Spent(90.0, 1.0, 9.0, 0.0)
+    found = tenants.shares(before, after, told=None)
+    assert found == {"stolen": 0.01, "others": None}
+    assert tenants.disturbance(found) == 0.01
+    line = {"results": [], "cpu_seconds": None, **found}
+    assert time_to.parts({"ray_tune": {0: line}}, {"ray_tune": "Ray"})[1].count("not known") == 2
+
+
 def test_a_run_is_told_with_what_others_took_of_the_machine() -> None:
     line = tenants.watched(lambda: {"best": 0.9})
     assert line["best"] == 0.9
