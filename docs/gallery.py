@@ -33,6 +33,8 @@ from tests.support.browser import chromium
 
 WIDTH = 116  # columns of the terminal
 PARTS = "-test", "-validation"  # of pictures' names, the one that is wanted first
+# Whether a page is as high as a second ago: the dashboard draws its last plots when nothing is fetched any more.
+SETTLED = "() => { const was = window.was; return (window.was = document.documentElement.scrollHeight) === was }"
 DESKTOP = {"width": 1400, "height": 900}
 
 
@@ -101,6 +103,7 @@ def _dashboard(browser: Browser, storage: str, artifact_store: Artifacts, out: P
             for name, part in (("dashboard-note", "/note"), ("dashboard-plots", "")):
                 with _tab(browser) as tab:
                     tab.goto(address + part, wait_until="networkidle")
+                    tab.wait_for_function(SETTLED, polling=1000)
                     tab.screenshot(path=_named(out, f"{name}.png"), full_page=True)
         finally:
             process.terminate()
