@@ -20,9 +20,14 @@ def rounding() -> dict[str, str]:
     mode = os.environ.get("MKL_CBWR", "none") + (f" held to {held}" if held else "")
     return {
         "cpu": _cpu(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "instructions": torch.backends.cpu.get_cpu_capability() + (" AMX" if has_amx() else ""),
         "mkl": mode if _has_mkl() else "no MKL",
     }
+
+
+def has_amx() -> bool:
+    """Return whether the CPU has units that multiply tiles of bfloat16."""
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def broken_promise() -> str | None:

@@ -13,6 +13,8 @@ from torch import Tensor
 OFTEN = 1 / 3
 """Share of the samples from which on it costs less to multiply by a pixel always than where it is lit: as measured."""
 
+PART = 4096  # samples whose inputs are made at once, where those of all would take too much memory
+
 _LOCK = threading.RLock()  # what several fleets need is made once
 
 
@@ -32,6 +34,7 @@ class Samples:
     values: Tensor  # uint8 (n, d), the pixels of pictures, row by row; float32 (n, d), scaled, of all else
     targets: Tensor  # int64 (n,), classes from 0; float32 (n, 1), scaled, where the target is a number
     _lit: Lit | None = field(default=None, init=False, repr=False)
+    _rounded: Tensor | None = field(default=None, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -65,6 +68,17 @@ class Samples:
             if self._lit is None:
                 self._lit = _by_what_is_lit(self.pixels)
             return self._lit
+
+    @property
+    def rounded(self) -> Tensor:
+        """The inputs and a one for a bias, bfloat16 (n, d + 1); made when first asked for."""
+        with _LOCK:
+            if self._rounded is None:
+                self._rounded = self.values.new_ones(len(self), self.values.shape[1] + 1, dtype=torch.bfloat16)
+                places = torch.split(self._rounded, PART)
+                for place, inputs in zip(places, self.inputs_in_parts(PART), strict=True):
+                    place[:, :-1] = inputs
+            return self._rounded
 
     def inputs_at(self, rows: Tensor) -> Tensor:
         """Return the inputs at `rows` (int64 indices), without making those of all."""

@@ -46,7 +46,9 @@ def products(samples: Samples, index: Tensor, way: Way) -> Products:
         lit = samples.lit
         often = lit.often.index_select(0, index).float().div_(255)
         return Sparse(lit.where, arithmetic.factor(often), lit.seldom[index.numpy()], arithmetic)
-    return Dense(arithmetic.factor(pad(samples.inputs_at(index), (0, 1), value=1.0)), arithmetic)
+    if arithmetic.rounded is None:
+        return Dense(pad(samples.inputs_at(index), (0, 1), value=1.0))
+    return Dense(arithmetic.factor(samples.rounded.index_select(0, index)), arithmetic)
 
 
 def outputs(layer: nn.Linear, samples: Samples, chunk: int) -> Iterator[Tensor]:

@@ -6,7 +6,8 @@ its way, and a rerun restores it, whatever this machine would choose.
 
 As measured (`python -m benchmarks.bf16`, benchmarks/RESULTS.md): of pictures on a CPU, a model-epoch is faster without
 what is dark at 25, 100 and 256 units, in float32 with AVX2 and with AVX-512, and in bfloat16 with AVX512_BF16, where
-what is lit often is a bfloat16 product. So the width decides nothing here. With AMX nobody has measured it.
+what is lit often is a bfloat16 product. With AMX, whose products are several times as fast, it is faster with all of
+it. So the width decides nothing here.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import torch
 
 from model.data.samples import Samples
 from model.network.arithmetic import BFLOAT16, FLOAT32, ROUNDED, Arithmetic, Precision
+from model.rounding import has_amx
 
 LISTED_FROM = 256  # samples of a minibatch; in smaller ones listing what is lit takes longer than it saves
 AMPERE = (8, 0)  # the first compute capability of CUDA with units for bfloat16
@@ -40,7 +42,8 @@ WAYS: Mapping[str, Way] = {
 def choose_way(precision: Precision, samples: Samples, batch: int) -> str:
     """Return the way for a fleet on these samples, in minibatches of this size."""
     name = precision if precision == "float32" or has_units(samples.device) else "rounded"
-    return f"{name} {'lit' if without_the_dark(samples, batch) else 'all'}"
+    lit_alone = without_the_dark(samples, batch) and not (precision == "bfloat16" and has_amx())
+    return f"{name} {'lit' if lit_alone else 'all'}"
 
 
 def without_the_dark(samples: Samples, batch: int) -> bool:
@@ -54,5 +57,4 @@ def has_units(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= AMPERE
     if device.type != "cpu":
         return False
-    known = torch.cpu.get_capabilities()
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16")) or has_amx()

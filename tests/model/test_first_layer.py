@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from model.data.samples import OFTEN, Parts, Samples
+from model.data.samples import OFTEN, PART, Parts, Samples
 from model.network.first_layer import NARROWEST, Dense, Sparse, outputs, products
 from model.network.member import INPUTS
 from model.network.way import WAYS
@@ -76,6 +76,14 @@ def test_images_are_whole_in_what_is_often_lit_and_what_seldom_is(n: int, share:
     assert whole[:, INPUTS].eq(255).all()
     shares = (whole > 0).double().mean(0)
     assert torch.equal((shares > OFTEN).nonzero().flatten(), lit.where)
+
+
+def test_rounded_inputs_are_those_of_each_sample_and_a_one() -> None:
+    found = images(PART + 3, 0.2, 0)  # more than are made at once
+    made = found.rounded
+    assert made.dtype == torch.bfloat16
+    assert torch.equal(made.float(), rounded(inputs(found, torch.arange(len(found))).float()))
+    assert found.rounded is made
 
 
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
