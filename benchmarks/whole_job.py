@@ -3,6 +3,7 @@
     python -m benchmarks.whole_job --rounds 5                          the full job; takes hours on 2 cores
     python -m benchmarks.whole_job --rounds 1 --trials 50 --epochs 10  a quick look
     python -m benchmarks.whole_job --rounds 0                          writes the section from what was measured
+    python -m benchmarks.whole_job --section whole-job-amx             measured where there is AMX
 
 Ours samples and halves by what trials would reach (`studies/`), the peers by Optuna's TPE and asynchronous successive
 halving, a third at each of their rungs (`benchmarks/peers/job.py`). A round is one seed. Every run is a process of its
@@ -62,8 +63,9 @@ def contenders(options: argparse.Namespace, seed: int) -> dict[str, Callable[[],
 def main() -> None:
     """Measure what is missing, then write the section."""
     everybody = ",".join(contenders(argparse.Namespace(trials=0, epochs=0), 0))
-    options = asked(__doc__.splitlines()[0], rounds=5, only=everybody, results="build/whole_job.jsonl")
-    results.write("whole-job", report(measure(options, Path(options.results), contenders)))
+    files = {"results": "build/whole_job.jsonl", "section": "whole-job"}
+    options = asked(__doc__.splitlines()[0], rounds=5, only=everybody, **files)
+    results.write(options.section, report(measure(options, Path(options.results), contenders)))
 
 
 if __name__ == "__main__":
