@@ -40,16 +40,20 @@ class Arithmetic:
 
     def bmm(self, left: Tensor, right: Tensor, out: Tensor) -> Tensor:
         """Fill `out` with a product of stacks, and return it."""
-        if self.rounded is None:
-            return torch.bmm(left, right, out=out)
-        return out.copy_(self._stacked(left, right))
+        if self.rounded is not None:
+            return out.copy_(self._stacked(left, right))
+        if _is_lone_vector(left, right):
+            return out.copy_(torch.bmm(_twice(left), _twice(right))[:1])
+        return torch.bmm(left, right, out=out)
 
     def baddbmm(self, bias: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
         """Fill `out` with a product of stacks and a bias."""
-        if self.rounded is None:
-            torch.baddbmm(bias, left, right, out=out)
-        else:
+        if self.rounded is not None:
             torch.add(self._stacked(left, right), bias, out=out)
+        elif _is_lone_vector(left, right):
+            out.copy_(torch.baddbmm(bias, _twice(left), _twice(right))[:1])
+        else:
+            torch.baddbmm(bias, left, right, out=out)
 
     def _stacked(self, left: Tensor, right: Tensor) -> Tensor:
         """Return a product of stacks. PyTorch's copies what lies transposed, which takes five times as long as a wide
@@ -60,6 +64,16 @@ class Arithmetic:
 
     def _product(self, multiply: Callable[[Tensor, Tensor], Tensor], left: Tensor, right: Tensor) -> Tensor:
         return multiply(self.factor(left), self.factor(right)).bfloat16()
+
+
+def _is_lone_vector(left: Tensor, right: Tensor) -> bool:
+    """Return whether a stack of one multiplies a vector, as a layer of one output does: MKL multiplies several by
+    another routine, and with AVX-512 on Intel's CPUs that rounds otherwise. So such a stack is multiplied twice."""
+    return len(left) == 1 and 1 in (left.shape[1], right.shape[2])
+
+
+def _twice(stack: Tensor) -> Tensor:
+    return stack.expand(2, -1, -1)
 
 
 FLOAT32 = Arithmetic()

@@ -1,5 +1,7 @@
 """What products are in each arithmetic, and which way a fleet is given."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -38,15 +40,25 @@ def test_a_product_is_that_of_its_factors_in_float64(arithmetic: Arithmetic) -> 
 
 
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
-def test_no_bit_of_a_stack_depends_on_how_many_there_are(threads: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    for rows, inner, columns in ((25, 25, 514), (10, 256, 514), (256, 256, 188), (16, 16, 2), (7, 24, 33)):
-        left, right = torch.randn(9, rows, inner, generator=generator), torch.randn(9, inner, columns)
-        whole = BFLOAT16.bmm(left, right, torch.empty(9, rows, columns))
-        for start, stop in ((0, 1), (3, 4), (2, 7), (8, 9)):
-            part = torch.empty(stop - start, rows, columns)
-            BFLOAT16.bmm(left[start:stop].clone(), right[start:stop].clone(), part)
-            assert torch.equal(part, whole[start:stop])
+@pytest.mark.parametrize("arithmetic", [FLOAT32, BFLOAT16], ids=["float32", "bfloat16"])
+def test_no_bit_of_a_stack_depends_on_how_many_there_are(arithmetic: Arithmetic, threads: int) -> None:
+    """Not even where a layer has one output, or a single unit below it: then a product is that of a vector."""
+    generator = torch.Generator().manual_seed(threads)
+    rows = (25, 10, 256, 16, 7) if arithmetic is BFLOAT16 else (25, 10, 256, 16, 7, 3, 2, 1)  # of a single network's
+    for shape in itertools.product(rows, (25, 256, 1), (514, 188, 33, 2)):
+        count, inner, columns = shape
+        left, bias = torch.randn(9, count, inner, generator=generator), torch.randn(9, count, 1, generator=generator)
+        lies = torch.randn(9, inner, columns, generator=generator), torch.randn(9, columns, inner).mT
+        for right in lies:
+            whole, added = torch.empty(9, count, columns), torch.empty(9, count, columns)
+            arithmetic.bmm(left, right, whole)
+            arithmetic.baddbmm(bias, left, right, added)
+            for part in (slice(0, 1), slice(3, 4), slice(2, 7), slice(8, 9)):
+                out = torch.empty_like(whole[part])
+                arithmetic.bmm(left[part].clone(), right[part].clone(), out)
+                assert torch.equal(out, whole[part]), shape
+                arithmetic.baddbmm(bias[part].clone(), left[part].clone(), right[part].clone(), out)
+                assert torch.equal(out, added[part]), shape
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
