@@ -25,8 +25,15 @@ def option(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"--storage=sqlite:///{path}"
 
 
-def test_its_report_is_the_same_to_the_last_digit(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(report.main, capsys, option) == json.loads((KEPT / "report.json").read_text(encoding="utf-8"))
+def test_its_report_is_the_same(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """But for the last digits of a slope, which LAPACK rounds as its CPU does."""
+    found = said(report.main, capsys, option)
+    kept = json.loads((KEPT / "report.json").read_text(encoding="utf-8"))
+    assert {**found, "widths": []} == {**kept, "widths": []}
+    for ours, theirs in zip(found["widths"], kept["widths"], strict=True):
+        growth = theirs.pop("gap_growth")
+        assert ours.pop("gap_growth") == pytest.approx(growth, rel=1e-9)
+        assert ours == theirs
 
 
 def test_its_best_trial_is_told_and_trained_again(
