@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+STRICT_WITH = ("AVX2", "AVX512")  # instructions, as MKL's settings name them
+
 
 @cache
 def rounding() -> dict[str, str]:
@@ -31,14 +33,22 @@ def has_amx() -> bool:
 
 
 def broken_promise() -> str | None:
-    """Return a line that says how the environment lets bits depend on what else trains, None if it does not."""
-    mode = os.environ.get("MKL_CBWR", "")
-    if not _has_mkl() or "STRICT" in mode.upper():
+    """Return a line that says why bits may depend on what else trains, None if they do not.
+
+    MKL is strict with AVX2 and AVX-512 alone (Intel's oneMKL Developer Guide, "Reproducibility Conditions").
+    """
+    if not _has_mkl():
         return None
-    return (
-        f"MKL_CBWR={mode} is not strict: a trial's last digits may depend on what trains beside it; "
-        "unset it, or set MKL_CBWR=AUTO,STRICT"
-    )
+    depends = "a trial's last digits may depend on what trains beside it"
+    mode, held = os.environ.get("MKL_CBWR", ""), os.environ.get("MKL_ENABLE_INSTRUCTIONS", "")
+    branch, *flags = mode.upper().replace("BRANCH=", "").split(",")
+    if "STRICT" not in flags or not branch.startswith(("AUTO", *STRICT_WITH)):
+        return f"MKL_CBWR={mode} is not strict: {depends}; unset it, or set MKL_CBWR=AUTO,STRICT"
+    if held and not held.upper().startswith(STRICT_WITH):
+        return f"MKL_ENABLE_INSTRUCTIONS={held} is not strict: {depends}; unset it, or set it to AVX2"
+    if not torch.cpu.get_capabilities().get("avx2"):
+        return f"MKL is strict with AVX2 alone, which this CPU has not: {depends}"
+    return None
 
 
 def _has_mkl() -> bool:
