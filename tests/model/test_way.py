@@ -44,8 +44,7 @@ def test_a_product_is_that_of_its_factors_in_float64(arithmetic: Arithmetic) -> 
 def test_no_bit_of_a_stack_depends_on_how_many_there_are(arithmetic: Arithmetic, threads: int) -> None:
     """Not even where a layer has one output, or a single unit below it: then a product is that of a vector."""
     generator = torch.Generator().manual_seed(threads)
-    rows = (25, 10, 256, 16, 7) if arithmetic is BFLOAT16 else (25, 10, 256, 16, 7, 3, 2, 1)  # of a single network's
-    for shape in itertools.product(rows, (25, 256, 1), (514, 188, 33, 2)):
+    for shape in itertools.product((25, 10, 256, 16, 7, 3, 2, 1), (25, 256, 24, 16, 1), (514, 188, 33, 2)):
         count, inner, columns = shape
         left, bias = torch.randn(9, count, inner, generator=generator), torch.randn(9, count, 1, generator=generator)
         lies = torch.randn(9, inner, columns, generator=generator), torch.randn(9, columns, inner).mT
@@ -68,3 +67,19 @@ def test_the_way_follows_the_precision_the_machine_and_the_samples_alone(precisi
     without_the_dark = "all" if precision == "bfloat16" and has_amx() else "lit"
     assert ways == [f"{name} {without_the_dark}", f"{name} all", f"{name} all", f"{name} all"]
     assert set(ways) <= WAYS.keys()
+
+
+@pytest.mark.parametrize(
+    ("has", "ways"),
+    [
+        ((), ("float32 lit", "rounded lit", "rounded all")),
+        (("avx512_bf16",), ("float32 lit", "bfloat16 lit", "bfloat16 all")),
+        (("avx512_bf16", "amx_bf16"), ("float32 lit", "bfloat16 all", "bfloat16 all")),
+    ],
+    ids=["no units", "AVX512_BF16", "AMX"],
+)
+def test_each_machine_has_its_way(has: tuple[str, ...], ways: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of pictures in float32 and in bfloat16, and of numbers in bfloat16."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(has, True))
+    asked: list[tuple[Precision, Samples]] = [("float32", PICTURES), ("bfloat16", PICTURES), ("bfloat16", NUMBERS)]
+    assert tuple(choose_way(precision, samples, LISTED_FROM) for precision, samples in asked) == ways
