@@ -47,7 +47,7 @@ def broken_promise() -> str | None:
     if held and not held.upper().startswith(STRICT_WITH):
         return f"MKL_ENABLE_INSTRUCTIONS={held} is not strict: {depends}; unset it, or set it to AVX2"
     if not torch.cpu.get_capabilities().get("avx2"):
-        return f"MKL is strict with AVX2 alone, which this CPU has not: {depends}"
+        return f"MKL is not strict on this CPU, which has no AVX2: {depends}"
     return None
 
 

@@ -68,6 +68,12 @@ def test_a_mode_that_gives_the_promise_away_is_said(
     assert found is None if said is None else found is not None and found.startswith(said)
 
 
+@needs_mkl
+def test_a_cpu_that_mkl_is_not_strict_on_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"sse4_2": True})
+    assert (broken_promise() or "").startswith("MKL is not strict on this CPU, which has no AVX2")
+
+
 def test_what_bits_depend_on_has_a_name_each() -> None:
     assert set(rounding()) == {"cpu", "instructions", "mkl"}
     assert all(rounding().values())
