@@ -1,6 +1,6 @@
 """What bfloat16 costs and gains: the first layer's products and a model-epoch in every way, and accuracy in pairs.
 
-    python -m benchmarks.bf16       writes its section of benchmarks/RESULTS.md; with AMX that is another
+    python -m benchmarks.bf16       writes its section of benchmarks/RESULTS.md; machines with AMX have one of their own
 
 The times are processor time of one thread, in rounds in which every way has its turn, so that what else runs on the
 machine disturbs all alike. From them follows the rule in `model/network/way.py`.
@@ -26,7 +26,6 @@ from model.network.first_layer import products
 from model.network.member import INPUTS
 from model.network.scoring import evaluate
 from model.network.way import WAYS, choose_way, has_units
-from model.rounding import has_amx
 from model.threads import using
 from studies.sweet_spot import sweet_spot
 
@@ -152,7 +151,7 @@ def main() -> None:
             rows(first_layer, data.train, asked.rounds, "product"),
             rows(model_epochs, data.train, asked.fleets, "unit"),
         )
-    results.write("bf16-amx" if has_amx() else "bf16", report([*found, compared(data, asked.epochs)], asked))
+    results.write(results.of_this_machine("bf16"), report([*found, compared(data, asked.epochs)], asked))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
     python -m benchmarks.whole_job --rounds 5                          the full job; takes hours on 2 cores
     python -m benchmarks.whole_job --rounds 1 --trials 50 --epochs 10  a quick look
     python -m benchmarks.whole_job --rounds 0                          writes the section from what was measured
-    python -m benchmarks.whole_job --section whole-job-amx             measured where there is AMX
 
 Ours samples and halves by what trials would reach (`studies/`), the peers by Optuna's TPE and asynchronous successive
 halving, a third at each of their rungs (`benchmarks/peers/job.py`). A round is one seed. Every run is a process of its
 own and appends a line to the results file; what is there is not measured again, so the command goes on where it was
-interrupted. Wall time begins when data and libraries are loaded.
+interrupted. Wall time begins when data and libraries are loaded. Machines with AMX have a section of their own.
 
 Others' share of the machine is measured beside each run. By the rule of `benchmarks.tenants`, stated before, a run
 that others disturbed by more than 5 % of all cores' time is repeated when all rounds are done, at most twice, and of a
@@ -63,9 +62,9 @@ def contenders(options: argparse.Namespace, seed: int) -> dict[str, Callable[[],
 def main() -> None:
     """Measure what is missing, then write the section."""
     everybody = ",".join(contenders(argparse.Namespace(trials=0, epochs=0), 0))
-    files = {"results": "build/whole_job.jsonl", "section": "whole-job"}
-    options = asked(__doc__.splitlines()[0], rounds=5, only=everybody, **files)
-    results.write(options.section, report(measure(options, Path(options.results), contenders)))
+    options = asked(__doc__.splitlines()[0], rounds=5, only=everybody, results="build/whole_job.jsonl")
+    lines = measure(options, Path(options.results), contenders)
+    results.write(results.of_this_machine("whole-job"), report(lines))
 
 
 if __name__ == "__main__":
