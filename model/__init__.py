@@ -15,10 +15,11 @@ ENVIRONMENT = {
     # So do those of NumPy's BLAS, whose matrices are small here (`studies/curve_model.py`): beside fleets that train, a
     # proposal took 0.20 s with two of them and 0.07 s with one.
     "OPENBLAS_NUM_THREADS": "1",
-    # MKL's Conditional Numerical Reproducibility, strict: a product's bits depend neither on where its matrices lie in
-    # memory nor on the number of threads (Intel's oneMKL Developer Guide, "Obtaining Numerically Reproducible
-    # Results"). Without it a network's bits depend on who trains beside it where there is AVX-512. AUTO takes the
-    # instructions that MKL would take anyway, on AMD too.
+    # MKL's Conditional Numerical Reproducibility, strict: a product's bits do not depend on where its matrices lie in
+    # memory (Intel's oneMKL Developer Guide, "Obtaining Numerically Reproducible Results"). Without it a network's bits
+    # depend on who trains beside it where there is AVX-512. The guide says the same of the number of threads: on AMD's
+    # CPUs that does not hold, and `model/cpu/panels.py` does not rest on it. AUTO takes the instructions that MKL would
+    # take anyway, on AMD too.
     "MKL_CBWR": "AUTO,STRICT",
     # PyTorch asks the kernel for huge pages under tensors of 2 MB and more. glibc gives what is larger than 32 MB back
     # to the kernel each time, a CNN's step on a minibatch of 1,028 does so with all its activations, and had 43,000

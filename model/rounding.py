@@ -1,8 +1,8 @@
 """What a CPU's bits depend on, beside the number of threads and torch's version.
 
-Intel's MKL promises, in its strict mode (`model/__init__.py`), that a product's bits depend neither on where its
-matrices lie nor on the number of threads. Other instructions, another CPU or another mode may round otherwise. PyTorch
-for Arm and macOS brings no MKL: there nothing is documented, and `tests/model/test_fleet.py` says what holds.
+Intel's MKL promises, in its strict mode (`model/__init__.py`), that a product's bits do not depend on where its
+matrices lie. Other instructions, another CPU or another mode may round otherwise. PyTorch for Arm and macOS brings no
+MKL: there nothing is documented, and `tests/model/test_fleet.py` says what holds.
 """
 
 import os

@@ -102,6 +102,11 @@ class Panel:
                 member.grads[0].copy_(self.gradient[:, place])
 
     @property
+    def is_of_one(self) -> bool:
+        """Whether its network has it alone in any company, so that a product's shape is always the same."""
+        return self.weights.shape[1] >= SHARED_UP_TO and len(self.members) == 1
+
+    @property
     def _cuts(self) -> bool:
         """Whether its activation is ReLU, which cuts the first layers of all its networks at once."""
         return self.stacks[0].is_cut

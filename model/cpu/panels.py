@@ -6,6 +6,10 @@ once for all panels; every network takes its own optimizer's step, and draws its
 Where a fleet has two threads of a CPU, each works on one half of every minibatch, and the gradients are added up. Two
 threads that share every product wait for each other at each: a network of 256 units then gained next to nothing by the
 second. No part is a single sample: MKL multiplies a vector by another routine, whose bits depend on the neighbours.
+
+More than two threads share the products of wide networks alone, which never share a panel. Those of a shared panel are
+one thread's: of small matrices that several threads multiply, bits depend on the matrices' shape, and so on the
+company.
 """
 
 from collections.abc import Sequence
@@ -43,6 +47,7 @@ class Part:
     panels: list[Panel]
     samples: Samples
     way: Way
+    threads: int = 1  # that share the products of a wide network
     _buffers: dict[int, Buffers] = field(default_factory=dict, init=False)
 
     @property
@@ -61,12 +66,17 @@ class Part:
         buffers = self._buffers_for(len(index))
         inputs = products(self.samples, index, self.way)
         for panel, work in zip(self.panels, buffers.panels, strict=True):
-            panel.forward(inputs, work, buffers.outputs, rows)
+            with using(self._threads_of(panel)):
+                panel.forward(inputs, work, buffers.outputs, rows)
         loss = LOSSES[self.panels[0].members[0].criterion]
         losses = loss(buffers.outputs, self.samples.targets[index], batch, buffers.d_outputs)
         for panel, work in zip(self.panels, buffers.panels, strict=True):
-            panel.backward(inputs, work, buffers.d_outputs, rows)
+            with using(self._threads_of(panel)):
+                panel.backward(inputs, work, buffers.d_outputs, rows)
         return losses
+
+    def _threads_of(self, panel: Panel) -> int:
+        return self.threads if panel.is_of_one else 1
 
     def add(self, twin: "Part") -> None:
         """Add a twin's gradients to its own."""
@@ -109,9 +119,10 @@ class Panels:
         threads, n = torch.get_num_threads(), len(self.samples)
         parts = min(PARTS, threads) if self.device.type == "cpu" else 1
         self.parts += [self.parts[0].twin() for _ in range(len(self.parts), parts)]
-        each = threads // parts
+        for part in self.parts:
+            part.threads = threads // parts
         losses = torch.zeros(self.parts[0].slots, device=self.device)
-        with ThreadPoolExecutor(PARTS - 1, initializer=torch.set_num_threads, initargs=(each,)) as others, using(each):
+        with ThreadPoolExecutor(PARTS - 1, initializer=torch.set_num_threads, initargs=(1,)) as others, using(1):
             for index in order.to(self.device).split(self.batch):  # type: ignore[no-untyped-call]
                 share_of_epoch = len(index) / n
                 index = index.repeat(2) if len(index) == 1 else index  # noqa: PLW2901  # the mean stays what it is

@@ -6,10 +6,10 @@ optimizer, that one's state and its own age. How they take a step is a `Program`
 PyTorch's plain loop (`model/general/sequential.py`).
 
 A network's numbers do not depend, to the bit, on its neighbours or its place. On a CPU that rests on MKL's strict mode
-(`model/__init__.py`), in which neither the address of a matrix nor the number of threads changes a product. Two rules
-cover what the mode leaves open, since small products are other routines', which round differently: no product of the
-first layer has fewer than `NARROWEST` columns (`model/network/first_layer.py`), and none is of a single sample
-(`model/cpu/panels.py`). On a GPU every kernel works in tiles of a fixed size.
+(`model/__init__.py`), in which the address of a matrix does not change a product. Rules cover what the mode leaves
+open, since small products are other routines', which round differently: no product of the first layer has fewer than
+`NARROWEST` columns (`model/network/first_layer.py`), and none is of a single sample or, where networks share it, by
+more than one thread (`model/cpu/panels.py`). On a GPU every kernel works in tiles of a fixed size.
 """
 
 import logging

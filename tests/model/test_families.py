@@ -113,7 +113,7 @@ EVERY = {**KINDS, **NUMBERS, **BFLOAT16, **NUMBERS_BFLOAT16}
 in_float32 = pytest.mark.parametrize("kind", [*KINDS.values(), *NUMBERS.values()], ids=[*KINDS, *NUMBERS])
 every_kind = pytest.mark.parametrize("kind", EVERY.values(), ids=EVERY)
 as_bytes = pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
-threads = pytest.mark.parametrize("threads", [1, 2], indirect=True)
+threads = pytest.mark.parametrize("threads", [1, 2, 8], indirect=True)
 
 
 def sized(as_bytes: bool) -> tuple[int, int]:

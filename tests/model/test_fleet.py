@@ -292,7 +292,7 @@ def test_no_bit_of_a_network_depends_on_who_trains_beside_it(device: str, data: 
     assert_identical(alone, among)
 
 
-@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+@pytest.mark.parametrize("threads", [1, 2, 8], indirect=True)
 @pytest.mark.parametrize("width", [4, 25, 64, 65, 256])
 def test_no_bit_depends_on_the_company_at_the_articles_batch(device: str, threads: int, width: int) -> None:
     images = made_up_images(1028 + 376, device)
@@ -307,7 +307,7 @@ def test_no_bit_depends_on_the_company_at_the_articles_batch(device: str, thread
     assert_identical(alone, lives(images, 1028, width, 0, shifting))
 
 
-@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+@pytest.mark.parametrize("threads", [1, 2, 8], indirect=True)
 @pytest.mark.parametrize(("batch", "left_over"), [(1028, 1), (1027, 3), (21, 1), (40, 24), (257, 167), (5, 1)])
 @pytest.mark.parametrize("width", [2, 8, 23, 48])
 def test_no_bit_depends_on_the_company_however_the_set_divides(  # fixtures

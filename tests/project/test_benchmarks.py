@@ -309,10 +309,11 @@ def test_the_constants_of_a_gaussian_process_are_found_again_in_curves_drawn_fro
 
 def test_strict_modes_are_set_beside_unset_round_by_round():
     found = [
-        {mode: [1.0 * turn, 2.0, 3.0, "off"] if mode == strict.UNSET else [1.5 * turn, 1.0, 3.0, "AUTO,STRICT"]
+        {mode: [1.0 * turn, 2.0, 3.0, 9, 99, "off"] if mode == strict.UNSET
+               else [1.5 * turn, 1.0, 3.0, 0, turn, "AUTO,STRICT"]
          for mode in strict.MODES} for turn in (1, 2, 3)
     ]  # fmt: skip
     rows = strict.report(found, 0.5, 1.0).splitlines()
-    assert "| unset | off | 2.00 | 2.00 | 3.00 |" in rows
-    row = "3.00, 1.50 x (1.50 to 1.50) | 1.00, 0.50 x (0.50 to 0.50) | 3.00, 1.00 x (1.00 to 1.00) |"
+    assert "| unset | off | 2.00 | 2.00 | 3.00 | 9 | 99 |" in rows
+    row = "3.00, 1.50 x (1.50 to 1.50) | 1.00, 0.50 x (0.50 to 0.50) | 3.00, 1.00 x (1.00 to 1.00) | 0 | 3 |"
     assert f"| AUTO,STRICT | AUTO,STRICT | {row}" in rows
