@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import CategoricalDistribution, IntDistribution
-from scipy.stats import t as student
+from scipy import special
 
 from search.results.surrogate import Encoding, Surrogate, Vector, few, nearest, place, surrogate, value_at
 from search.results.tried import Tried
@@ -52,7 +52,7 @@ def dependence(tried: Tried, parameter: str) -> Dependence | None:
 
 def _widening(known: Surrogate) -> float:
     """Return how many of the process' standard deviations hold 95 %."""
-    return float(student.ppf(0.975, known.freedom) * math.sqrt(len(known.tried) / known.freedom))
+    return float(special.stdtrit(known.freedom, 0.975) * math.sqrt(len(known.tried) / known.freedom))
 
 
 def _blocks(known: Surrogate, parameter: str) -> Iterator[tuple[Any, Vector]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import t as student
+from scipy import special
 from torch import nn
 
 from model.data.samples import Parts, Samples
@@ -147,7 +147,7 @@ def otherwise(trial: FrozenTrial, here: Mapping[str, Any]) -> dict[str, tuple[st
 def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the 95 % interval in which one more value of the same normal population falls; needs two values."""
     n = len(values)
-    reach = student.ppf(0.975, n - 1) * stdev(values) * (1 + 1 / n) ** 0.5
+    reach = float(special.stdtrit(n - 1, 0.975)) * stdev(values) * (1 + 1 / n) ** 0.5
     return fmean(values) - reach, fmean(values) + reach
 
 
