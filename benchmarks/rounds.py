@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import results
-from benchmarks.tenants import REPEATS, disturbed, least_disturbed, watched
+from benchmarks.tenants import REPEATS, disturbed, least_disturbed, watched, with_slowness
 
 Contenders = Callable[[argparse.Namespace, int], Mapping[str, Callable[[], Mapping[str, Any]]]]
 """What runs in a round, by name, for the options and a seed."""
@@ -24,7 +24,8 @@ def key(line: dict[str, Any]) -> tuple[Any, ...]:
 
 def measured(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a results file, none if there is no file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return with_slowness([json.loads(line) for line in text.splitlines()])
 
 
 def in_turn(names: Sequence[str], turn: int) -> list[str]:

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import results
-from benchmarks.tenants import LIMIT, REPEATS, disturbance, disturbed
+from benchmarks.tenants import LIMIT, REPEATS, SLOWER, disturbance, disturbed
 
 Line = Mapping[str, Any]
 LEVELS = 0.975, 0.98, 0.981  # validation accuracy
@@ -42,7 +42,8 @@ def parts(jobs: Mapping[str, Mapping[int, Line]], names: Mapping[str, str]) -> l
         " time is what the hypervisor (steal) and other processes took of all cores while a run lasted; not known where"
         " a run's own processes end uncounted, as Ray's do: then steal alone says whether it was disturbed. By a rule"
         f" stated before, a run with more than {100 * LIMIT:.0f} % of both together is repeated at the end, at most"
-        f" {REPEATS} times, and of a job's runs the least disturbed counts.",
+        f" {REPEATS} times, and so is one beside which a fixed product was slower by more than {100 * SLOWER:.0f} %"
+        " than at its fastest; of a job's runs the least disturbed counts.",
         results.table(_HEAD, [_row(names[name], lines) for name, lines in told.items()]),
     ]
 
@@ -54,6 +55,7 @@ _HEAD = (
     "CPU, s",
     "steal, %: median, most",
     "others, %: median, most",
+    "slower, %: median, most",
     "load before",
     "still disturbed",
 )
@@ -65,7 +67,7 @@ def _row(name: str, lines: Sequence[Line]) -> list[object]:
         len(lines),
         *(middle(lines, level) for level in LEVELS),
         _cpu([line["cpu_seconds"] for line in lines]),
-        *(_of(lines, key) for key in ("stolen", "others")),
+        *(_of(lines, key) for key in ("stolen", "others", "slower")),
         f"{median(line.get('load', math.nan) for line in lines):.1f}",
         f"{sum(map(disturbed, lines))} (at most {100 * max(map(disturbance, lines)):.0f} %)",
     ]

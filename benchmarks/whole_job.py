@@ -9,9 +9,9 @@ halving, a third at each of their rungs (`benchmarks/peers/job.py`). A round is 
 own and appends a line to the results file; what is there is not measured again, so the command goes on where it was
 interrupted. Wall time begins when data and libraries are loaded. Machines with AMX have a section of their own.
 
-Others' share of the machine is measured beside each run. By the rule of `benchmarks.tenants`, stated before, a run
-that others disturbed by more than 5 % of all cores' time is repeated when all rounds are done, at most twice, and of a
-job's runs the least disturbed counts.
+Others' share of the machine, and how fast it is, are measured beside each run. By the rule of `benchmarks.tenants`,
+stated before, a run that others disturbed by more than 5 % of all cores' time, or beside which the machine was slower
+by more than 20 %, is repeated when all rounds are done, at most twice, and of a job's runs the least disturbed counts.
 """
 
 import argparse

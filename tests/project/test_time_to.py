@@ -61,14 +61,23 @@ def test_who_does_not_know_what_it_took_is_judged_by_steal_alone() -> None:
     found = tenants.shares(before, after, told=None)
     assert found == {"stolen": 0.01, "others": None}
     assert tenants.disturbance(found) == 0.01
-    line = {"results": [], "cpu_seconds": None, **found}
+    line = {"results": [], "cpu_seconds": None, "slower": 0.0, **found}
     assert time_to.parts({"ray_tune": {0: line}}, {"ray_tune": "Ray"})[1].count("not known") == 2
 
 
 def test_a_run_is_told_with_what_others_took_of_the_machine() -> None:
     line = tenants.watched(lambda: {"best": 0.9})
     assert line["best"] == 0.9
+    assert line["pace"] > 0
     assert all(0 <= line[name] <= 1 for name in ("stolen", "others"))
+
+
+def test_a_run_beside_which_the_machine_was_slow_is_disturbed_though_nobody_took_time() -> None:
+    lines = [{"pace": pace, "stolen": 0.0, "others": 0.01} for pace in (100.0, 79.0, 81.0)]
+    found = tenants.with_slowness([*lines, {"stolen": 0.06}, {"best": 0.9}])
+    assert [tenants.disturbed(line) for line in found] == [False, True, False, True, False]
+    assert [tenants.disturbance(line) for line in found] == pytest.approx([0.01, 0.21, 0.19, 0.06, 0.0])
+    assert tenants.least_disturbed(found[:3]) is found[0]
 
 
 def test_what_a_process_and_its_children_spend_is_counted() -> None:
@@ -107,12 +116,13 @@ def test_disturbed_runs_are_repeated_when_all_rounds_are_done(tmp_path: Path) ->
 
 
 def test_the_table_says_how_many_got_there_and_what_others_took() -> None:
-    line = {"results": [[100.0, 0.98]], "cpu_seconds": 150.0, "stolen": 0.01, "others": 0.002, "load": 0.1}
-    never = {**line, "results": [[90.0, 0.97]], "others": 0.3}
+    line = {"results": [[100.0, 0.98]], "cpu_seconds": 150.0, "stolen": 0.01, "others": 0.002, "load": 0.1, "slower": 0}
+    never = {**line, "results": [[90.0, 0.97]], "others": 0.3, "slower": 0.05}
     jobs = {"ours": {0: line, 1: never}, "optuna_tuned": {0: {"best": 0.9}}, "optuna_example": {0: line}}
     about, table = time_to.parts(jobs, {"ours": "sweetspot"})
     assert "more than 5 %" in about
-    row = "| sweetspot | 2 | never (1 of 2) | never (1 of 2) | never (0 of 2) | 150 | 1.0, 1.0 | 15.1, 30.0 | 0.1 | 1"
+    row = "| sweetspot | 2 | never (1 of 2) | never (1 of 2) | never (0 of 2) | 150"
+    row += " | 1.0, 1.0 | 15.1, 30.0 | 2.5, 5.0 | 0.1 | 1"
     assert row in table
     assert "Optuna" not in table
     assert time_to.parts({"ours": {0: {"best": 0.9}}}, {}) == []
