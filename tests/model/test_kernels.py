@@ -157,6 +157,7 @@ def test_adams_corrections_are_exact_for_any_number_of_steps() -> None:
     assert table[-1].tolist() == [1.0, 1.0]
 
 
+@pytest.mark.slow
 def test_they_compile_for_cards_old_and_new_and_fit_into_small_ones() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     result = subprocess.run(

@@ -32,7 +32,10 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_nothing(tmp_path: Path, m
     assert audit(store.study.trials, 6) == CLEAN
 
 
-@pytest.mark.parametrize(("workers", "number"), [(2, signal.SIGTERM), (2, signal.SIGHUP), (1, signal.SIGHUP)])
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [(2, signal.SIGTERM), pytest.param(2, signal.SIGHUP, marks=pytest.mark.slow), (1, signal.SIGHUP)],
+)
 def test_stopping_the_command_stops_its_workers_and_gives_back(
     workers: int, number: int, tmp_path: Path, mnist_dir: Path
 ) -> None:

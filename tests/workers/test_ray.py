@@ -60,6 +60,7 @@ def test_a_node_is_lost_and_the_budget_comes_out_exact(
     assert not [text for text in texts if SECRET in text]
 
 
+@pytest.mark.slow
 def test_stopping_the_command_stops_its_workers_and_gives_back(
     cluster: Any, postgres: Postgres, mnist_dir: Path, tmp_path: Path
 ) -> None:
