@@ -66,8 +66,10 @@ class Plain:
             some = self.left.value >= 0
         return self.study.ask(dict(self.spec.space)) if some else None
 
-    def report(self, trial: optuna.Trial, value: float, epoch: int) -> bool:
+    def report(self, trial: optuna.Trial, value: float, epoch: int) -> None:
         trial.report(value, epoch)
+
+    def should_prune(self, trial: optuna.Trial) -> bool:
         return trial.should_prune()
 
     def complete(self, trial: optuna.Trial, value: float, _figures: object) -> None:

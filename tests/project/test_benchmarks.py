@@ -205,6 +205,14 @@ def test_two_workers_of_the_scale_benchmark_share_a_budget_and_tell_what_it_took
     assert line["connections"] == 3  # two workers, and ours that made the study
 
 
+@pytest.mark.parametrize("way", [way for way in scale.WAYS if way != "ours"])
+def test_workers_of_the_scale_benchmark_reach_a_study_in_every_way(postgres: Postgres, way: str):
+    line = scale.measure(postgres, scale.Setting(way, 2), trials=3, pause=0.01, limit=60)  # fails if a trial is lost
+    assert line["done"] >= 3
+    assert line["latency"]["report"]["n"] >= 3
+    assert (line["cpu"]["proxy"] > 0) == way.endswith("proxy")
+
+
 def test_calls_are_counted_until_the_first_worker_finds_nothing_left():
     watch = argparse.Namespace(sessions={}, looks=1, connections=2, wall=4.0, idle=0.5, seconds=lambda **_: 1.0)
     lines = [
