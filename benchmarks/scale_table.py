@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks import results
 
-CALLS = ("acquire", "report", "heartbeat", "end")  # columns
+CALLS = ("acquire", "report", "should_prune", "heartbeat", "end")  # columns
 WAYS = {
     "ours": "ours",
     "optuna": "Optuna alone",

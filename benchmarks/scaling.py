@@ -28,7 +28,10 @@ UNBOUNDED = 10**9
 
 
 def one_trial(store: Any, chance: random.Random, train: Callable[[optuna.Trial], object] = lambda _trial: None) -> bool:
-    """Claim a trial, train it from rung to rung and report there, end it; False if there is none to be had."""
+    """Claim a trial, train it from report to report, end it; False if there is none to be had.
+
+    The pruner is asked at rungs alone, as by the engine, or at every report where there are none.
+    """
     trial = store.acquire()
     if trial is None:
         return False
@@ -36,7 +39,8 @@ def one_trial(store: Any, chance: random.Random, train: Callable[[optuna.Trial],
         train(trial)
         value = made_up(trial.params["hidden_units"], trial.params["lr"], epoch, chance)
         store.report(trial, value, epoch)
-        if store.should_prune(trial) and epoch < store.spec.epochs:
+        judged = epoch < store.spec.epochs and (not store.spec.rungs or epoch in store.spec.rungs)
+        if judged and store.should_prune(trial):
             store.prune(trial, FIGURES)
             return True
     store.complete(trial, value, FIGURES)
@@ -58,24 +62,25 @@ def measure(url: str, sizes: Sequence[int], trials: int) -> Iterator[Clocked]:
         yield worker
 
 
-def cost(worker: Clocked, reports: float) -> dict[str, float]:
-    """Return the milliseconds of a trial, by its parts, at this many reports for each."""
+def cost(worker: Clocked, reports: float, asks: float) -> dict[str, float]:
+    """Return the milliseconds of a trial, by its parts, with so many reports and questions to the pruner."""
     ends = [*worker.seconds.get("complete", []), *worker.seconds.get("prune", [])]
     ms = {
         "acquire": median(worker.seconds["acquire"]),
         "reports": reports * median(worker.seconds["report"]),
+        "pruner": asks * median(worker.seconds["should_prune"]),
         "end": median(ends),
     }
     return {name: 1e3 * seconds for name, seconds in {**ms, "trial": sum(ms.values())}.items()}
 
 
-def mean_reports(workers: Sequence[Clocked]) -> float:
-    """Return how many reports a trial made, over all that were measured."""
-    return sum(len(w.seconds["report"]) for w in workers) / sum(len(w.seconds["acquire"]) for w in workers)
+def mean_calls(workers: Sequence[Clocked], name: str) -> float:
+    """Return how many calls of a method a trial made, over all that were measured."""
+    return sum(len(w.seconds[name]) for w in workers) / sum(len(w.seconds["acquire"]) for w in workers)
 
 
-def report(found: Mapping[str, Mapping[int, Mapping[str, float]]], trials: int, reports: float) -> str:
-    """Return the section: a row for each database and size."""
+def report(found: Mapping[str, Mapping[int, Mapping[str, float]]], trials: int, calls: tuple[float, float]) -> str:
+    """Return the section: a row for each database and size; calls: reports and questions of a trial."""
     rows = []
     for database, sizes in found.items():
         first = next(iter(sizes.values()))["trial"]
@@ -85,9 +90,10 @@ def report(found: Mapping[str, Mapping[int, Mapping[str, float]]], trials: int, 
         ]
     return "\n\n".join(
         [
-            f"Milliseconds of a trial with {reports:.1f} reports, medians over {trials} trials of one worker.",
+            f"Milliseconds of a trial with {calls[0]:.1f} reports, at {calls[1]:.1f} of which the pruner is asked,"
+            f" medians over {trials} trials of one worker.",
             results.machine("optuna", "sqlalchemy", "psycopg"),
-            results.table(["study", "acquire", "reports", "end", "trial", "against the smallest"], rows),
+            results.table(["study", "acquire", "reports", "pruner", "end", "trial", "against the smallest"], rows),
         ]
     )
 
@@ -102,12 +108,13 @@ def main() -> None:
         start = time.perf_counter()
         workers = {name: list(measure(url, sizes, options.measured)) for name, url in urls.items()}
         print(f"{time.perf_counter() - start:.0f} s")
-    reports = mean_reports(list(itertools.chain.from_iterable(workers.values())))
+    everybody = list(itertools.chain.from_iterable(workers.values()))
+    calls = mean_calls(everybody, "report"), mean_calls(everybody, "should_prune")
     costs = {
-        name: {size: cost(worker, reports) for size, worker in zip(sizes, each, strict=True)}
+        name: {size: cost(worker, *calls) for size, worker in zip(sizes, each, strict=True)}
         for name, each in workers.items()
     }
-    results.write("scaling", report(costs, options.measured, reports))
+    results.write("scaling", report(costs, options.measured, calls))
 
 
 if __name__ == "__main__":
