@@ -31,7 +31,8 @@ from search.store.study import open_study
 from studies.spec import StudySpec
 from studies.sweet_spot import sweet_spot
 
-PROCESSES.set_forkserver_preload(["benchmarks.crowd", "sqlalchemy.dialects.postgresql.psycopg", "optuna.samplers"])
+LAZY = ("sqlalchemy.dialects.postgresql.psycopg", "optuna.samplers", "scipy.optimize", "scipy.stats")
+PROCESSES.set_forkserver_preload(["benchmarks.crowd", *LAZY, "benchmarks.frozen"])
 SAMPLE_SECONDS = 0.25  # between two looks at what PostgreSQL's sessions are doing
 THREADS = 10  # of the proxy: Optuna's default
 

@@ -29,7 +29,7 @@ CLEAN = {"lost": 0, "duplicated": 0, "over budget": 0}  # what `audit` finds whe
 EPOCHS = 4  # of a full trial: reports at each
 _names = count()
 PROCESSES = multiprocessing.get_context("forkserver")  # torch is imported once, and no thread is forked
-PROCESSES.set_forkserver_preload(["search.run", "torchmetrics.classification"])
+PROCESSES.set_forkserver_preload(["search.run", "torchmetrics.classification", "benchmarks.frozen"])
 
 
 def made_up_mnist(images: int = 100, device: str = "cpu") -> Parts:
