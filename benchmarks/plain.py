@@ -32,7 +32,7 @@ from model.threads import using
 AT_ONCE, LR = 16, 0.01
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 ARTICLE = {"widths": (25, 25)}
-SHAPES: dict[str, dict[str, object]] = {
+SHAPES: dict[str, Mapping[str, object]] = {
     "784-25-25-10, ReLU": ARTICLE,
     "with dropout 0.2 after both": {**ARTICLE, "dropout": 0.2},
     "one hidden layer": {"widths": (25,)},
@@ -100,7 +100,7 @@ def article_loop(directory: Path) -> Callable[[], object]:
         for pixels, labels in loader:
             loss = nn.functional.cross_entropy(model(pixels.flatten(1)), labels)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
 
     return epoch

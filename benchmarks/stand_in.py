@@ -73,6 +73,11 @@ class MadeUpMember(BaseMember):
         return int(self.params["hidden_units"])
 
     @property
+    def cost(self) -> int:
+        """What its place in a fleet's order follows from."""
+        return self.units
+
+    @property
     def parameters(self) -> int:
         """As many as the article's network has."""
         return self.units * (784 + self.units + 10)
@@ -92,7 +97,7 @@ class MadeUpFamily(Family):
         """Return an untrained one."""
         return MadeUp(params, seed, 0)
 
-    def member(  # type: ignore[override]  # it needs no device
+    def member(  # it needs no device
         self, _network: nn.Module, params: Mapping[str, Any], seed: int, *_: Any
     ) -> BaseMember:
         """Return its place in a fleet."""

@@ -20,7 +20,7 @@ from benchmarks.whole_job_table import FRESH
 from model.data.dataset import open_dataset
 from model.data.samples import Parts
 from model.fleet.fleets import Fleets
-from model.network.member import Member
+from model.network.member import BaseMember
 from model.network.scoring import evaluate
 from model.seeds import derive
 from search.training.engine import CAPACITY
@@ -29,13 +29,12 @@ from studies.sweet_spot import article_network
 
 def accuracies(settings: Sequence[tuple[int, float, int]], epochs: int, data: Parts) -> Iterator[tuple[int, float]]:
     """Yield each setting's place and test accuracy as it is trained: hidden units, learning rate and seed."""
-    waiting, training = list(enumerate(settings))[::-1], dict[Member, int]()
+    waiting, training = list(enumerate(settings))[::-1], dict[BaseMember, int]()
     with Fleets(data.train, derive(0, "winners")) as fleets:
         while waiting or training:
             while waiting and (fleet := fleets.least_loaded(CAPACITY["cpu"])) is not None:
                 place, (width, lr, seed) = waiting.pop()
-                member = fleet.add(article_network(width, derive(seed, "winners")), lr)
-                training[member] = place
+                training[fleet.add(article_network(width, derive(seed, "winners")), lr)] = place
             fleet, _ = fleets.train_next()
             for member in [member for member in fleet.members if member.epochs_trained == epochs]:
                 fleet.detach(member)

@@ -36,7 +36,8 @@ def loaders(directory: Path) -> Loaders:
     for file in FILES:
         (raw / file).symlink_to(provide() / file)
     mnist = datasets.MNIST(str(directory), train=True, transform=transforms.ToTensor())
-    train, validation = (Subset(mnist, rows) for rows in stratified_split(mnist.targets, VALIDATION, SPLIT_SEED))
+    parts = stratified_split(mnist.targets, VALIDATION, SPLIT_SEED)
+    train, validation = (Subset(mnist, rows) for rows in parts)  # type: ignore[arg-type]
     return DataLoader(train, batch_size=ARTICLE_BATCH, shuffle=True), DataLoader(validation, batch_size=ARTICLE_BATCH)
 
 

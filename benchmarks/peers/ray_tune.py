@@ -51,7 +51,7 @@ def main() -> None:
     os.environ.update(SETTINGS)
     for name in ENVIRONMENT:  # set by `model` for fleets; alone, PyTorch's default is faster
         os.environ.pop(name, None)
-    ray.init(num_cpus=CORES, include_dashboard=False, log_to_driver=False, logging_level="warning")
+    ray.init(num_cpus=CORES, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the log files
     with tempfile.TemporaryDirectory() as directory:
@@ -81,7 +81,7 @@ def main() -> None:
             run_config=tune.RunConfig(storage_path=directory, verbose=0),
         )
         results = tuner.fit()
-        seconds, trials = time.perf_counter() - start, [_ran(r, options.epochs) for r in results]
+        seconds, trials = time.perf_counter() - start, [_ran(results[k], options.epochs) for k in range(len(results))]
         # Ray's workers have ended and nobody waited for them: what they took is in no account.
         tell("ray_tune", options, seconds, trials, begun, cpu_seconds=None)
     ray.shutdown()

@@ -70,7 +70,8 @@ def cancer() -> tuple[Samples, Samples]:
     """Return scikit-learn's table of breast cancer: 569 rows, of which a sixth is to score."""
     from sklearn.datasets import load_breast_cancer  # noqa: PLC0415  # a second that only this needs
 
-    return _split(*load_breast_cancer(return_X_y=True), validation=95)
+    inputs, labels = load_breast_cancer(return_X_y=True)
+    return _split(inputs, labels, validation=95)
 
 
 def made_up() -> tuple[Samples, Samples]:
@@ -78,7 +79,8 @@ def made_up() -> tuple[Samples, Samples]:
     from sklearn.datasets import make_classification  # noqa: PLC0415  # as above
 
     shape = {"n_samples": 3000, "n_features": 20, "n_informative": 10, "n_classes": 4}
-    return _split(*make_classification(**shape, flip_y=0.1, random_state=0), validation=1000)
+    inputs, labels = make_classification(**shape, flip_y=0.1, random_state=0)
+    return _split(inputs, labels, validation=1000)
 
 
 def _split(inputs: np.ndarray, labels: np.ndarray, validation: int) -> tuple[Samples, Samples]:

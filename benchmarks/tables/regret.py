@@ -64,7 +64,7 @@ def _told(table: Table, best: Sequence[tuple[int, float]]) -> Line:
     return {"epochs": len(best), "regret": regret, "shown": best[-1][1]}
 
 
-def measure(path: Path, seeds: int, trials: int, processes: int) -> list[Line]:
+def measure(path: Path, seeds: int, trials: int, processes: int) -> Sequence[Line]:
     """Search what is missing and append it; return all lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     done = {(line["table"], line["seed"]) for line in measured(path)}

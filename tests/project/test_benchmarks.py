@@ -14,7 +14,7 @@ import optuna
 import pytest
 from scipy import stats
 
-from benchmarks import bf16, curve_model, results, rounds, scale, scale_table, strict
+from benchmarks import bf16, curve_model, gpu_waits, results, rounds, scale, scale_table, strict
 from benchmarks.capacity import Stay, epochs_alone, use, use_of_all
 from benchmarks.clocked import Clocked
 from benchmarks.faults import Postgres, store_at
@@ -203,6 +203,13 @@ def test_two_workers_of_the_scale_benchmark_share_a_budget_and_tell_what_it_took
     assert line["cpu"]["workers"] > 0
     assert line["statements"] > line["commits"] > 0
     assert line["connections"] == 3  # two workers, and ours that made the study
+
+
+def test_a_search_before_a_card_that_is_not_there_comes_to_its_end(tmp_path: Path):
+    line = gpu_waits.search(f"sqlite:///{tmp_path}/study.db", seed=0)
+    assert len(line["trials"]) == gpu_waits.TRIALS
+    assert 0 < line["card"] < line["seconds"]
+    assert 0 < line["best"] < 1
 
 
 @pytest.mark.parametrize("way", [way for way in scale.WAYS if way != "ours"])
