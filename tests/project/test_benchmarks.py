@@ -6,6 +6,7 @@ import math
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Barrier
 
@@ -212,7 +213,12 @@ def test_a_search_before_a_card_that_is_not_there_comes_to_its_end(tmp_path: Pat
     assert 0 < line["best"] < 1
 
 
-@pytest.mark.parametrize("way", [way for way in scale.WAYS if way != "ours"])
+needs_grpc = pytest.mark.skipif(find_spec("grpc") is None, reason="grpcio comes with the extra bench")
+
+
+@pytest.mark.parametrize(
+    "way", ["optuna", pytest.param("optuna-proxy", marks=needs_grpc), pytest.param("ours-proxy", marks=needs_grpc)]
+)
 def test_workers_of_the_scale_benchmark_reach_a_study_in_every_way(postgres: Postgres, way: str):
     line = scale.measure(postgres, scale.Setting(way, 2), trials=3, pause=0.01, limit=60)  # fails if a trial is lost
     assert line["done"] >= 3
