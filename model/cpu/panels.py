@@ -47,7 +47,6 @@ class Part:
     panels: list[Panel]
     samples: Samples
     way: Way
-    threads: int = 1  # that share the products of a wide network
     _buffers: dict[int, Buffers] = field(default_factory=dict, init=False)
 
     @property
@@ -63,20 +62,18 @@ class Part:
     def work(self, index: Tensor, rows: slice, batch: int) -> Tensor:
         """Work out the gradients of these samples, which are those `rows` of a minibatch of `batch`; return their share
         of its mean loss, `(slots,)`."""
-        buffers = self._buffers_for(len(index))
-        inputs = products(self.samples, index, self.way)
-        for panel, work in zip(self.panels, buffers.panels, strict=True):
-            with using(self._threads_of(panel)):
-                panel.forward(inputs, work, buffers.outputs, rows)
-        loss = LOSSES[self.panels[0].members[0].criterion]
-        losses = loss(buffers.outputs, self.samples.targets[index], batch, buffers.d_outputs)
-        for panel, work in zip(self.panels, buffers.panels, strict=True):
-            with using(self._threads_of(panel)):
-                panel.backward(inputs, work, buffers.d_outputs, rows)
+        buffers, threads = self._buffers_for(len(index)), torch.get_num_threads()
+        with using(1):
+            inputs = products(self.samples, index, self.way)
+            for panel, work in zip(self.panels, buffers.panels, strict=True):
+                with using(threads if panel.is_of_one else 1):
+                    panel.forward(inputs, work, buffers.outputs, rows)
+            loss = LOSSES[self.panels[0].members[0].criterion]
+            losses = loss(buffers.outputs, self.samples.targets[index], batch, buffers.d_outputs)
+            for panel, work in zip(self.panels, buffers.panels, strict=True):
+                with using(threads if panel.is_of_one else 1):
+                    panel.backward(inputs, work, buffers.d_outputs, rows)
         return losses
-
-    def _threads_of(self, panel: Panel) -> int:
-        return self.threads if panel.is_of_one else 1
 
     def add(self, twin: "Part") -> None:
         """Add a twin's gradients to its own."""
@@ -119,10 +116,9 @@ class Panels:
         threads, n = torch.get_num_threads(), len(self.samples)
         parts = min(PARTS, threads) if self.device.type == "cpu" else 1
         self.parts += [self.parts[0].twin() for _ in range(len(self.parts), parts)]
-        for part in self.parts:
-            part.threads = threads // parts
+        each = threads // parts
         losses = torch.zeros(self.parts[0].slots, device=self.device)
-        with ThreadPoolExecutor(PARTS - 1, initializer=torch.set_num_threads, initargs=(1,)) as others, using(1):
+        with ThreadPoolExecutor(PARTS - 1, initializer=torch.set_num_threads, initargs=(each,)) as others, using(each):
             for index in order.to(self.device).split(self.batch):  # type: ignore[no-untyped-call]
                 share_of_epoch = len(index) / n
                 index = index.repeat(2) if len(index) == 1 else index  # noqa: PLW2901  # the mean stays what it is
