@@ -43,7 +43,7 @@ SETTINGS = (
     "ours 1,ours 8,ours 64,ours 1 5000,ours 8 5000,optuna 64,optuna-proxy 64,ours-proxy 64,"
     "ours 128,optuna-proxy 128,ours-proxy 128"  # 256 of ours need more than 24 GiB
 )
-CONNECTIONS = 400  # what PostgreSQL is told to allow; its default, 100, is too few for 256 workers
+CONNECTIONS = 400  # what PostgreSQL is told to allow; its default, 100, is too few for 128 workers
 STARTING = 200.0  # seconds until all workers must be ready
 
 
